@@ -1,0 +1,1 @@
+//! Signs this machine's readings and sends them outwards, and only outwards.

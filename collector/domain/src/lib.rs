@@ -1,0 +1,1 @@
+//! The pure core of the collector: no I/O, no clock.

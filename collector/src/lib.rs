@@ -1,0 +1,1 @@
+//! Verifies, keeps and shows what the agents sign.

@@ -1,0 +1,1 @@
+//! Wire types, signing, ids, time and limits of Mimamori. No network, no files, no async runtime.

@@ -1,0 +1,1 @@
+//! The World harness, stories, faults and benches.
