@@ -1,0 +1,619 @@
+//! What is inside the frames: the head every agent payload begins with, and the bodies (docs/WIRE.md).
+//!
+//! Reading is in two steps. The head must be understood, or the chain cannot be followed. A body that cannot
+//! be used (a newer schema, a bound broken) is still evidence and is kept: [`Body::Unusable`].
+
+use crate::consent::{ConsentTerms, Plan};
+use crate::fields::Readings;
+use crate::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId, Lease, TokenId};
+use crate::json;
+use crate::sign::{PayloadType, Verified};
+use crate::word::Word;
+use serde::{Deserialize, Serialize};
+
+/// Why pushes failed, by layer; seconds added up since the chain was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushFail {
+    /// The name was not resolved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dns: u64,
+    /// No connection.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tcp: u64,
+    /// The proxy refused or failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub proxy: u64,
+    /// No trusted TLS connection.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tls: u64,
+    /// An HTTP answer that was no success.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub http: u64,
+    /// A success without a receipt that holds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub receipt: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The layer at which a push failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Name resolution.
+    Dns,
+    /// Connection.
+    Tcp,
+    /// Proxy.
+    Proxy,
+    /// TLS.
+    Tls,
+    /// HTTP status.
+    Http,
+    /// Receipt.
+    Receipt,
+}
+
+impl Layer {
+    /// All layers, in the order in which a push passes them.
+    pub const ALL: [Layer; 6] = [Layer::Dns, Layer::Tcp, Layer::Proxy, Layer::Tls, Layer::Http, Layer::Receipt];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Dns => "dns",
+            Layer::Tcp => "tcp",
+            Layer::Proxy => "proxy",
+            Layer::Tls => "tls",
+            Layer::Http => "http",
+            Layer::Receipt => "receipt",
+        }
+    }
+}
+
+impl PushFail {
+    /// Seconds of one layer.
+    #[must_use]
+    pub fn of(&self, layer: Layer) -> u64 {
+        match layer {
+            Layer::Dns => self.dns,
+            Layer::Tcp => self.tcp,
+            Layer::Proxy => self.proxy,
+            Layer::Tls => self.tls,
+            Layer::Http => self.http,
+            Layer::Receipt => self.receipt,
+        }
+    }
+
+    /// Adds seconds to one layer; stays at the largest number rather than wrapping.
+    pub fn add(&mut self, layer: Layer, seconds: u64) {
+        let slot = match layer {
+            Layer::Dns => &mut self.dns,
+            Layer::Tcp => &mut self.tcp,
+            Layer::Proxy => &mut self.proxy,
+            Layer::Tls => &mut self.tls,
+            Layer::Http => &mut self.http,
+            Layer::Receipt => &mut self.receipt,
+        };
+        *slot = slot.saturating_add(seconds);
+    }
+}
+
+/// The head of every payload an agent chains. `v` and `type` stand before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Whom it is meant for: no other collector accepts it.
+    pub collector_id: CollectorId,
+    /// Who says it.
+    pub agent_id: AgentId,
+    /// The key it is signed with.
+    pub key_id: KeyId,
+    /// The chain it belongs to.
+    pub chain_id: ChainId,
+    /// Its place, from 0. A loss record stands at the first place it bridges.
+    pub seq: u64,
+    /// Hash of the entry before; zero at place 0.
+    pub prev_hash: Hash,
+    /// The lease of the newest receipt the agent holds for this chain; zero before the first.
+    pub lease: Lease,
+    /// The boot it was taken in.
+    pub boot_id: BootId,
+    /// Wall clock of the machine, UTC, milliseconds since 1970.
+    pub taken_at_ms: i64,
+    /// Milliseconds since boot, suspended time included (`CLOCK_BOOTTIME`).
+    pub boottime_ms: i64,
+    /// Milliseconds since boot without suspended time (`CLOCK_MONOTONIC`).
+    pub monotonic_ms: i64,
+    /// [`ConsentTerms::hash`] of the consent it was taken under; zero when there is none.
+    pub consent_hash: Hash,
+    /// [`Plan::hash`] of the plan it was taken under.
+    pub plan_hash: Hash,
+    /// Seconds of failed pushes in this chain, by layer.
+    pub push_fail_s: PushFail,
+}
+
+/// How much of an entry's story is lost if it is dropped; also the order in which a full outbox drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Readings like those before.
+    Sample,
+    /// Readings in which a state changed, or the first of a boot. Never dropped.
+    Change,
+    /// A statement. Never dropped.
+    Statement,
+}
+
+/// Why a value is missing. "Cannot measure" is neither bad nor fine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultCode {
+    /// The source does not exist here.
+    NotFound,
+    /// The agent may not read the source.
+    PermissionDenied,
+    /// The source says something that cannot be understood.
+    Malformed,
+    /// The source is larger than the agent reads.
+    TooLarge,
+    /// The source did not answer in time.
+    TimedOut,
+    /// Reading failed in another way.
+    IoError,
+    /// This system does not offer it.
+    Unsupported,
+    /// More entries than a section holds; the rest is not reported.
+    TooMany,
+    /// Hidden from the agent by its own sandbox.
+    Hidden,
+}
+
+impl FaultCode {
+    /// The word on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultCode::NotFound => "not_found",
+            FaultCode::PermissionDenied => "permission_denied",
+            FaultCode::Malformed => "malformed",
+            FaultCode::TooLarge => "too_large",
+            FaultCode::TimedOut => "timed_out",
+            FaultCode::IoError => "io_error",
+            FaultCode::Unsupported => "unsupported",
+            FaultCode::TooMany => "too_many",
+            FaultCode::Hidden => "hidden",
+        }
+    }
+}
+
+/// A reading that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fault {
+    /// The probe that failed, or `section.name` of the value.
+    pub probe: Word,
+    /// Why.
+    pub code: FaultCode,
+    /// Which entry of a list section, if one alone is concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Word>,
+}
+
+/// Readings of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether a state changed.
+    pub class: Class,
+    /// What was measured.
+    pub readings: Readings,
+    /// What could not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// A place in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// The place.
+    pub seq: u64,
+    /// The hash that stands there.
+    pub hash: Hash,
+}
+
+/// Why a chain was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenReason {
+    /// The agent is new.
+    Enrolled,
+    /// The machine was restored from a backup or snapshot.
+    Restored,
+    /// The agent's state was lost; what came after `previous` is indeterminate.
+    StateLost,
+    /// The key was rotated.
+    Rotated,
+}
+
+/// State of the facility's consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentState {
+    /// In force.
+    Granted,
+    /// Taken back, or no longer readable as a consent.
+    Withdrawn,
+    /// Past its last day.
+    Expired,
+}
+
+/// Entries dropped or purged, by class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Of [`Class::Sample`].
+    pub sample: u64,
+    /// Of [`Class::Change`].
+    pub change: u64,
+    /// Of [`Class::Statement`].
+    pub statement: u64,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, class: Class) {
+        match class {
+            Class::Sample => self.sample += 1,
+            Class::Change => self.change += 1,
+            Class::Statement => self.statement += 1,
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.sample.saturating_add(self.change).saturating_add(self.statement)
+    }
+}
+
+/// What an agent states about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "statement", rename_all = "snake_case")]
+pub enum Statement {
+    /// Opens a chain; stands at place 0 and nowhere else.
+    Open {
+        /// Why.
+        reason: OpenReason,
+        /// The place it goes on from; `null` when unknown or when there was none.
+        previous: Option<Place>,
+    },
+    /// The consent in force from here on, without the people in it; after a withdrawal the only thing that leaves.
+    Consent {
+        /// Its state.
+        state: ConsentState,
+        /// Its hash.
+        consent_hash: Hash,
+        /// Its terms while granted.
+        terms: Option<ConsentTerms>,
+        /// Unsent entries purged with a withdrawal.
+        purged: Counts,
+    },
+    /// The intervals in force from here on.
+    Plan {
+        /// The plan.
+        plan: Plan,
+    },
+    /// A new key; signed by the old one, and by the new one in `proof`.
+    Key {
+        /// The new key, 32 bytes in base64.
+        public_key: String,
+        /// Signature of the new key (docs/WIRE.md, "key"), base64.
+        proof: String,
+    },
+    /// What will be removed from the machine when the agent is uninstalled.
+    Purge {
+        /// Unsent entries that go with it.
+        purged: Counts,
+    },
+}
+
+/// Why entries are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossReason {
+    /// The outbox was full.
+    Quota,
+    /// Older than the outbox keeps.
+    Age,
+    /// Consent was withdrawn.
+    Withdrawn,
+    /// The file was damaged.
+    Damage,
+}
+
+/// Takes the place of entries that are gone. It stands at `first_seq` and moves the tip behind `last_seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The first place bridged; equals the head's `seq`.
+    pub first_seq: u64,
+    /// The last place bridged.
+    pub last_seq: u64,
+    /// The hash that stood at the last place: the tip afterwards.
+    pub last_hash: Hash,
+    /// What was there.
+    pub counts: Counts,
+    /// `taken_at_ms` of the first.
+    pub from_ms: i64,
+    /// `taken_at_ms` of the last.
+    pub to_ms: i64,
+    /// Why it is gone.
+    pub reason: LossReason,
+}
+
+/// The body of a chained payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Readings.
+    Report(Box<Report>),
+    /// A statement.
+    Statement(Statement),
+    /// A loss record.
+    Loss(Loss),
+    /// Evidence that cannot be used; why.
+    Unusable(String),
+}
+
+/// A verified payload of a chain, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it belongs.
+    pub head: Head,
+    /// What it says.
+    pub body: Body,
+}
+
+/// A payload whose head, or whose loss record, cannot be understood: it has no place in a chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct BadPayload {
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Entry {
+    /// Reads what was verified.
+    ///
+    /// # Errors
+    /// When it is no payload of a chain, its head is not understood or contradicts the frame, or it is a loss
+    /// record that makes no sense.
+    pub fn read(verified: &Verified) -> Result<Entry, BadPayload> {
+        let bad = |what: String| BadPayload { what };
+        let head: Head = serde_json::from_slice(verified.payload()).map_err(|e| bad(format!("head: {e}")))?;
+        if head.key_id != verified.key_id() {
+            return Err(bad("head: key_id is not the key that signed".to_owned()));
+        }
+        let body = match verified.kind() {
+            PayloadType::Report => usable(verified, |report| Body::Report(Box::new(report))),
+            PayloadType::Statement => usable(verified, Body::Statement),
+            PayloadType::Loss => {
+                let loss: Loss = serde_json::from_slice(verified.payload()).map_err(|e| bad(format!("loss: {e}")))?;
+                if loss.first_seq != head.seq || loss.last_seq < loss.first_seq || loss.last_seq == u64::MAX {
+                    return Err(bad("loss: it must stand at its first place and end at or behind it".to_owned()));
+                }
+                Body::Loss(loss)
+            }
+            other => return Err(bad(format!("a {} has no place in a chain", other.name()))),
+        };
+        Ok(Entry { head, body })
+    }
+
+    /// Its class, for counting.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match &self.body {
+            Body::Report(report) => report.class,
+            Body::Statement(_) | Body::Loss(_) => Class::Statement,
+            Body::Unusable(_) => Class::Sample,
+        }
+    }
+}
+
+fn usable<'de, T: Deserialize<'de>>(verified: &'de Verified, wrap: fn(T) -> Body) -> Body {
+    if let Err(fault) = json::check(verified.payload()) {
+        return Body::Unusable(fault.to_string());
+    }
+    match serde_json::from_slice(verified.payload()) {
+        Ok(body) => wrap(body),
+        Err(fault) => Body::Unusable(fault.to_string()),
+    }
+}
+
+/// Whether the two branches of a chain are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptStatus {
+    /// One branch.
+    Ok,
+    /// The key speaks with two voices; kept, but not trusted.
+    Forked,
+}
+
+/// How far the collector holds a chain. A function of stored columns only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Who holds it.
+    pub collector_id: CollectorId,
+    /// Whose chain.
+    pub agent_id: AgentId,
+    /// The chain.
+    pub chain_id: ChainId,
+    /// The branch; 0 unless forked.
+    pub branch: u32,
+    /// The last place held.
+    pub seq: u64,
+    /// The hash at that place.
+    pub head_hash: Hash,
+    /// When the entry at that place became durable, UTC, milliseconds since 1970.
+    pub received_at_ms: i64,
+    /// What the next payload echoes.
+    pub lease: Lease,
+    /// Whether the chain is forked.
+    pub status: ReceiptStatus,
+}
+
+/// Why the collector does not go on; these change what the agent does, so they are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// Something is missing before what was sent.
+    Behind {
+        /// The place the collector waits for.
+        next_seq: u64,
+        /// The hash it holds before that place; zero at place 0.
+        head_hash: Hash,
+    },
+    /// What was sent contradicts what is held; kept on a branch of its own, untrusted.
+    Diverged {
+        /// The last place both have in common; `null` when it is the very beginning.
+        ancestor: Option<Place>,
+        /// The branch that keeps it.
+        branch: u32,
+        /// The last place held on that branch.
+        seq: u64,
+        /// The hash there.
+        head_hash: Hash,
+    },
+    /// The key or the machine is no longer welcome.
+    Revoked,
+    /// No further branch is kept.
+    TooManyBranches,
+    /// More new chains than an agent may open without approval.
+    TooManyChains,
+}
+
+/// A signed refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Who refuses.
+    pub collector_id: CollectorId,
+    /// Whom.
+    pub agent_id: AgentId,
+    /// Which chain.
+    pub chain_id: ChainId,
+    /// Hash of the first frame of the request it answers: an old refusal answers nothing new.
+    pub in_reply_to: Hash,
+    /// Why.
+    #[serde(flatten)]
+    pub reason: RefusalReason,
+}
+
+/// Asks for an identity. Signed by the new key and by the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrol {
+    /// The collector the token names.
+    pub collector_id: CollectorId,
+    /// The token.
+    pub token_id: TokenId,
+    /// The new key's id.
+    pub key_id: KeyId,
+    /// The new key, 32 bytes in base64.
+    pub public_key: String,
+    /// The boot it is asked in.
+    pub boot_id: BootId,
+    /// Wall clock of the machine, UTC, milliseconds since 1970.
+    pub taken_at_ms: i64,
+    /// The agent's version.
+    pub agent_version: Word,
+}
+
+/// Whether an operator has approved the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnrolState {
+    /// Waits for an operator who compares the fingerprint.
+    Pending,
+    /// Reports are taken.
+    Active,
+}
+
+/// The identity given. A function of stored columns only, so that a lost answer can be had again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Who gives it.
+    pub collector_id: CollectorId,
+    /// The identity.
+    pub agent_id: AgentId,
+    /// The key it is bound to.
+    pub key_id: KeyId,
+    /// The token it was given for.
+    pub token_id: TokenId,
+    /// The facility's alias.
+    pub facility: Word,
+    /// The machine's alias.
+    pub machine: Word,
+    /// Whether reports are taken already, as it was at enrolment.
+    pub state: EnrolState,
+    /// When, UTC, milliseconds since 1970.
+    pub enrolled_at_ms: i64,
+}
+
+/// The collector's signing key, signed by its root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Whose key.
+    pub collector_id: CollectorId,
+    /// The signing key's id.
+    pub key_id: KeyId,
+    /// The signing key, 32 bytes in base64.
+    pub public_key: String,
+    /// When it was signed, UTC, milliseconds since 1970. An agent never goes back to an older one.
+    pub issued_at_ms: i64,
+}
+
+/// Writes a payload: the type's prefix, then the parts' members in order, compact.
+#[must_use]
+pub fn encode(kind: PayloadType, parts: &[&dyn ErasedSerialize]) -> Vec<u8> {
+    let mut text = kind.prefix();
+    let mut first = true;
+    for part in parts {
+        let json = part.to_json();
+        let members = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+        if members.is_empty() {
+            continue;
+        }
+        if !first {
+            text.push(',');
+        }
+        first = false;
+        text.push_str(members);
+    }
+    text.push('}');
+    text.into_bytes()
+}
+
+/// What [`encode`] takes: anything that serialises to a JSON object.
+pub trait ErasedSerialize {
+    /// Compact JSON.
+    fn to_json(&self) -> String;
+}
+
+impl<T: Serialize> ErasedSerialize for T {
+    fn to_json(&self) -> String {
+        // The wire's types hold numbers, words and hex only; none of them can fail to serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Reads a verified payload that is not part of a chain.
+///
+/// # Errors
+/// When it is of another type or not understood.
+pub fn read<'de, T: Deserialize<'de>>(verified: &'de Verified, kind: PayloadType) -> Result<T, BadPayload> {
+    if verified.kind() != kind {
+        return Err(BadPayload { what: format!("expected a {}, got a {}", kind.name(), verified.kind().name()) });
+    }
+    serde_json::from_slice(verified.payload()).map_err(|e| BadPayload { what: format!("{}: {e}", kind.name()) })
+}
