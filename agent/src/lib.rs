@@ -1,1 +1,13 @@
-//! Signs this machine's readings and sends them outwards, and only outwards.
+//! The agent: takes readings under the facility's consent, signs them, keeps them, sends them outwards.
+//!
+//! `consent -> schedule -> probe -> assemble -> sign -> outbox -> uplink -> receipt`. Decisions are in [`core`], which
+//! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
+
+pub mod config;
+pub mod consent_file;
+pub mod core;
+pub mod identity;
+pub mod outbox;
+pub mod uplink;
+pub mod cli;
+pub mod clock;
