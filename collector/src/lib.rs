@@ -2,4 +2,4 @@
 
 pub mod export;
 pub mod view;
-//web
+pub mod web;

@@ -1,4 +1,4 @@
-//! The fleet as metrics: one family at a time, all machines under it, nothing gathered but one machine's values.
+//! The fleet as metrics: one family at a time, all machines under it. Beside the text only the current values are held.
 //!
 //! What an agent says is hostile: names stand in labels only, escaped; an entry that stands twice makes one series;
 //! no machine makes more than [`SERIES_PER_AGENT_MAX`]. Readings that no longer say how the machine is now are left
@@ -11,7 +11,7 @@ use mimamori_domain::presence::State;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
 use mimamori_shared::limits::SERIES_PER_AGENT_MAX;
 use mimamori_shared::payload::{ConsentState, Layer};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 /// Before every name of a reading.
@@ -35,11 +35,11 @@ pub fn page(own: &SelfMetrics, view: &FleetView, format: Format) -> String {
 /// # Errors
 /// When the writer fails.
 pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
-    let rows: Vec<Row<'_>> = view
-        .facilities
-        .iter()
-        .flat_map(|facility| facility.machines.iter().map(|machine| Row::of(&facility.alias, machine, view.at_ms)))
-        .collect();
+    let families = families();
+    let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
+    let order: HashMap<u16, usize> = numbered.collect();
+    let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
+    let rows: Vec<Row<'_>> = machines.map(|(facility, machine)| Row::of(&facility.alias, machine, view.at_ms, &order)).collect();
     totals(view, &rows, out)?;
     for own in OWN {
         out.family(&format!("{PREFIX}{}", own.name), own.kind, own.help)?;
@@ -47,14 +47,14 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
             (own.samples)(row, &mut Samples { row, own, out })?;
         }
     }
-    for (metric, family) in families() {
+    for (number, (metric, family)) in families.iter().enumerate() {
         let mut named = false;
         let name = format!("{PREFIX}{metric}");
         for row in &rows {
-            let kept = row.readings.iter().filter(|reading| reading.field.metric == metric);
-            for Reading { field, entry, value } in kept {
+            let from = row.readings.partition_point(|reading| reading.family < number);
+            for Reading { field, entry, value, .. } in row.readings.iter().skip(from).take_while(|reading| reading.family == number) {
                 if !named {
-                    out.family(&name, kind_of(&family), &help_of(&family))?;
+                    out.family(&name, kind_of(family), &help_of(family))?;
                     named = true;
                 }
                 let entry = entry.map_or(("", ""), |entry| (entry_label(field), entry));
@@ -159,12 +159,13 @@ impl Samples<'_, '_> {
 }
 
 struct Reading<'a> {
+    family: usize,
     field: &'static Field,
     entry: Option<&'a str>,
     value: i64,
 }
 
-/// A machine with what of its newest report becomes series.
+/// A machine with what of its newest report becomes series, in the order of the families.
 struct Row<'a> {
     facility: &'a str,
     machine: &'a MachineView,
@@ -174,7 +175,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(facility: &'a str, machine: &'a MachineView, at_ms: i64) -> Row<'a> {
+    fn of(facility: &'a str, machine: &'a MachineView, at_ms: i64, order: &HashMap<u16, usize>) -> Row<'a> {
         let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped: 0 };
         let Some(report) = machine.current_report(at_ms) else { return row };
         for fault in &report.faults {
@@ -187,16 +188,15 @@ impl<'a> Row<'a> {
         }
         let room = SERIES_PER_AGENT_MAX.saturating_sub(row.faults.len());
         let mut seen = HashSet::new();
-        report.readings.visit(|field, entry, value| match value {
-            Value::Number(value) if !field.metric.is_empty() => {
-                if row.readings.len() < room && seen.insert((field.id, entry)) {
-                    row.readings.push(Reading { field, entry, value });
-                } else {
-                    row.dropped += 1;
-                }
+        report.readings.visit(|field, entry, value| {
+            let (Some(family), Value::Number(value)) = (order.get(&field.id), value) else { return };
+            if row.readings.len() < room && seen.insert((field.id, entry)) {
+                row.readings.push(Reading { family: *family, field, entry, value });
+            } else {
+                row.dropped += 1;
             }
-            Value::Number(_) | Value::Text(_) => {}
         });
+        row.readings.sort_by_key(|reading| reading.family);
         row
     }
 }
@@ -248,7 +248,7 @@ fn scaled(field: &Field, value: i64) -> Number {
     } else if (field.scale - 0.001).abs() < 1e-9 {
         Number::Millis(value)
     } else {
-        Number::Real(value as f64 / (1.0 / field.scale).round())
+        Number::Real(value as f64 / (1.0_f64 / field.scale).round())
     }
 }
 

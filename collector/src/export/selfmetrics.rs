@@ -134,6 +134,7 @@ impl SelfMetrics {
             enrolments: counters("enrolments_total", "Enrolments, by how they ended.", "result")?,
             registry,
         };
+        // Naming a label's value once makes its series.
         RefusedBecause::ALL.iter().for_each(|reason| drop(metrics.refused(*reason)));
         ConnectionState::ALL.iter().for_each(|state| drop(metrics.connections(*state)));
         ClosedBecause::ALL.iter().for_each(|reason| drop(metrics.closed(*reason)));

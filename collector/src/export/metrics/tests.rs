@@ -66,7 +66,8 @@ fn no_machine_makes_more_series_than_its_bound_and_none_twice() {
     let fault = report.faults[0].clone();
     report.faults = (0..100).map(|n| mimamori_shared::payload::Fault { probe: probe(n), ..fault.clone() }).collect();
     let view = view_of(vec![hostile]);
-    let row = Row::of("north", &view.facilities[0].machines[0], AT_MS);
+    let order = fields().filter(|field| !field.metric.is_empty()).map(|field| (field.id, 0)).collect();
+    let row = Row::of("north", &view.facilities[0].machines[0], AT_MS, &order);
     assert!(row.readings.len() + row.faults.len() <= SERIES_PER_AGENT_MAX);
     assert_eq!((row.faults.len(), row.dropped), (FAULTS_MAX, 400 + 68));
     let out = shown(view.facilities[0].machines.clone(), Format::Text);
