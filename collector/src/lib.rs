@@ -1,1 +1,5 @@
 //! Verifies, keeps and shows what the agents sign.
+
+pub mod export;
+pub mod view;
+pub mod web;
