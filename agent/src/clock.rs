@@ -20,6 +20,6 @@ pub fn now() -> Now {
 /// When the operating system has none.
 pub fn random<const N: usize>() -> Result<[u8; N], std::io::Error> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::from)?;
+    getrandom::fill(&mut bytes).map_err(|fault| std::io::Error::other(fault.to_string()))?;
     Ok(bytes)
 }

@@ -38,7 +38,6 @@ pub const KEYS: &[Key] = &[
         "Free space below which nothing more is written.", "これより空きが少ないときは書き込まない。",
     ),
     Key::optional("aliases.filesystems", Kind::AliasMap, "Names for mount points; others are hashed.", "マウント先の別名。別名がないものはハッシュ化する。"),
-    Key::optional("aliases.interfaces", Kind::AliasMap, "Names for network interfaces.", "ネットワークインターフェースの別名。"),
 ];
 
 /// The configuration, checked.

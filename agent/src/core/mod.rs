@@ -10,7 +10,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use push::{Answered, Sent};
+pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
 
 use mimamori_shared::chain::Tip;
@@ -19,7 +19,7 @@ use mimamori_shared::fields::Readings;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
 use mimamori_shared::sign::SecretKey;
-use push::Push;
+use crate::uplink::Sent;
 
 /// One reading of the machine's three clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,21 +1,10 @@
 //! When to send, and what an answer changes.
 
-use crate::uplink::backoff::next_delay;
+use crate::uplink::{Sent, next_delay};
 use super::{Agent, ChainState, Effect, Note, Now};
-use mimamori_shared::id::{ChainId, Hash};
+use mimamori_shared::id::Hash;
 use mimamori_shared::limits::FRAMES_MAX;
 use mimamori_shared::payload::{Layer, OpenReason, Place, PushFail, Receipt, ReceiptStatus, Refusal, RefusalReason};
-
-/// Entries of one request: chain, and for each the places and the tip hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    /// The chain.
-    pub chain_id: ChainId,
-    /// Hash of the first frame, which a refusal names.
-    pub first_hash: Hash,
-    /// `(seq, last_seq, tip_hash)` of every frame in order.
-    pub frames: Vec<(u64, u64, Hash)>,
-}
 
 /// How a push ended. Receipts and refusals are verified already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,7 +195,7 @@ impl Agent {
     /// What was sent is held on a branch of its own. The rest of the old chain follows it there, and this
     /// machine, restored from a snapshot or a copy of another, goes on in a chain of its own.
     fn diverged(&mut self, sent: &Sent, seq: u64, head_hash: Hash) {
-        if !sent.frames.iter().any(|(_, last, hash)| *last == seq && *hash == head_hash) {
+        if !sent.frames.iter().any(|frame| frame.last_seq == seq && frame.tip_hash == head_hash) {
             return;
         }
         let newest = self.chains.last().map(|chain| chain.chain_id);

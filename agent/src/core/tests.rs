@@ -162,7 +162,8 @@ impl Rig {
         let answer = match answer {
             Some(reason) => Answered::Refusal(Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, in_reply_to: sent.first_hash, reason }),
             None => {
-                let (_, seq, head_hash) = *sent.frames.last().unwrap();
+                let last = *sent.frames.last().unwrap();
+                let (seq, head_hash) = (last.last_seq, last.tip_hash);
                 Answered::Receipt(Receipt {
                     collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, branch: 0, seq, head_hash,
                     received_at_ms: 0, lease: lease(b"secret", sent.chain_id, seq), status: ReceiptStatus::Ok,
@@ -363,7 +364,7 @@ fn diverged_opens_one_new_chain_and_the_rest_of_the_old_one_is_delivered() {
     rig.pass(120);
     let chain = rig.agent.newest().unwrap().clone();
     let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 1, 1 << 20).unwrap().unwrap().unwrap();
-    let (_, seq, head_hash) = batch.sent.frames[0];
+    let (seq, head_hash) = (batch.sent.frames[0].last_seq, batch.sent.frames[0].tip_hash);
     let id = identity();
     let reason = RefusalReason::Diverged { ancestor: None, branch: 1, seq, head_hash };
     let refusal = Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: chain.chain_id, in_reply_to: batch.sent.first_hash, reason };

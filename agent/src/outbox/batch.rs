@@ -1,7 +1,8 @@
 //! What goes into one request.
 
 use super::{Outbox, OutboxError, id_of, kind_of, seq_of, tip_of};
-use crate::core::{LossSpec, Sent};
+use crate::core::LossSpec;
+use crate::uplink::{Sent, SentFrame};
 use mimamori_shared::frame::{self, Frame};
 use mimamori_shared::id::{ChainId, Hash, KeyId};
 use mimamori_shared::limits::REPORT_BYTES_MAX;
@@ -42,7 +43,7 @@ impl Outbox {
                 At::Frame { frame, last_seq, tip_hash } => {
                     bytes += frame.payload.len() + 124;
                     first_hash = first_hash.or_else(|| PayloadType::of(&frame.payload).map(|kind| frame_hash(kind, &frame.payload)));
-                    places.push((seq, last_seq, tip_hash));
+                    places.push(SentFrame { seq, last_seq, tip_hash });
                     frames.push(frame);
                     seq = last_seq + 1;
                 }

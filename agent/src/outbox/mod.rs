@@ -16,7 +16,7 @@ mod tip;
 mod trim;
 
 pub use batch::Batch;
-pub use ledger::{Held as HeldReceipt, LedgerChain, LedgerEntry};
+pub use ledger::{Held as HeldReceipt, Ledger, LedgerChain, LedgerEntry};
 
 use crate::core::{ChainState, Held, LossSpec, Record, Restored};
 use mimamori_shared::chain::Tip;
@@ -113,7 +113,9 @@ impl Outbox {
             }
         };
         let mut outbox = Outbox { db, tip, dir: dir.to_owned(), quota, payload_bytes: 0, numbers: BTreeMap::new(), receipts: BTreeMap::new() };
-        let mut restored = outbox.restore()?;
+        let bytes: i64 = outbox.db.query_row("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM entry", [], |row| row.get(0))?;
+        outbox.payload_bytes = u64::try_from(bytes).unwrap_or(0);
+        let mut restored = restore(&outbox.db, &mut outbox.numbers)?;
         let remembered = outbox.tip.newest();
         if let (true, Some(place)) = (fresh, remembered) {
             restored.lost = Some(Some(place));
@@ -123,37 +125,23 @@ impl Outbox {
         Ok((outbox, restored, noticed))
     }
 
-    fn restore(&mut self) -> Result<Restored, OutboxError> {
-        let bytes: i64 = self.db.query_row("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM entry", [], |row| row.get(0))?;
-        self.payload_bytes = u64::try_from(bytes).unwrap_or(0);
-        let chains = self.load_chains()?;
-        let newest = chains.last().map(|chain| chain.chain_id);
-        let chains = chains.into_iter().filter(|chain| chain.unsent_from < chain.tip.next_seq || Some(chain.chain_id) == newest);
-        Ok(Restored {
-            chains: chains.collect(),
-            stated_consent: self.state("consent")?.and_then(|bytes| bytes.try_into().ok()).map(Hash),
-            stated_plan: self.state("plan")?.and_then(|bytes| bytes.try_into().ok()).map(Hash),
-            last_boot: self.state("boot")?.and_then(|bytes| bytes.try_into().ok()).map(BootId),
-            push_fail_ms: self.state("push_fail_ms")?.map(|bytes| read_numbers(&bytes)).unwrap_or_default(),
-            lost: None,
-        })
-    }
-
-    fn load_chains(&mut self) -> Result<Vec<ChainState>, OutboxError> {
-        let mut chains = Vec::new();
-        let mut statement = self.db.prepare("SELECT no, chain_id, unsent_from, lease FROM chain ORDER BY no")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let no: ChainNo = row.get(0)?;
-            let chain_id = ChainId(row.get(1)?);
-            let unsent_from: i64 = row.get(2)?;
-            self.numbers.insert(chain_id, no);
-            let tip = tip_of(&self.db, no)?;
-            chains.push(ChainState { chain_id, tip, unsent_from: u64::try_from(unsent_from).unwrap_or(0), lease: Lease(row.get(3)?) });
+    /// What an agent would go on from, read beside a running one; nothing is changed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn peek(dir: &Path) -> Result<Restored, OutboxError> {
+        let path = dir.join(FILE);
+        if !path.try_exists()? {
+            return Ok(Restored::default());
         }
-        Ok(chains)
+        restore(&schema::open_read_only(&path)?, &mut BTreeMap::new())
     }
 
+    /// Whether more is kept than the quota allows.
+    #[must_use]
+    pub fn over_quota(&self) -> bool {
+        self.payload_bytes > self.quota.bytes
+    }
     /// Entries that the tip file knows and the database does not: their hash is known, so the chain goes on behind them.
     fn mend_tail(&mut self, place: Place, restored: &mut Restored, noticed: &mut Vec<Noticed>) -> Result<(), OutboxError> {
         let Some(chain) = restored.chains.iter_mut().find(|chain| chain.chain_id == place.chain_id) else {
@@ -174,10 +162,6 @@ impl Outbox {
         )?;
         chain.tip = Tip { next_seq: place.seq.saturating_add(1), head: place.hash };
         Ok(())
-    }
-
-    fn state(&self, key: &str) -> Result<Option<Vec<u8>>, OutboxError> {
-        Ok(self.db.query_row("SELECT value FROM state WHERE key = ?", [key], |row| row.get(0)).optional()?)
     }
 
     fn number(&self, chain_id: ChainId) -> Result<ChainNo, OutboxError> {
@@ -259,6 +243,39 @@ impl Outbox {
         let free = rustix::fs::statvfs(&self.dir).map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize)).unwrap_or(u64::MAX);
         if free < self.quota.free_floor_bytes { Err(OutboxError::NoSpace(self.quota.free_floor_bytes)) } else { Ok(()) }
     }
+}
+
+fn restore(db: &Connection, numbers: &mut BTreeMap<ChainId, ChainNo>) -> Result<Restored, OutboxError> {
+    let chains = load_chains(db, numbers)?;
+    let newest = chains.last().map(|chain| chain.chain_id);
+    let chains = chains.into_iter().filter(|chain| chain.unsent_from < chain.tip.next_seq || Some(chain.chain_id) == newest);
+    Ok(Restored {
+        chains: chains.collect(),
+        stated_consent: state(db, "consent")?.and_then(|bytes| bytes.try_into().ok()).map(Hash),
+        stated_plan: state(db, "plan")?.and_then(|bytes| bytes.try_into().ok()).map(Hash),
+        last_boot: state(db, "boot")?.and_then(|bytes| bytes.try_into().ok()).map(BootId),
+        push_fail_ms: state(db, "push_fail_ms")?.map(|bytes| read_numbers(&bytes)).unwrap_or_default(),
+        lost: None,
+    })
+}
+
+fn load_chains(db: &Connection, numbers: &mut BTreeMap<ChainId, ChainNo>) -> Result<Vec<ChainState>, OutboxError> {
+    let mut chains = Vec::new();
+    let mut statement = db.prepare("SELECT no, chain_id, unsent_from, lease FROM chain ORDER BY no")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let no: ChainNo = row.get(0)?;
+        let chain_id = ChainId(row.get(1)?);
+        let unsent_from: i64 = row.get(2)?;
+        numbers.insert(chain_id, no);
+        let tip = tip_of(db, no)?;
+        chains.push(ChainState { chain_id, tip, unsent_from: u64::try_from(unsent_from).unwrap_or(0), lease: Lease(row.get(3)?) });
+    }
+    Ok(chains)
+}
+
+fn state(db: &Connection, key: &str) -> Result<Option<Vec<u8>>, OutboxError> {
+    Ok(db.query_row("SELECT value FROM state WHERE key = ?", [key], |row| row.get(0)).optional()?)
 }
 
 fn open_chain(transaction: &Transaction<'_>, record: &Record) -> Result<ChainNo, rusqlite::Error> {
