@@ -1,1 +1,3 @@
 //! Verifies, keeps and shows what the agents sign.
+
+pub mod store;
