@@ -172,3 +172,6 @@ fn agrees<E>(
     let end = held(branch.no, link.last_seq)?;
     Ok(end.filter(|end| end.last_seq != link.last_seq || end.tip_hash == link.tip_hash))
 }
+
+#[cfg(test)]
+mod tests;

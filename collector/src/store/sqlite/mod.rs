@@ -149,3 +149,22 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
+
+#[cfg(test)]
+impl Engine {
+    /// What `fsck` says after one statement that is undone again.
+    pub(super) async fn harmed(&self, sql: &'static str) -> Vec<String> {
+        let look = move |db: &Connection| {
+            db.execute_batch("PRAGMA defer_foreign_keys = ON; SAVEPOINT harm")?;
+            let changed = db.execute(sql, [])?;
+            assert!(changed > 0, "{sql} changes nothing");
+            let mut faults = Vec::new();
+            for agent in fsck::agents(db, &super::Scope::All)? {
+                faults.extend(fsck::agent(db, agent)?);
+            }
+            db.execute_batch("ROLLBACK TO harm; RELEASE harm")?;
+            Ok(faults)
+        };
+        self.write(look).await.unwrap()
+    }
+}
