@@ -1,0 +1,307 @@
+//! One request inside the group's transaction: `accept` decides, this keeps.
+
+use super::chain::{self, Chain, Newest, Stored};
+use super::evidence::{self, At, Month};
+use super::finding::{self, Seen};
+use super::{latest, machine, presence, session, stated};
+use crate::store::accept::{Action, Branch, Held, decide};
+use crate::store::error::StoreError;
+use crate::store::ingest::{Answered, IngestBatch, ReceiptFields};
+use crate::store::named::{ChainReason, FindingKind, KeyState, MachineState};
+use crate::store::rows::Waiting;
+use mimamori_shared::chain::{Fit, Link, Tip};
+use mimamori_shared::id::{AgentId, ChainId, Hash};
+use mimamori_shared::limits::NEW_CHAINS_MAX;
+use mimamori_shared::payload::{Body, Entry, OpenReason, Place, ReceiptStatus, RefusalReason, Statement};
+use mimamori_shared::sign::Verified;
+use rusqlite::Connection;
+
+/// What one entry came to.
+enum Step {
+    Held { branch: u32, held: Held },
+    Refused(RefusalReason),
+}
+
+struct Ingest<'a> {
+    db: &'a Connection,
+    batch: &'a IngestBatch,
+    agent: AgentId,
+    id: ChainId,
+    chain: Option<Chain>,
+    newest: Option<Newest>,
+    near: Option<u32>,
+    stored: bool,
+    /// The last report that was kept on branch 0.
+    report: Option<&'a (Verified, Entry)>,
+}
+
+pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answered, StoreError> {
+    let Some((first, entry)) = batch.entries.first().or(batch.preview.as_ref()) else {
+        return Ok(Answered::NothingToSay);
+    };
+    let (chain_id, in_reply_to) = (entry.head.chain_id, first.hash());
+    let all = batch.entries.iter().chain(&batch.preview);
+    if all.clone().any(|(_, entry)| entry.head.agent_id != batch.agent_id || entry.head.chain_id != chain_id || entry.head.key_id != batch.key_id) {
+        return Err(StoreError::Invalid("a request is of one agent, one key and one chain"));
+    }
+    let refusal = |reason| Answered::Refusal { reason, chain_id, in_reply_to };
+    let key = machine::key(db, batch.key_id)?.filter(|key| key.agent_id == batch.agent_id).ok_or(StoreError::NotFound("key"))?;
+    match (key.state, key.machine) {
+        (KeyState::Revoked, _) | (_, MachineState::Revoked | MachineState::Retired) => return Ok(refusal(RefusalReason::Revoked)),
+        (KeyState::Active, MachineState::Pending) => return Ok(Answered::Pending),
+        (KeyState::Active, MachineState::Active) => {}
+    }
+    evidence::make(db, Month::of(batch.received_at_ms))?;
+    let mut ingest = Ingest {
+        db,
+        batch,
+        agent: batch.agent_id,
+        id: chain_id,
+        chain: chain::load(db, batch.agent_id, chain_id)?,
+        newest: chain::newest(db, batch.agent_id)?,
+        near: None,
+        stored: false,
+        report: None,
+    };
+    let mut last = None;
+    for pair in &batch.entries {
+        let step = ingest.take(pair)?;
+        let refused = matches!(step, Step::Refused(_));
+        last = Some(step);
+        if refused {
+            break;
+        }
+    }
+    ingest.finish()?;
+    Ok(match last {
+        None => Answered::NothingToSay,
+        Some(Step::Refused(reason)) => refusal(reason),
+        Some(Step::Held { branch, held }) => Answered::Receipt(ingest.receipt(branch, &held)),
+    })
+}
+
+impl<'a> Ingest<'a> {
+    fn at(&self, branch: u32) -> At {
+        At { agent: self.agent, chain: self.id, branch }
+    }
+
+    fn receipt(&self, branch: u32, held: &Held) -> ReceiptFields {
+        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked);
+        ReceiptFields {
+            agent_id: self.agent,
+            chain_id: self.id,
+            branch,
+            seq: held.last_seq,
+            head_hash: held.tip_hash,
+            received_at_ms: held.received_at_ms,
+            status: if forked { ReceiptStatus::Forked } else { ReceiptStatus::Ok },
+        }
+    }
+
+    fn found(&self, kind: FindingKind, seq: u64, detail: &str) -> Result<(), StoreError> {
+        finding::add(self.db, self.agent, Seen { kind, chain: self.id, seq, detail }, self.batch.received_at_ms)
+    }
+
+    fn take(&mut self, pair: &'a (Verified, Entry)) -> Result<Step, StoreError> {
+        let (verified, entry) = pair;
+        let link = Link::of(entry, verified.hash());
+        let chain = match self.chain.take() {
+            Some(chain) => chain,
+            None => match self.open(entry, &link)? {
+                Ok(chain) => chain,
+                Err(reason) => return Ok(Step::Refused(reason)),
+            },
+        };
+        let chain = self.chain.insert(chain);
+        let (db, agent, id) = (self.db, self.agent, self.id);
+        let branches: Vec<Branch> = chain.branches.iter().map(|stored| stored.branch).collect();
+        let rows = &chain.branches;
+        let action = if branches.is_empty() {
+            let Fit::Extends(tip) = Tip::EMPTY.fit(&link) else { return Err(StoreError::Invalid("a new chain begins at its beginning")) };
+            Action::Extend { branch: 0, tip }
+        } else {
+            decide(&branches, self.near, &link, verified.hash(), |branch, seq| held(db, At { agent, chain: id, branch }, rows, seq))?
+        };
+        match action {
+            Action::Extend { branch, tip } => self.extend(pair, &link, branch, tip),
+            Action::Replay { branch, held } => {
+                self.near = Some(branch);
+                Ok(Step::Held { branch, held })
+            }
+            Action::Fork { branch, parent } => self.fork(pair, &link, branch, parent),
+            Action::Behind { tip } => self.behind(tip),
+            Action::TooManyBranches => {
+                self.found(FindingKind::TooManyBranches, link.seq, "refused")?;
+                Ok(Step::Refused(RefusalReason::TooManyBranches))
+            }
+        }
+    }
+
+    /// Opens a chain that was never heard of, or says why not.
+    fn open(&mut self, entry: &Entry, link: &Link) -> Result<Result<Chain, RefusalReason>, StoreError> {
+        let in_range = link.last_seq < crate::store::accept::SEQ_END;
+        if !in_range || !matches!(Tip::EMPTY.fit(link), Fit::Extends(_)) {
+            return Ok(Err(RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO }));
+        }
+        let now_ms = self.batch.received_at_ms;
+        if self.newest.is_some() && chain::unapproved(self.db, self.agent, now_ms)? >= NEW_CHAINS_MAX {
+            self.found(FindingKind::TooManyChains, link.seq, "refused")?;
+            return Ok(Err(RefusalReason::TooManyChains));
+        }
+        let reason = match &entry.body {
+            Body::Statement(Statement::Open { reason, .. }) => match reason {
+                OpenReason::Enrolled => ChainReason::Enrolled,
+                OpenReason::Restored => ChainReason::Restored,
+                OpenReason::StateLost => ChainReason::StateLost,
+                OpenReason::Rotated => ChainReason::Rotated,
+            },
+            Body::Loss(_) => ChainReason::Unsaid,
+            Body::Report(_) | Body::Statement(_) | Body::Unusable(_) => {
+                self.found(FindingKind::ChainWithoutOpen, link.seq, "no_open")?;
+                ChainReason::Unsaid
+            }
+        };
+        let chain = chain::open(self.db, self.agent, self.id, reason, now_ms)?;
+        self.newest = Some(Newest { chain: self.id, epoch: chain.epoch, opened_at_ms: now_ms });
+        Ok(Ok(chain))
+    }
+
+    fn extend(&mut self, pair: &'a (Verified, Entry), link: &Link, branch: u32, tip: Tip) -> Result<Step, StoreError> {
+        let known = self.chain.iter().flat_map(|chain| &chain.branches).find(|stored| stored.branch.no == branch).copied();
+        let month = Month::of(self.batch.received_at_ms);
+        let fresh = Stored { branch: Branch { no: branch, base: None, tip }, parent: None, boot: None, first: month, last: month };
+        let mut stored = known.unwrap_or(fresh);
+        stored.branch.tip = tip;
+        self.keep(pair, link, stored)
+    }
+
+    fn fork(&mut self, pair: &'a (Verified, Entry), link: &Link, branch: Branch, parent: u32) -> Result<Step, StoreError> {
+        let month = Month::of(self.batch.received_at_ms);
+        self.found(FindingKind::Diverged, link.seq, "new_branch")?;
+        self.mark_forked(self.id)?;
+        self.keep(pair, link, Stored { branch, parent: Some(parent), boot: None, first: month, last: month })?;
+        let ancestor = branch.base.map(|(seq, hash)| Place { chain_id: self.id, seq, hash });
+        Ok(Step::Refused(RefusalReason::Diverged { ancestor, branch: branch.no, seq: link.last_seq, head_hash: link.tip_hash }))
+    }
+
+    fn behind(&mut self, tip: Tip) -> Result<Step, StoreError> {
+        let waiting = Waiting { for_seq: tip.next_seq, since_ms: self.batch.received_at_ms };
+        chain::wait(self.db, self.agent, self.id, Some(waiting))?;
+        if let Some(chain) = &mut self.chain {
+            chain.waiting = true;
+        }
+        Ok(Step::Refused(RefusalReason::Behind { next_seq: tip.next_seq, head_hash: tip.head }))
+    }
+
+    /// Keeps an entry on a branch whose tip is moved already.
+    fn keep(&mut self, pair: &'a (Verified, Entry), link: &Link, mut stored: Stored) -> Result<Step, StoreError> {
+        let (verified, entry) = pair;
+        let now_ms = self.batch.received_at_ms;
+        let at = self.at(stored.branch.no);
+        evidence::add(self.db, at, verified, link, entry.head.taken_at_ms, now_ms)?;
+        let month = Month::of(now_ms);
+        stored.first = stored.first.min(month);
+        stored.last = stored.last.max(month);
+        self.follow(entry, at, &mut stored)?;
+        chain::save(self.db, self.agent, self.id, &stored)?;
+        if let Some(chain) = &mut self.chain {
+            chain.branches.retain(|other| other.branch.no != stored.branch.no);
+            chain.branches.push(stored);
+            chain.branches.sort_by_key(|stored| stored.branch.no);
+            if std::mem::take(&mut chain.waiting) {
+                chain::wait(self.db, self.agent, self.id, None)?;
+            }
+        }
+        self.notice(entry, link.seq)?;
+        if at.branch == 0 {
+            self.state(pair, at)?;
+        }
+        self.near = Some(at.branch);
+        self.stored = true;
+        let held = Held { seq: link.seq, last_seq: link.last_seq, hash: verified.hash(), tip_hash: link.tip_hash, received_at_ms: now_ms };
+        Ok(Step::Held { branch: at.branch, held })
+    }
+
+    /// Sessions and boots. A loss carries the boot that wrote it down, not the one that it tells of.
+    fn follow(&mut self, entry: &Entry, at: At, stored: &mut Stored) -> Result<(), StoreError> {
+        if matches!(entry.body, Body::Loss(_)) {
+            return Ok(());
+        }
+        let known = session::find(self.db, at, entry.head.boot_id)?;
+        if known.is_some() && stored.boot != Some(entry.head.boot_id) {
+            self.found(FindingKind::BootsInterleaved, entry.head.seq, "boot_came_back")?;
+            self.mark_forked(self.id)?;
+        }
+        stored.boot = Some(entry.head.boot_id);
+        session::save(self.db, self.agent, &session::extend(known, at.branch, &entry.head, self.batch.received_at_ms))
+    }
+
+    fn notice(&mut self, entry: &Entry, seq: u64) -> Result<(), StoreError> {
+        for noted in self.batch.noted.iter().filter(|noted| noted.seq == seq) {
+            self.found(noted.kind, seq, noted.detail.as_str())?;
+        }
+        if matches!(entry.body, Body::Unusable(_)) {
+            self.found(FindingKind::BodyUnusable, seq, "kept")?;
+        }
+        let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
+        let newer = self.newest.filter(|newest| epoch < newest.epoch && entry.head.taken_at_ms > newest.opened_at_ms);
+        if let (Some(newer), Body::Report(_)) = (newer, &entry.body) {
+            self.found(FindingKind::OldChainSpoke, seq, "after_newer")?;
+            self.mark_forked(self.id)?;
+            chain::mark_forked(self.db, self.agent, newer.chain)?;
+        }
+        Ok(())
+    }
+
+    /// What the first branch says about the machine; other branches are not believed.
+    fn state(&mut self, pair: &'a (Verified, Entry), at: At) -> Result<(), StoreError> {
+        let (_, entry) = pair;
+        match &entry.body {
+            Body::Report(_) => self.report = Some(pair),
+            Body::Statement(statement) => {
+                let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
+                let when = stated::When { epoch, seq: entry.head.seq, now_ms: self.batch.received_at_ms };
+                stated::state(self.db, at, when, statement)?;
+            }
+            Body::Loss(_) | Body::Unusable(_) => {}
+        }
+        Ok(())
+    }
+
+    fn mark_forked(&mut self, id: ChainId) -> Result<(), StoreError> {
+        if let Some(chain) = &mut self.chain {
+            chain.forked = true;
+        }
+        chain::mark_forked(self.db, self.agent, id)
+    }
+
+    /// Latest state and the mark for those who look at it.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let Some(epoch) = self.chain.as_ref().map(|chain| chain.epoch) else { return Ok(()) };
+        let new = |pair: &'a (Verified, Entry)| latest::New {
+            epoch,
+            seq: pair.1.head.seq,
+            taken_at_ms: pair.1.head.taken_at_ms,
+            received_at_ms: self.batch.received_at_ms,
+            payload: pair.0.payload(),
+        };
+        if let Some(pair) = self.report {
+            latest::settle(self.db, self.at(0), new(pair))?;
+        }
+        let mut seen = false;
+        if let Some(pair) = &self.batch.preview
+            && matches!(pair.1.body, Body::Report(_))
+        {
+            seen = latest::preview(self.db, self.at(0), new(pair))?;
+        }
+        if self.stored || seen {
+            presence::mark(self.db, self.agent, self.batch.received_at_ms)?;
+        }
+        Ok(())
+    }
+}
+
+fn held(db: &Connection, at: At, branches: &[Stored], seq: u64) -> Result<Option<Held>, StoreError> {
+    let Some(stored) = branches.iter().find(|stored| stored.branch.no == at.branch) else { return Ok(None) };
+    evidence::covering(db, at, seq, &evidence::months(db, stored.first, stored.last)?)
+}

@@ -1,0 +1,107 @@
+//! Brings a database to this version, by numbered files that are never edited.
+
+use crate::store::error::StoreError;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+/// One step.
+pub(super) struct Migration {
+    version: u32,
+    sql: &'static str,
+    /// SHA-256 of the file: who edits one instead of adding one is told by a test, and by every database.
+    sha256: &'static str,
+}
+
+/// All steps in order.
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_identity.sql"),
+        sha256: "042bf300c5f69c69219f6baef92b632b7d1b9248eada5ce0865331a348412e26",
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../migrations/0002_evidence.sql"),
+        sha256: "0109d1c3202f85dff7d1f1f26492cfd8c1ff636f7b71903a8c218674df9a0792",
+    },
+    Migration {
+        version: 3,
+        sql: include_str!("../migrations/0003_work.sql"),
+        sha256: "be3a9305eb051279e64a634519fcee64fedd4b957c9ae556472e3e7098568dca",
+    },
+];
+
+/// Applies what is missing, each step in a transaction of its own.
+pub(super) fn apply(connection: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migration (
+            version INTEGER NOT NULL PRIMARY KEY,
+            sha256 TEXT NOT NULL,
+            applied_at_ms INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    for migration in migrations {
+        // Another process may be doing the same: whoever comes second finds it done.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let applied: Option<String> = one(&transaction, migration.version)?;
+        match applied {
+            Some(sum) if sum == migration.sha256 => {}
+            Some(_) => return Err(StoreError::OtherMigration(migration.version)),
+            None => {
+                transaction.execute_batch(migration.sql)?;
+                let row = params![migration.version, migration.sha256, now_ms];
+                transaction.execute("INSERT INTO migration (version, sha256, applied_at_ms) VALUES (?1, ?2, ?3)", row)?;
+            }
+        }
+        transaction.commit()?;
+    }
+    let newest: u32 = connection.query_row("SELECT coalesce(max(version), 0) FROM migration", [], |row| row.get(0))?;
+    match migrations.last() {
+        Some(last) if newest > last.version => Err(StoreError::Newer(newest)),
+        _ => Ok(()),
+    }
+}
+
+fn one(connection: &Connection, version: u32) -> Result<Option<String>, StoreError> {
+    use rusqlite::OptionalExtension;
+    let sum = connection.query_row("SELECT sha256 FROM migration WHERE version = ?1", [version], |row| row.get(0)).optional()?;
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mimamori_shared::sign::sha256;
+
+    fn schema(connection: &Connection) -> Vec<(String, String)> {
+        let mut statement = connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").unwrap();
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn no_migration_was_edited() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.version as usize, index + 1, "numbers have no holes");
+            assert_eq!(sha256(migration.sql.as_bytes()).to_string(), migration.sha256, "add a migration instead of editing {}", migration.version);
+        }
+    }
+
+    #[test]
+    fn a_fresh_database_equals_one_migrated_step_by_step() {
+        let mut fresh = Connection::open_in_memory().unwrap();
+        apply(&mut fresh, MIGRATIONS, 1).unwrap();
+        let mut stepped = Connection::open_in_memory().unwrap();
+        for end in 1..=MIGRATIONS.len() {
+            apply(&mut stepped, &MIGRATIONS[..end], 1).unwrap();
+        }
+        assert_eq!(schema(&fresh), schema(&stepped));
+    }
+
+    #[test]
+    fn databases_of_other_versions_are_refused() {
+        let mut newer = Connection::open_in_memory().unwrap();
+        apply(&mut newer, MIGRATIONS, 1).unwrap();
+        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(3))));
+        newer.execute("UPDATE migration SET sha256 = 'x' WHERE version = 2", []).unwrap();
+        assert!(matches!(apply(&mut newer, MIGRATIONS, 2), Err(StoreError::OtherMigration(2))));
+    }
+}

@@ -1,0 +1,170 @@
+//! The store on SQLite: one thread writes, two connections read.
+//!
+//! Other processes, such as the command line, may have the same file open. SQL lives in the files of the nouns;
+//! nothing here is built from text that came from outside.
+
+pub(super) mod audit;
+mod cell;
+pub(super) mod chain;
+pub(super) mod enrol;
+pub(super) mod evidence;
+pub(super) mod facility;
+pub(super) mod finding;
+pub(super) mod fsck;
+pub(super) mod ingest;
+pub(super) mod latest;
+pub(super) mod lease;
+pub(super) mod machine;
+mod migrate;
+pub(super) mod presence;
+pub(super) mod session;
+pub(super) mod stated;
+pub(super) mod token;
+mod writer;
+
+use super::error::StoreError;
+use mimamori_shared::id::AgentId;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use writer::{Done, Job};
+
+/// Jobs that wait for the writer before callers are made to wait.
+const QUEUE_MAX: usize = 1024;
+/// Connections that read.
+const READERS: usize = 2;
+/// How long another process may hold the file.
+const BUSY: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection.
+const STATEMENTS: usize = 128;
+
+/// An open database file. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    queue: mpsc::Sender<Job>,
+    readers: Arc<Readers>,
+}
+
+#[derive(Debug)]
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// Opens or makes the file, brings it to this version, and makes the tables of this month and the next.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is of a newer version.
+    pub fn open(path: &Path, now_ms: i64) -> Result<Engine, StoreError> {
+        let mut connection = Connection::open(path)?;
+        prepare(&connection)?;
+        let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(StoreError::Invalid("the database must be a file on a local disk: it cannot be put into WAL mode"));
+        }
+        connection.pragma_update(None, "synchronous", "full")?;
+        migrate::apply(&mut connection, migrate::MIGRATIONS, now_ms)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        evidence::make_ahead(&transaction, now_ms)?;
+        transaction.commit()?;
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        thread.spawn(move || writer::run(connection, jobs)).map_err(StoreError::Thread)?;
+        let readers = Readers { path: path.to_owned(), idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS)) };
+        Ok(Engine { queue, readers: Arc::new(readers) })
+    }
+
+    /// Does work in a transaction that it may share with others; it is committed when this returns.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_for(None, 0, work).await
+    }
+
+    /// [`Engine::write`] for an agent, weighing `bytes`.
+    pub(super) async fn write_for<T: Send + 'static>(
+        &self,
+        agent: Option<AgentId>,
+        bytes: usize,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let run = Box::new(move |transaction: Result<&Connection, _>| {
+            let result = transaction.map_err(StoreError::Commit).and_then(work);
+            Done {
+                keep: result.is_ok(),
+                // Nobody listens any more when the caller gave up; the work is done all the same.
+                tell: Box::new(move |committed| drop(answer.send(result.and_then(|value| committed.map_err(StoreError::Commit).map(|()| value))))),
+            }
+        });
+        self.queue.send(Job { agent, bytes, run }).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads from one consistent state.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let mut connection = readers.take()?;
+            let transaction = connection.transaction()?;
+            let result = work(&transaction);
+            transaction.finish()?;
+            readers.give(connection);
+            drop(permit);
+            result
+        });
+        task.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        prepare(&connection)?;
+        Ok(connection)
+    }
+
+    fn give(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+#[cfg(test)]
+impl Engine {
+    /// What `fsck` says after one statement that is undone again.
+    pub(super) async fn harmed(&self, sql: &'static str) -> Vec<String> {
+        let look = move |db: &Connection| {
+            db.execute_batch("PRAGMA defer_foreign_keys = ON; SAVEPOINT harm")?;
+            let changed = db.execute(sql, [])?;
+            assert!(changed > 0, "{sql} changes nothing");
+            let mut faults = Vec::new();
+            for agent in fsck::agents(db, &super::Scope::All)? {
+                faults.extend(fsck::agent(db, agent)?);
+            }
+            db.execute_batch("ROLLBACK TO harm; RELEASE harm")?;
+            Ok(faults)
+        };
+        self.write(look).await.unwrap()
+    }
+}
