@@ -1,0 +1,81 @@
+//! `POST /v1/enrol`.
+
+use super::{Ingest, Refused};
+use crate::clock;
+use crate::export::selfmetrics::Enrolment as Counted;
+use crate::net::read_body;
+use crate::store::{Redeem, Redeemed};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode, header};
+use mimamori_shared::frame::{Frame, line, parse_signature_line, take};
+use mimamori_shared::id::{AgentId, TokenId};
+use mimamori_shared::limits::ENROL_BYTES_MAX;
+use mimamori_shared::payload::{Enrol, Enrolled, encode, read};
+use mimamori_shared::sign::{PayloadType, PublicKey, verify};
+use std::sync::Arc;
+
+/// Redeems a token.
+pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: Body) -> Response {
+    match redeem(&ingest, &headers, body).await {
+        Ok(response) => response,
+        Err(refused) => {
+            ingest.metrics.refused(refused.because());
+            ingest.metrics.enrolled(Counted::Refused);
+            refused.into_response()
+        }
+    }
+}
+
+async fn redeem(ingest: &Ingest, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+    if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol") || headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Refused::Type);
+    }
+    let body = read_body(body, headers, ENROL_BYTES_MAX, &ingest.limits).await?;
+    let (frame, rest) = take(&body)?;
+    let (third, rest) = line(rest)?;
+    let (token, by_token) = parse_signature_line::<8>(third)?;
+    if !rest.is_empty() {
+        return Err(Refused::Zstd);
+    }
+    let token_id = TokenId(token);
+    let refused = |why: &str| {
+        eprintln!("<5>enrolment refused: token {token_id}, key {}: {why}", frame.key_id);
+        Refused::NotGranted
+    };
+    // The token's signature first: what it does not vouch for is not read at all.
+    let known = ingest.store.token_public_key(token_id).await.map_err(Refused::store)?;
+    let token_key = known.and_then(|key| PublicKey::from_bytes(&key).ok()).ok_or_else(|| refused("no such token"))?;
+    let vouched = Frame { payload: frame.payload.clone(), key_id: token_key.id(), signature: by_token };
+    let vouched = verify(vouched, &token_key).map_err(|_| refused("the token's signature does not hold"))?;
+    let enrol: Enrol = read(&vouched, PayloadType::Enrol).map_err(|_| refused("the payload is not understood"))?;
+    let key = STANDARD.decode(&enrol.public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(|| refused("the key cannot be used"))?;
+    let key_id = frame.key_id;
+    if enrol.collector_id != ingest.keys.collector_id || enrol.token_id != token_id || enrol.key_id != key_id {
+        return Err(refused("the payload contradicts its signatures"));
+    }
+    verify(frame.clone(), &key).map_err(|_| refused("the new key's signature does not hold"))?;
+    let agent_id = AgentId(clock::random().map_err(|_| Refused::Busy)?);
+    let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id };
+    match ingest.store.redeem(ask, clock::now_ms()).await.map_err(Refused::store)? {
+        Redeemed::Refused(why) => Err(refused(why.name())),
+        Redeemed::Enrolled { enrolment, first_time } => {
+            ingest.metrics.enrolled(if first_time { Counted::Granted } else { Counted::Repeated });
+            let enrolled = Enrolled {
+                collector_id: ingest.keys.collector_id,
+                agent_id: enrolment.agent_id,
+                key_id: enrolment.key_id,
+                token_id: enrolment.token_id,
+                facility: enrolment.facility,
+                machine: enrolment.machine,
+                state: enrolment.state,
+                enrolled_at_ms: enrolment.enrolled_at_ms,
+            };
+            eprintln!("<5>enrolled: token {token_id}, key {}, {}/{}", key_id.fingerprint(), enrolled.facility, enrolled.machine);
+            Ok(ingest.signed(StatusCode::OK, PayloadType::Enrolled, encode(PayloadType::Enrolled, &[&enrolled])))
+        }
+    }
+}

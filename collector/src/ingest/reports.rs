@@ -1,0 +1,129 @@
+//! `POST /v1/reports`.
+
+use super::{Ingest, Refused, decompress};
+use crate::clock;
+use crate::net::{ConnHandle, read_body};
+use crate::store::{Answered, FindingKind, IngestBatch, Noted, lease_known};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use mimamori_shared::chain::Link;
+use mimamori_shared::frame::{Batch, Frame};
+use mimamori_shared::id::AgentId;
+use mimamori_shared::limits::{BODY_BYTES_MAX, FRAMES_MAX};
+use mimamori_shared::payload::{Entry, Refusal, encode};
+use mimamori_shared::sign::{PayloadType, PublicKey, Verified, verify};
+use std::sync::Arc;
+
+/// Takes a batch.
+pub async fn reports(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
+    match take(&ingest, &connection, &headers, body).await {
+        Ok(response) => response,
+        Err(refused) => {
+            ingest.metrics.refused(refused.because());
+            if let Refused::Store(fault) = &refused {
+                eprintln!("<3>the store failed: {}", mimamori_shared::error::chain(fault));
+            }
+            refused.into_response()
+        }
+    }
+}
+
+async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+    let is = |name: header::HeaderName, value: &str| headers.get(name).is_some_and(|found| found.as_bytes() == value.as_bytes());
+    if !is(header::CONTENT_TYPE, "application/vnd.mimamori.reports") || !is(header::CONTENT_ENCODING, "zstd") {
+        return Err(Refused::Type);
+    }
+    let body = read_body(body, headers, BODY_BYTES_MAX, &ingest.limits).await?;
+    let permit = ingest.bodies.acquire().await.map_err(|_| Refused::Busy)?;
+    let batch = blocking(move || Ok(Batch::parse(&decompress(&body)?, FRAMES_MAX)?)).await?;
+    let key_id = batch.frames.first().or(batch.preview.as_ref()).ok_or(Refused::Empty)?.key_id;
+    let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::Unsigned)?;
+    let verified = blocking(move || verify_all(batch, &key)).await?;
+    let batch = read_all(ingest, verified, agent_id)?;
+    // Verified: from here on this is a known agent's connection. Over the budget it only keeps the short idle limit.
+    drop(connection.mark_verified(&agent_id.to_string()));
+    // In a task of its own: an agent that hangs up does not stop what is being made durable.
+    let (store, frames) = (ingest.store.clone(), batch.entries.len());
+    let stored = tokio::spawn(async move { store.ingest(batch).await });
+    let answered = stored.await.map_err(|_| Refused::Busy)?.map_err(Refused::store)?;
+    drop(permit);
+    answer(ingest, agent_id, answered, frames)
+}
+
+/// CPU work leaves the threads that serve connections.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refused> + Send + 'static) -> Result<T, Refused> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refused::Busy)?
+}
+
+type Signed = (Vec<Verified>, Option<Verified>);
+
+/// Every frame, before anything in any of them is read.
+fn verify_all(batch: Batch, key: &PublicKey) -> Result<Signed, Refused> {
+    let one = |frame: Frame| verify(frame, key).map_err(|_| Refused::Unsigned);
+    Ok((batch.frames.into_iter().map(one).collect::<Result<_, _>>()?, batch.preview.map(one).transpose()?))
+}
+
+fn read_all(ingest: &Ingest, (frames, preview): Signed, agent_id: AgentId) -> Result<IngestBatch, Refused> {
+    let mut entries = Vec::with_capacity(frames.len());
+    let mut noted = Vec::new();
+    let mut next = None;
+    let mut chain = None;
+    for verified in frames {
+        let entry = read(ingest, &verified, agent_id)?;
+        let link = Link::of(&entry, verified.hash());
+        if *chain.get_or_insert(entry.head.chain_id) != entry.head.chain_id || next.is_some_and(|next| next != link.seq) {
+            return Err(Refused::Mixed);
+        }
+        next = link.last_seq.checked_add(1);
+        if !lease_known(ingest.keys.lease_secret.as_slice(), entry.head.chain_id, entry.head.seq, entry.head.lease) {
+            noted.push(Noted { kind: FindingKind::LeaseUnknown, seq: entry.head.seq, detail: Default::default() });
+        }
+        entries.push((verified, entry));
+    }
+    let preview = match preview {
+        None => None,
+        Some(verified) => {
+            let entry = read(ingest, &verified, agent_id)?;
+            if verified.kind() != PayloadType::Report || chain.is_some_and(|chain| chain != entry.head.chain_id) {
+                return Err(Refused::Mixed);
+            }
+            Some((verified, entry))
+        }
+    };
+    let key_id = entries.first().or(preview.as_ref()).ok_or(Refused::Empty)?.0.key_id();
+    Ok(IngestBatch { agent_id, key_id, entries, preview, noted, received_at_ms: clock::now_ms() })
+}
+
+fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry, Refused> {
+    if !matches!(verified.kind(), PayloadType::Report | PayloadType::Statement | PayloadType::Loss) {
+        return Err(Refused::WrongKind);
+    }
+    let entry = Entry::read(verified).map_err(|fault| Refused::Head(fault.to_string()))?;
+    if entry.head.collector_id != ingest.keys.collector_id {
+        return Err(Refused::OtherCollector);
+    }
+    if entry.head.agent_id != agent_id {
+        return Err(Refused::Unsigned);
+    }
+    Ok(entry)
+}
+
+fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered, frames: usize) -> Result<Response, Refused> {
+    match answered {
+        Answered::Receipt(fields) => {
+            ingest.metrics.frames_accepted(frames);
+            let receipt = fields.receipt(ingest.keys.collector_id, ingest.keys.lease_secret.as_slice());
+            Ok(ingest.signed(StatusCode::OK, PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt])))
+        }
+        Answered::Refusal { reason, chain_id, in_reply_to } => {
+            ingest.metrics.refused(crate::export::selfmetrics::RefusedBecause::Signed);
+            let refusal = Refusal { collector_id: ingest.keys.collector_id, agent_id, chain_id, in_reply_to, reason };
+            Ok(ingest.signed(StatusCode::CONFLICT, PayloadType::Refusal, encode(PayloadType::Refusal, &[&refusal])))
+        }
+        Answered::Pending => Err(Refused::Pending),
+        Answered::NothingToSay => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}

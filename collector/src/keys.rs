@@ -1,0 +1,357 @@
+//! The collector's keys, in files beside the database and never in it: a stolen database signs nothing.
+//!
+//! `root.key` signs the certificate of the signing key and nothing else; it may be carried away after `init`.
+//! `signing.key` signs receipts. `lease.secret` makes leases. `age.key` opens bundles carried by hand. `ca.key` and
+//! `ca.pem` are the authority of the TLS certificate that `serve` makes anew before it runs out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bech32::{Bech32, Hrp};
+use mimamori_shared::frame::{Frame, take};
+use mimamori_shared::id::{CollectorId, Hash, from_hex, to_hex};
+use mimamori_shared::payload::{Certificate, encode};
+use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, sha256, verify};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use x25519_dalek::{PublicKey as AgePublic, StaticSecret};
+use zeroize::Zeroizing;
+
+/// How long a TLS certificate is good for, in days; it is made anew at a start once a third is left.
+const TLS_DAYS: i64 = 397;
+/// How long the authority is good for, in days.
+const CA_DAYS: i64 = 20 * 365;
+const DAY_MS: i64 = 86_400_000;
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// There are some already.
+    #[error("{0} holds a collector already: `init` never overwrites keys")]
+    Exists(PathBuf),
+    /// There are none.
+    #[error("{0} holds no collector: run `mimamori-collector init --host NAME`")]
+    Missing(PathBuf),
+    /// A file failed.
+    #[error("cannot use {path}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file says something else than it should.
+    #[error("{0} is damaged: restore it from the backup of the keys")]
+    Damaged(PathBuf),
+    /// Others can read a secret.
+    #[error("{0} can be read by others: run `chmod 600 {0}`; if others had access, the key must be replaced")]
+    Exposed(PathBuf),
+    /// The TLS certificate could not be made.
+    #[error("the TLS certificate cannot be made")]
+    Tls(#[from] rcgen::Error),
+}
+
+/// What `collector.toml` says: nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Public {
+    collector_id: CollectorId,
+    /// 32 bytes in hex.
+    root_key: String,
+    /// `age` recipient of bundles.
+    recipient: String,
+    /// Names and addresses agents reach the collector by.
+    hosts: Vec<String>,
+    /// The two lines of the signing key's certificate.
+    certificate: String,
+}
+
+/// Everything `serve` signs with.
+#[derive(Debug)]
+pub struct Keys {
+    /// The collector.
+    pub collector_id: CollectorId,
+    /// The root's public half.
+    pub root: PublicKey,
+    /// Signs receipts.
+    pub signing: SecretKey,
+    /// The certificate's two lines, as every answer carries them.
+    pub certificate: Vec<u8>,
+    /// Makes leases.
+    pub lease_secret: Zeroizing<[u8; 32]>,
+    /// `age` recipient of bundles.
+    pub recipient: String,
+    /// Names and addresses agents reach the collector by.
+    pub hosts: Vec<String>,
+}
+
+impl Keys {
+    /// Signs a payload of the collector's and puts the certificate behind it: the body of every signed answer.
+    #[must_use]
+    pub fn answer(&self, kind: PayloadType, payload: Vec<u8>) -> Vec<u8> {
+        let frame = Frame { key_id: self.signing.public().id(), signature: self.signing.sign(kind, &payload), payload };
+        let mut body = frame.to_lines();
+        body.extend_from_slice(&self.certificate);
+        body
+    }
+}
+
+/// Makes a new collector in `dir`.
+///
+/// # Errors
+/// [`KeysError`] names the file and the mend.
+pub fn init(dir: &Path, hosts: &[String], now_ms: i64, random: &mut dyn FnMut() -> io::Result<[u8; 32]>) -> Result<Keys, KeysError> {
+    if dir.join("collector.toml").try_exists().map_err(io_error(dir))? {
+        return Err(KeysError::Exists(dir.to_owned()));
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error(dir))?;
+    let mut seed = || random().map(Zeroizing::new).map_err(io_error(dir));
+    let (root, signing) = (SecretKey::from_seed(&seed()?), SecretKey::from_seed(&seed()?));
+    let Hash(id) = sha256(seed()?.as_slice());
+    let mut collector_id = CollectorId::ZERO;
+    collector_id.0.copy_from_slice(id.split_at(16).0);
+    let age = StaticSecret::from(*seed()?);
+    let (identity, recipient) = age_texts(&age).ok_or_else(|| KeysError::Damaged(dir.to_owned()))?;
+    let certificate = certify(&root, &signing, collector_id, now_ms);
+    let public = Public {
+        collector_id,
+        root_key: to_hex(&root.public().to_bytes()),
+        recipient,
+        hosts: hosts.to_vec(),
+        certificate: String::from_utf8_lossy(&certificate).into_owned(),
+    };
+    write(&dir.join("root.key"), to_hex(root.seed().as_slice()).as_bytes())?;
+    write(&dir.join("signing.key"), to_hex(signing.seed().as_slice()).as_bytes())?;
+    write(&dir.join("lease.secret"), to_hex(seed()?.as_slice()).as_bytes())?;
+    write(&dir.join("age.key"), identity.as_bytes())?;
+    make_authority(dir, now_ms)?;
+    // Last: its presence says that everything else is there.
+    let text = toml::to_string(&public).map_err(|_| KeysError::Damaged(dir.join("collector.toml")))?;
+    write(&dir.join("collector.toml"), text.as_bytes())?;
+    load(dir)
+}
+
+fn certify(root: &SecretKey, signing: &SecretKey, collector_id: CollectorId, now_ms: i64) -> Vec<u8> {
+    let certificate = Certificate {
+        collector_id,
+        key_id: signing.public().id(),
+        public_key: STANDARD.encode(signing.public().to_bytes()),
+        issued_at_ms: now_ms,
+    };
+    let payload = encode(PayloadType::Certificate, &[&certificate]);
+    Frame { key_id: root.public().id(), signature: root.sign(PayloadType::Certificate, &payload), payload }.to_lines()
+}
+
+/// Identity and recipient as `age` writes them (age v1: Bech32 over the X25519 secret and public key).
+fn age_texts(secret: &StaticSecret) -> Option<(Zeroizing<String>, String)> {
+    let identity = bech32::encode::<Bech32>(Hrp::parse("age-secret-key-").ok()?, &secret.to_bytes()).ok()?;
+    let recipient = bech32::encode::<Bech32>(Hrp::parse("age").ok()?, AgePublic::from(secret).as_bytes()).ok()?;
+    Some((Zeroizing::new(identity.to_uppercase()), recipient))
+}
+
+/// Reads the keys of a collector. The root's private half is not needed and may be absent.
+///
+/// # Errors
+/// [`KeysError`] names the file and the mend.
+pub fn load(dir: &Path) -> Result<Keys, KeysError> {
+    let path = dir.join("collector.toml");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Err(KeysError::Missing(dir.to_owned())),
+        Err(fault) => return Err(io_error(&path)(fault)),
+    };
+    let damaged = || KeysError::Damaged(path.clone());
+    let public: Public = toml::from_str(&text).map_err(|_| damaged())?;
+    let root = from_hex::<32>(&public.root_key).and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(damaged)?;
+    let signing = SecretKey::from_seed(&secret(&dir.join("signing.key"))?);
+    let certificate = public.certificate.into_bytes();
+    let (frame, _) = take(&certificate).map_err(|_| damaged())?;
+    let verified = verify(frame, &root).map_err(|_| damaged())?;
+    let said: Certificate = mimamori_shared::payload::read(&verified, PayloadType::Certificate).map_err(|_| damaged())?;
+    if said.key_id != signing.public().id() || said.collector_id != public.collector_id {
+        return Err(damaged());
+    }
+    Ok(Keys {
+        collector_id: public.collector_id,
+        root,
+        signing,
+        certificate,
+        lease_secret: secret(&dir.join("lease.secret"))?,
+        recipient: public.recipient,
+        hosts: public.hosts,
+    })
+}
+
+/// SHA-256 of the DER of the last certificate of a PEM chain: what agents pin.
+///
+/// # Errors
+/// When the file holds no certificate.
+pub fn pin(path: &Path) -> Result<Hash, KeysError> {
+    let pem = fs::read(path).map_err(io_error(path))?;
+    let last = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).last();
+    last.map(|der| sha256(&der)).ok_or_else(|| KeysError::Damaged(path.to_owned()))
+}
+
+/// The collector's own TLS chain and key as PEM, made anew when less than a third of its time is left or when the
+/// hosts have changed.
+///
+/// # Errors
+/// [`KeysError`] names the file and the mend.
+pub fn tls(dir: &Path, hosts: &[String], now_ms: i64) -> Result<(Vec<u8>, Vec<u8>), KeysError> {
+    let (chain, key, made) = (dir.join("tls.pem"), dir.join("tls.key"), dir.join("tls.made"));
+    let stamp = |until: i64| format!("{until} {}", hosts.join(" "));
+    let good = fs::read_to_string(&made).ok().is_some_and(|text| {
+        let until = text.split(' ').next().and_then(|until| until.parse::<i64>().ok()).unwrap_or(0);
+        text == stamp(until) && until - now_ms > TLS_DAYS * DAY_MS / 3
+    });
+    if !(good && chain.try_exists().unwrap_or(false)) {
+        let ca = fs::read_to_string(dir.join("ca.pem")).map_err(io_error(&dir.join("ca.pem")))?;
+        let ca_key = secret_text(&dir.join("ca.key"))?;
+        let issuer = Issuer::from_ca_cert_pem(&ca, KeyPair::from_pem(&ca_key)?)?;
+        let mut params = CertificateParams::new(hosts.to_vec())?;
+        params.distinguished_name.push(DnType::CommonName, "Mimamori collector");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        between(&mut params, now_ms, TLS_DAYS);
+        let leaf_key = KeyPair::generate()?;
+        let leaf = params.signed_by(&leaf_key, &issuer)?;
+        write(&key, Zeroizing::new(leaf_key.serialize_pem()).as_bytes())?;
+        write(&chain, format!("{}{ca}", leaf.pem()).as_bytes())?;
+        write(&made, stamp(now_ms + TLS_DAYS * DAY_MS).as_bytes())?;
+    }
+    Ok((fs::read(&chain).map_err(io_error(&chain))?, fs::read(&key).map_err(io_error(&key))?))
+}
+
+fn make_authority(dir: &Path, now_ms: i64) -> Result<(), KeysError> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.push(DnType::CommonName, "Mimamori collector authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    between(&mut params, now_ms, CA_DAYS);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    write(&dir.join("ca.key"), Zeroizing::new(key.serialize_pem()).as_bytes())?;
+    write(&dir.join("ca.pem"), certificate.pem().as_bytes())
+}
+
+/// From a day ago, for clocks that are behind.
+fn between(params: &mut CertificateParams, now_ms: i64, days: i64) {
+    let at = |ms: i64| time::OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    params.not_before = at(now_ms - DAY_MS);
+    params.not_after = at(now_ms + days * DAY_MS);
+}
+
+fn secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeysError> {
+    let text = secret_text(path)?;
+    from_hex(text.trim()).map(Zeroizing::new).ok_or_else(|| KeysError::Damaged(path.to_owned()))
+}
+
+fn secret_text(path: &Path) -> Result<Zeroizing<String>, KeysError> {
+    let meta = fs::metadata(path).map_err(io_error(path))?;
+    if meta.mode() & 0o077 != 0 {
+        return Err(KeysError::Exposed(path.to_owned()));
+    }
+    fs::read_to_string(path).map(Zeroizing::new).map_err(io_error(path))
+}
+
+/// New file, synced, renamed over the old one, folder synced.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+    let fresh = path.with_extension("new");
+    let made = || {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    made().map_err(io_error(path))
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> KeysError + '_ {
+    move |source| KeysError::Io { path: path.to_owned(), source }
+}
+
+/// Whether a host can stand in a certificate: a DNS name or an address.
+#[must_use]
+pub fn is_host(host: &str) -> bool {
+    let label = |part: &str| !part.is_empty() && part.len() <= 63 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    host.parse::<IpAddr>().is_ok() || (host.len() <= 253 && host.split('.').all(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const NOW: i64 = 1_795_324_604_000;
+
+    fn made() -> (tempfile::TempDir, Keys) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut byte = 0;
+        let mut random = || {
+            byte += 1;
+            Ok([byte; 32])
+        };
+        let keys = init(dir.path(), &["127.0.0.1".to_owned()], NOW, &mut random).unwrap();
+        (dir, keys)
+    }
+
+    #[test]
+    fn keys_are_made_once_and_read_back() {
+        let (dir, keys) = made();
+        assert!(matches!(init(dir.path(), &[], NOW, &mut || Ok([1; 32])), Err(KeysError::Exists(_))));
+        let again = load(dir.path()).unwrap();
+        assert_eq!((again.collector_id, again.root, again.certificate), (keys.collector_id, keys.root, keys.certificate));
+        fs::remove_file(dir.path().join("root.key")).unwrap();
+        assert!(load(dir.path()).is_ok(), "the root may be carried away");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let (dir, _) = made();
+        let path = dir.path().join("signing.key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(load(dir.path()).unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn another_signing_key_does_not_fit_the_certificate() {
+        let (dir, _) = made();
+        write(&dir.path().join("signing.key"), to_hex(&[99; 32]).as_bytes()).unwrap();
+        assert!(matches!(load(dir.path()), Err(KeysError::Damaged(_))));
+    }
+
+    #[test]
+    fn the_tls_certificate_lasts_until_a_third_is_left_or_the_hosts_change() {
+        let (dir, keys) = made();
+        let first = tls(dir.path(), &keys.hosts, NOW).unwrap();
+        assert_eq!(tls(dir.path(), &keys.hosts, NOW + 200 * DAY_MS).unwrap(), first);
+        let second = tls(dir.path(), &keys.hosts, NOW + 300 * DAY_MS).unwrap();
+        assert_ne!(second, first);
+        assert_ne!(tls(dir.path(), &["localhost".to_owned()], NOW + 300 * DAY_MS).unwrap(), second);
+        assert_eq!(pin(&dir.path().join("tls.pem")).unwrap(), pin(&dir.path().join("ca.pem")).unwrap());
+    }
+
+    #[test]
+    fn age_keys_have_ages_form() {
+        let (identity, recipient) = age_texts(&StaticSecret::from([7; 32])).unwrap();
+        assert!(identity.starts_with("AGE-SECRET-KEY-1") && identity.len() == 74, "{}", identity.len());
+        assert!(recipient.starts_with("age1") && recipient.len() == 62, "{recipient}");
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for good in ["localhost", "rsc.example", "127.0.0.1", "::1"] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in ["", "a b", "a..b", "http://x", "a/b", "山"] {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
+}
