@@ -1,1 +1,18 @@
-//! Signs this machine's readings and sends them outwards, and only outwards.
+//! The agent: takes readings under the facility's consent, signs them, keeps them, sends them outwards.
+//!
+//! `consent -> schedule -> probe -> assemble -> sign -> outbox -> uplink -> receipt`. Decisions are in [`core`], which
+//! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
+
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod consent_file;
+pub mod core;
+pub mod host;
+pub mod identity;
+pub mod notify_systemd;
+pub mod outbox;
+pub mod probe;
+pub mod run;
+pub mod uplink;

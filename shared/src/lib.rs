@@ -3,7 +3,9 @@
 //! No network, no files, no clock, no async runtime.
 
 pub mod chain;
+pub mod config;
 pub mod consent;
+pub mod error;
 pub mod fields;
 pub mod frame;
 pub mod id;
@@ -11,6 +13,6 @@ pub mod json;
 pub mod limits;
 pub mod payload;
 pub mod sign;
-pub mod token;
 pub mod time;
+pub mod token;
 pub mod word;

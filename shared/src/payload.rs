@@ -294,8 +294,8 @@ pub enum Statement {
     Consent {
         /// Its state.
         state: ConsentState,
-        /// Its hash.
-        consent_hash: Hash,
+        /// [`ConsentTerms::hash`] of it; the head's `consent_hash` is zero once it is no longer in force.
+        terms_hash: Hash,
         /// Its terms while granted.
         terms: Option<ConsentTerms>,
         /// Unsent entries purged with a withdrawal.

@@ -1,1 +1,4 @@
 //! The pure core of the collector: no I/O, no clock.
+
+pub mod presence;
+pub mod session;

@@ -28,7 +28,7 @@ pub(super) async fn a_replay_gives_the_same_receipt_and_keeps_nothing(store: &St
     assert_eq!((middle.seq, middle.received_at_ms), (3, NOW));
     assert_eq!(rows(store, &agent, 0).await, 10);
     let sessions = store.sessions(&ALL, agent.id).await.unwrap();
-    assert_eq!(sessions.iter().map(|row| (row.from_seq, row.to_seq, row.largest_gap_s)).collect::<Vec<_>>(), [(0, 9, 60)]);
+    assert_eq!(sessions.iter().map(|row| (row.from_seq, row.to_seq, row.largest_gap_ms)).collect::<Vec<_>>(), [(0, 9, 60_000)]);
     sound(store).await;
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn statements_are_believed_in_order(store: &Store) {
     };
     let consent = |state, terms: Option<&ConsentTerms>| Statement::Consent {
         state,
-        consent_hash: terms.map_or(Hash::ZERO, ConsentTerms::hash),
+        terms_hash: terms.map_or(Hash::ZERO, ConsentTerms::hash),
         terms: terms.cloned(),
         purged: Counts::default(),
     };
@@ -108,7 +108,7 @@ pub(super) async fn nobody_sees_beyond_their_scope(store: &Store) {
     let ours = store.machine(&west, &word("west"), &word("ct-1")).await.unwrap();
     let chain = theirs.chain.unwrap().chain_id;
     assert_eq!(store.facilities(&west).await.unwrap().len(), 1);
-    assert_eq!(store.machines(&west).await.unwrap(), [ours.clone()]);
+    assert_eq!(store.machines(&west).await.unwrap(), std::slice::from_ref(&ours));
     assert_eq!(store.tokens(&west).await.unwrap().len(), 1);
     assert!(store.findings(&west).await.unwrap().iter().all(|row| row.agent_id == ours.agent_id));
     assert!(store.audit(&west).await.unwrap().iter().all(|row| row.facility == Some(word("west"))));

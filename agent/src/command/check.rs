@@ -1,0 +1,221 @@
+//! `check`: what would keep the agent from working, one line each, with the mend.
+
+use super::manifest::consent_of;
+use super::status::newest_receipt;
+use super::{print, print_json};
+use crate::cli::{Lang, Output, exit};
+use crate::config::Config;
+use crate::consent_file::NoConsent;
+use crate::identity::{self, Enrolment};
+use crate::outbox::Ledger;
+use crate::run::{self, Environment};
+use crate::uplink::{PushError, Step};
+use crate::{clock, probe};
+use mimamori_shared::config::show_size;
+use mimamori_shared::error::chain;
+use mimamori_shared::fields::Readings;
+use mimamori_shared::time;
+use serde_json::json;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+struct Line {
+    name: &'static str,
+    verdict: Verdict,
+    text: String,
+    mend: String,
+}
+
+struct Doctor<'a> {
+    config: &'a Config,
+    lang: Lang,
+    lines: Vec<Line>,
+}
+
+pub(super) fn check(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
+    let mut doctor = Doctor { config, lang, lines: Vec::new() };
+    doctor.ok("configuration", lang.of("read without fault", "問題ありません"));
+    doctor.account();
+    let enrolment = doctor.identity();
+    doctor.consent();
+    doctor.clock();
+    doctor.space();
+    if let Some(enrolment) = enrolment {
+        doctor.way_out(&enrolment, environment);
+        doctor.receipt();
+    }
+    doctor.finish(output)
+}
+
+impl Doctor<'_> {
+    fn add(&mut self, name: &'static str, verdict: Verdict, text: impl Into<String>, mend: impl Into<String>) {
+        self.lines.push(Line { name, verdict, text: text.into(), mend: mend.into() });
+    }
+
+    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
+        self.add(name, Verdict::Ok, text, "");
+    }
+
+    fn account(&mut self) {
+        let lang = self.lang;
+        if rustix::process::geteuid().is_root() {
+            let mend = lang.of("run this as the agent's account: `sudo -u mimamori-agent mimamori-agent check`", "エージェントのアカウントで実行：`sudo -u mimamori-agent mimamori-agent check`");
+            self.add("account", Verdict::Warn, lang.of("this is root; the agent itself refuses to run as root", "rootで実行しています（エージェントはrootでは動きません）"), mend);
+        } else {
+            self.ok("account", lang.of("an ordinary account", "一般アカウントです"));
+        }
+    }
+
+    fn identity(&mut self) -> Option<Enrolment> {
+        match identity::load(&self.config.state_dir()) {
+            Ok((key, enrolment)) => {
+                self.ok("identity", format!("{} / {}, {}", enrolment.facility, enrolment.machine, identity::fingerprint(&key)));
+                Some(enrolment)
+            }
+            Err(fault) => {
+                let mend = self.lang.of("enrol with a token from the RSC, or mend what is named", "トークンで登録するか、示された問題を直してください");
+                self.add("identity", Verdict::Fail, chain(&fault), mend);
+                None
+            }
+        }
+    }
+
+    fn consent(&mut self) {
+        let lang = self.lang;
+        match consent_of(self.config) {
+            Ok(consent) => {
+                let days = (consent.terms.valid_to_ms - clock::now().wall_ms) / 86_400_000;
+                let until = format!("{} {} ({days} d)", lang.of("valid until", "有効期限"), time::show(consent.terms.valid_to_ms));
+                if days < 30 {
+                    self.add("consent", Verdict::Warn, until, lang.of("ask the facility for a new one in time", "期限前に新しい同意を得てください"));
+                } else {
+                    self.ok("consent", until);
+                }
+            }
+            Err(why) => {
+                let mend = match &why {
+                    NoConsent::Missing(_) => lang.of("the facility's administrator writes it", "医療機関の管理者が作成します"),
+                    NoConsent::NotProven { .. } => lang.of("chown it to root, chmod 644, in a folder of root's", "所有者をrootにし、644にしてください"),
+                    NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotYet(_) | NoConsent::Expired(_) => lang.of("mend what is named", "示された点を直してください"),
+                };
+                self.add("consent", Verdict::Fail, why.to_string(), mend);
+            }
+        }
+    }
+
+    fn clock(&mut self) {
+        let lang = self.lang;
+        let mut readings = Readings::default();
+        let names = crate::probe::Names::new(&[0; 32], std::collections::BTreeMap::new());
+        let mut faults = Vec::new();
+        if let Some(probe) = probe::PROBES.iter().find(|probe| probe.name == "clock") {
+            (probe.read)(&run::host_of(self.config), &names, &mut readings, &mut faults);
+        }
+        let synchronised = readings.clock.and_then(|clock| clock.synchronised);
+        match synchronised {
+            Some(1) => self.ok("clock", lang.of("synchronised", "同期しています")),
+            Some(_) => self.add("clock", Verdict::Warn, lang.of("not synchronised", "同期していません"), lang.of("set up NTP: chrony or systemd-timesyncd", "chronyやsystemd-timesyncdで時刻同期を設定してください")),
+            None => self.add("clock", Verdict::Warn, lang.of("whether it is synchronised cannot be told", "同期状態を確認できません"), lang.of("see `preview` for the fault", "`preview`で理由を確認してください")),
+        }
+    }
+
+    fn space(&mut self) {
+        let lang = self.lang;
+        let dir = self.config.state_dir();
+        let floor = self.config.values().size_bytes("outbox.free_floor");
+        match rustix::fs::statvfs(&dir) {
+            Ok(fs) => {
+                let free = fs.f_bavail.saturating_mul(fs.f_frsize);
+                let text = format!("{} {}", show_size(free), lang.of("free for the outbox", "の空き"));
+                if free < floor {
+                    self.add("disk space", Verdict::Fail, text, format!("{} {}", lang.of("free space up to at least", "次の容量まで空けてください："), show_size(floor)));
+                } else {
+                    self.ok("disk space", text);
+                }
+            }
+            Err(fault) => self.add("disk space", Verdict::Fail, format!("{}: {fault}", dir.display()), lang.of("make the state folder", "状態フォルダーを作成してください")),
+        }
+    }
+
+    fn way_out(&mut self, enrolment: &Enrolment, environment: &Environment) {
+        let uplink = match run::uplink_of(self.config, &enrolment.url, enrolment.ca_pin, environment) {
+            Ok(uplink) => uplink,
+            Err(fault) => return self.add("proxy", Verdict::Fail, fault, self.lang.of("mend the configuration", "設定を直してください")),
+        };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let step = uplink.resolve().await;
+            let Some(addresses) = self.step("dns", step, |_| String::new()) else { return };
+            let step = uplink.connect(&addresses).await;
+            let Some(stream) = self.step("connection", step, |_| String::new()) else { return };
+            let step = uplink.tls_handshake(stream).await;
+            let lang = self.lang;
+            self.step("tls", step, |facts| {
+                let inspected = if facts.inspected { lang.of(", read along by a device of the facility", "、施設の機器が復号しています") } else { "" };
+                format!(", {}{inspected}", facts.version)
+            });
+        });
+    }
+
+    fn step<T>(&mut self, name: &'static str, step: Step<T>, more: impl Fn(&T) -> String) -> Option<T> {
+        let tried = self.lang.of(&step.en, &step.ja).to_owned();
+        match step.result {
+            Ok(value) => {
+                self.ok(name, format!("{tried}{} ({} ms)", more(&value), step.took.as_millis()));
+                Some(value)
+            }
+            Err(PushError { detail, note, .. }) => {
+                let (words, mend) = (detail.words(), detail.mend());
+                let note = if note.is_empty() { String::new() } else { format!(" [{note}]") };
+                self.add(name, Verdict::Fail, format!("{tried}: {}{note}", self.lang.of(words.en, words.ja)), self.lang.of(mend.en, mend.ja));
+                None
+            }
+        }
+    }
+
+    fn receipt(&mut self) {
+        let lang = self.lang;
+        let ledger = Ledger::open(&self.config.state_dir()).ok().flatten();
+        match ledger.as_ref().and_then(newest_receipt) {
+            Some(receipt) => {
+                let age_s = (clock::now().wall_ms - receipt.received_at_ms) / 1000;
+                let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), time::show(receipt.received_at_ms));
+                if age_s > 3600 {
+                    self.add("receipt", Verdict::Warn, text, lang.of("is the agent running? See the lines above and `status`", "エージェントは動いていますか。上の行と`status`を確認してください"));
+                } else {
+                    self.ok("receipt", text);
+                }
+            }
+            None => self.add("receipt", Verdict::Warn, lang.of("none held yet", "まだありません"), lang.of("start the agent and check again in two minutes", "エージェントを起動し、2分後に再確認してください")),
+        }
+    }
+
+    fn finish(&self, output: Output) -> u8 {
+        let word = |verdict| match verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+        };
+        if output.json {
+            let lines: Vec<_> = self.lines.iter().map(|line| json!({"name": line.name, "verdict": word(line.verdict), "text": line.text, "mend": line.mend})).collect();
+            print_json(&json!({"schema": "mimamori.check/1", "ok": self.passed(), "lines": lines}));
+        } else {
+            for line in &self.lines {
+                print(&format!("{:<5} {:<14} {}\n", word(line.verdict), line.name, line.text));
+                if !line.mend.is_empty() {
+                    print(&format!("      {:<14} -> {}\n", "", line.mend));
+                }
+            }
+        }
+        if self.passed() { exit::OK } else { exit::FAILED }
+    }
+
+    fn passed(&self) -> bool {
+        self.lines.iter().all(|line| line.verdict != Verdict::Fail)
+    }
+}

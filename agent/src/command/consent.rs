@@ -1,0 +1,47 @@
+//! `consent show`.
+
+use super::manifest::consent_of;
+use super::{complain, print, print_json};
+use crate::cli::{Lang, Output, exit};
+use crate::config::Config;
+use mimamori_shared::config::show_duration;
+use mimamori_shared::time;
+use serde_json::json;
+
+pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
+    let consent = consent_of(config);
+    if output.json {
+        print_json(&match &consent {
+            Ok(consent) => json!({"schema": "mimamori.consent/1", "valid": true, "hash": consent.terms.hash(), "terms": consent.terms,
+                                  "approver": consent.approver, "reason": consent.reason}),
+            Err(why) => json!({"schema": "mimamori.consent/1", "valid": false, "why": why.to_string()}),
+        });
+        return if consent.is_ok() { exit::OK } else { exit::FAILED };
+    }
+    let consent = match consent {
+        Ok(consent) => consent,
+        Err(why) => {
+            complain(&why.to_string());
+            return exit::FAILED;
+        }
+    };
+    let terms = &consent.terms;
+    if terms.example {
+        print(lang.of("EXAMPLE: nobody approved this; it counts only towards a collector on this machine.\n", "例：誰も承認していません。この機器上のコレクターに対してのみ有効です。\n"));
+    }
+    let rows = [
+        (lang.of("Approved by (stays here)", "承認者（送信しません）"), consent.approver.clone()),
+        (lang.of("Reason (stays here)", "理由（送信しません）"), consent.reason.clone()),
+        (lang.of("Valid from", "有効期間の開始"), time::show(terms.valid_from_ms)),
+        (lang.of("Valid until", "有効期間の終了"), time::show(terms.valid_to_ms)),
+        (lang.of("Hash (in every report)", "ハッシュ（全報告に記載）"), terms.hash().to_string()),
+    ];
+    for (name, value) in rows {
+        print(&format!("{name}: {value}\n"));
+    }
+    for (scope, given) in &terms.scopes {
+        let except = if given.except.is_empty() { String::new() } else { format!(", {} {:?}", lang.of("except fields", "除外フィールド"), given.except) };
+        print(&format!("  {:<18} {} {}{except}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
+    }
+    exit::OK
+}

@@ -1,0 +1,146 @@
+//! `enroll`: the one time this machine gets an identity. Never happens by itself.
+
+use super::{complain, print};
+use crate::cli::{Lang, exit};
+use crate::clock;
+use crate::config::Config;
+use crate::identity::{self, Enrolment, IdentityError};
+use crate::run::{self, Environment};
+use crate::uplink::{self, judge_enrolled};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mimamori_shared::frame::Frame;
+use mimamori_shared::id::to_hex;
+use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode};
+use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey};
+use mimamori_shared::token::Token;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+pub(super) fn enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Environment) -> u8 {
+    if rustix::process::geteuid().is_root() {
+        complain(&run::RunError::Root.to_string());
+        return exit::CONFIG;
+    }
+    match try_enroll(config, token_file, environment) {
+        Ok((enrolled, key, root)) => {
+            report(&enrolled, &key, &root, lang);
+            exit::OK
+        }
+        Err((code, fault)) => {
+            complain(&fault);
+            code
+        }
+    }
+}
+
+type Fault = (u8, String);
+
+fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> Result<(Enrolled, SecretKey, PublicKey), Fault> {
+    let dir = config.state_dir();
+    match identity::load(&dir) {
+        Err(IdentityError::NotEnrolled) => {}
+        Ok((_, old)) => {
+            let dir = dir.display();
+            return Err((exit::USAGE, format!("this machine is enrolled already as {} at facility {}: to begin anew, have the RSC retire it and move {dir} away", old.machine, old.facility)));
+        }
+        Err(fault) => return Err((exit::CONFIG, fault.to_string())),
+    }
+    let token = read_token(token_file).map_err(|fault| (exit::USAGE, fault))?;
+    let usage = |fault: String| (exit::CONFIG, fault);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
+    let root = PublicKey::from_bytes(&token.root_key).map_err(|fault| (exit::USAGE, format!("the token's root key cannot be used: {fault}")))?;
+    let uplink = run::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
+    // The key is durable before it is sent: if the answer is lost, the same key asks again and gets the same identity.
+    let key = match identity::load_key(&dir).map_err(|fault| usage(fault.to_string()))? {
+        Some(key) => key,
+        None => {
+            let seed = Zeroizing::new(clock::random().map_err(|fault| (exit::FAILED, fault.to_string()))?);
+            let key = SecretKey::from_seed(&seed);
+            identity::save_key(&dir, &key).map_err(|fault| usage(mimamori_shared::error::chain(&fault)))?;
+            key
+        }
+    };
+    let host = run::host_of(config);
+    let now = clock::now();
+    let enrol = Enrol {
+        collector_id: token.collector_id,
+        token_id: token.id,
+        key_id: key.public().id(),
+        public_key: STANDARD.encode(key.public().to_bytes()),
+        boot_id: run::boot_id(&host).map_err(|fault| usage(fault.to_string()))?,
+        taken_at_ms: now.wall_ms,
+        agent_version: env!("CARGO_PKG_VERSION").parse().unwrap_or_default(),
+    };
+    let payload = encode(PayloadType::Enrol, &[&enrol]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| (exit::FAILED, fault.to_string()))?;
+    let posted = runtime.block_on(uplink.post(uplink::ENROL_PATH, uplink::ENROL_TYPE, None, body(&payload, &key, &token), now.wall_ms));
+    let answer = posted.map_err(|fault| (exit::FAILED, fault.to_string()))?;
+    if answer.status == 403 {
+        return Err((exit::FAILED, "the collector refuses this token: it was used, revoked, or has run out; ask the RSC for a new one".to_owned()));
+    }
+    let (enrolled, _) = judge_enrolled(&answer, &token, &key.public()).map_err(|fault| (exit::FAILED, fault.to_string()))?;
+    let enrolment = Enrolment {
+        collector_id: enrolled.collector_id,
+        agent_id: enrolled.agent_id,
+        url: token.url.clone(),
+        root_key: to_hex(&token.root_key),
+        ca_pin: token.ca_pin,
+        recipient: token.recipient.clone(),
+        facility: enrolled.facility.to_string(),
+        machine: enrolled.machine.to_string(),
+        enrolled_at_ms: enrolled.enrolled_at_ms,
+    };
+    identity::save(&dir, &enrolment).map_err(|fault| usage(mimamori_shared::error::chain(&fault)))?;
+    Ok((enrolled, key, root))
+}
+
+/// Three lines: the payload, signed by the new key, signed by the token.
+fn body(payload: &[u8], key: &SecretKey, token: &Token) -> Vec<u8> {
+    let frame = Frame { payload: payload.to_vec(), key_id: key.public().id(), signature: key.sign(PayloadType::Enrol, payload) };
+    let mut body = frame.to_lines();
+    let signature = token.key().sign(PayloadType::Enrol, payload);
+    body.extend_from_slice(format!("{} {}\n", token.id, STANDARD.encode(signature)).as_bytes());
+    body
+}
+
+fn read_token(path: &Path) -> Result<Token, String> {
+    let mut text = Zeroizing::new(String::new());
+    if path == Path::new("-") {
+        std::io::stdin().take(4096).read_to_string(&mut text).map_err(|fault| format!("standard input: {fault}"))?;
+    } else {
+        let shown = path.display();
+        let meta = fs::metadata(path).map_err(|fault| format!("{shown}: {fault}"))?;
+        if meta.mode() & 0o077 != 0 {
+            return Err(format!("{shown} can be read by others (mode {:o}), and whoever has a token can enrol: run `chmod 600 {shown}`; if others may have read it, ask for a new one", meta.mode() & 0o777));
+        }
+        let file = fs::File::open(path).map_err(|fault| format!("{shown}: {fault}"))?;
+        file.take(4096).read_to_string(&mut text).map_err(|fault| format!("{shown}: {fault}"))?;
+    }
+    Token::parse(&text).map_err(|fault| fault.to_string())
+}
+
+fn report(enrolled: &Enrolled, key: &SecretKey, root: &PublicKey, lang: Lang) {
+    let state = match enrolled.state {
+        EnrolState::Active => lang.of("active: reports are taken", "有効：報告を受け付けます"),
+        EnrolState::Pending => lang.of(
+            "pending: the RSC compares the fingerprint by telephone, then runs `mimamori-collector machine approve`",
+            "承認待ち：リモートサービスセンターが指紋を照合し、`mimamori-collector machine approve` を実行します",
+        ),
+    };
+    let rows = [
+        (lang.of("Facility", "医療機関"), enrolled.facility.to_string()),
+        (lang.of("Machine", "保守対象機器"), enrolled.machine.to_string()),
+        (lang.of("Agent", "エージェント"), enrolled.agent_id.to_string()),
+        (lang.of("Fingerprint of this machine's key", "この機器の鍵の指紋"), identity::fingerprint(key)),
+        (lang.of("Fingerprint of the collector's root", "コレクターのルート鍵の指紋"), root.id().fingerprint()),
+        (lang.of("State", "状態"), state.to_owned()),
+    ];
+    for (name, value) in rows {
+        print(&format!("{name}: {value}\n"));
+    }
+    print(lang.of("Write both fingerprints down: they prove later what this machine said.\n", "両方の指紋を控えてください。後日の検証の拠り所になります。\n"));
+}

@@ -1,0 +1,50 @@
+//! `manifest`: every field that may leave.
+
+use super::{print, print_json};
+use crate::cli::{Lang, Output, exit};
+use crate::clock;
+use crate::config::Config;
+use crate::consent_file::{self, ConsentFile, NoConsent};
+use crate::{identity, run};
+use mimamori_shared::fields::fields;
+use serde_json::json;
+
+/// The consent in force, as any command sees it.
+pub(super) fn consent_of(config: &Config) -> Result<ConsentFile, NoConsent> {
+    let dir = config.state_dir();
+    let enrolment = identity::load(&dir).ok().map(|(_, enrolment)| enrolment);
+    let url = config.values().text_opt("collector.url").map(str::to_owned).or(enrolment.map(|enrolment| enrolment.url)).unwrap_or_default();
+    // Before enrolment there is no salt yet, and no address: the consent can be looked at all the same.
+    let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
+    let loopback = url.is_empty() || run::is_loopback(&url);
+    consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback)
+}
+
+pub(super) fn manifest(config: &Config, output: Output, lang: Lang) -> u8 {
+    let consent = consent_of(config);
+    let allowed = |field| consent.as_ref().is_ok_and(|consent| consent.terms.allows(field));
+    if output.json {
+        let rows: Vec<_> = fields()
+            .map(|field| {
+                json!({"id": field.id, "path": field.path(), "unit": field.unit, "kind": field.kind.name(), "scope": field.scope.name(),
+                       "allowed": allowed(field), "meaning": field.meaning, "meaning_ja": field.meaning_ja})
+            })
+            .collect();
+        let hash = consent.as_ref().ok().map(|consent| consent.terms.hash());
+        print_json(&json!({"schema": "mimamori.manifest/1", "consent_hash": hash, "fields": rows}));
+        return exit::OK;
+    }
+    match &consent {
+        Ok(consent) => print(&format!("{} {}\n", lang.of("Under the consent", "同意"), consent.terms.hash())),
+        Err(why) => print(&format!("{}: {why}\n", lang.of("Nothing leaves", "何も送信されません"))),
+    }
+    for field in fields() {
+        let mark = if allowed(field) { lang.of("leaves", "送信") } else { lang.of("stays", "非送信") };
+        print(&format!("{mark:<7} {:<28} {:<12} {}\n", field.path(), field.scope.name(), lang.of(field.meaning, field.meaning_ja)));
+    }
+    print(lang.of(
+        "Every payload also carries ids, places, hashes, times and seconds of failed pushes (docs/WIRE.md, \"Head\"). There is no free text.\n",
+        "各ペイロードには識別子・連番・ハッシュ・時刻・送信失敗秒数も含まれます（docs/WIRE.md）。自由記述はありません。\n",
+    ));
+    exit::OK
+}

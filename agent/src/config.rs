@@ -1,0 +1,172 @@
+//! The agent's configuration: one table of keys, from which files, environment, flags, documents and checks follow.
+
+use mimamori_shared::config::{Fault, Key, Kind, Layer, Secret, Values, resolve};
+use mimamori_shared::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is looked for.
+pub const DEFAULT_FILE: &str = "/etc/mimamori/agent.toml";
+/// Prefix of the environment's variables.
+pub const ENV_PREFIX: &str = "MIMAMORI_AGENT_";
+
+/// Every key.
+pub const KEYS: &[Key] = &[
+    Key::with_default("state_dir", Kind::Path, "/var/lib/mimamori-agent", "Folder of key, outbox and ledger.", "鍵・送信待ち・台帳を置くフォルダー。"),
+    Key::with_default("consent_file", Kind::Path, "/etc/mimamori/consent.toml", "The facility's consent.", "医療機関の同意書ファイル。"),
+    Key::with_default("host_root", Kind::Path, "/", "Root of the tree the readings are taken from.", "計測対象のルートディレクトリ。"),
+    Key::with_default(
+        "interval", Kind::Duration { min_s: INTERVAL_S_MIN, max_s: INTERVAL_S_MAX }, "60s",
+        "Time between two reports; the consent's is kept if it is longer.", "報告の間隔。同意の間隔の方が長ければそちらに従う。",
+    ),
+    Key::optional("collector.url", Kind::Url, "Overrides the address the token gave.", "トークンの宛先の代わりに使う宛先。"),
+    Key::with_default(
+        "collector.plain_http_loopback", Kind::Flag, "false",
+        "For tests: allows http:// to this machine itself.", "試験用：自機へのhttp://接続を許可する。",
+    ),
+    Key::optional("proxy.url", Kind::Url, "The facility's HTTP proxy.", "施設のHTTPプロキシ。"),
+    Key::optional("proxy.user", Kind::Text, "User for the proxy (Basic).", "プロキシの利用者名（Basic認証）。"),
+    Key::optional("proxy.password_file", Kind::Path, "File that holds the proxy's password.", "プロキシのパスワードを書いたファイル。"),
+    Key::with_default("proxy.from_environment", Kind::Flag, "true", "Uses https_proxy and no_proxy.", "https_proxyとno_proxyを使う。"),
+    Key::optional("tls.extra_ca_file", Kind::Path, "Certificate authority of a proxy that inspects TLS, as PEM.", "TLSを検査するプロキシのCA証明書（PEM）。"),
+    Key::with_default("outbox.size", Kind::Size { min: 1 << 20, max: 1 << 36 }, "256MiB", "Bytes kept, sent and unsent.", "保持する容量（送信済みを含む）。"),
+    Key::with_default("outbox.age", Kind::Duration { min_s: 3600, max_s: 10 * 365 * 86_400 }, "30d", "Age kept, sent and unsent.", "保持する期間（送信済みを含む）。"),
+    Key::with_default(
+        "outbox.free_floor", Kind::Size { min: 0, max: 1 << 40 }, "200MiB",
+        "Free space below which nothing more is written.", "これより空きが少ないときは書き込まない。",
+    ),
+    Key::optional("aliases.filesystems", Kind::AliasMap, "Names for mount points; others are hashed.", "マウント先の別名。別名がないものはハッシュ化する。"),
+];
+
+/// The configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    values: Values,
+}
+
+impl Config {
+    /// Reads the file (which may be absent), `conf.d` beside it, the environment's variables and `--set` flags.
+    ///
+    /// # Errors
+    /// All faults, each naming its place and the mend.
+    pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut layers = Vec::new();
+        for path in files(file) {
+            match read(&path) {
+                Ok(Some(text)) => match Layer::from_toml(&path.display().to_string(), &text) {
+                    Ok(layer) => layers.push(layer),
+                    Err(fault) => faults.push(fault),
+                },
+                Ok(None) => {}
+                Err(what) => faults.push(Fault { origin: None, key: path.display().to_string(), what }),
+            }
+        }
+        let (layer, wrong) = Layer::from_env(ENV_PREFIX, KEYS, vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG"));
+        faults.extend(wrong);
+        layers.push(layer);
+        match Layer::from_flags(sets) {
+            Ok(layer) => layers.push(layer),
+            Err(fault) => faults.push(fault),
+        }
+        match resolve(KEYS, layers) {
+            Ok(values) if faults.is_empty() => Ok(Config { values }),
+            Ok(_) => Err(faults),
+            Err(more) => {
+                faults.extend(more);
+                Err(faults)
+            }
+        }
+    }
+
+    /// Every value with where it came from.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Folder of key, outbox and ledger.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.values.path("state_dir").to_owned()
+    }
+
+    /// The consent file.
+    #[must_use]
+    pub fn consent_file(&self) -> PathBuf {
+        self.values.path("consent_file").to_owned()
+    }
+
+    /// The proxy's password.
+    ///
+    /// # Errors
+    /// When the file cannot be read or others can read it.
+    pub fn proxy_password(&self) -> Result<Option<Secret>, String> {
+        let Some(path) = self.values.path_opt("proxy.password_file") else { return Ok(None) };
+        let shown = path.display();
+        let meta = fs::metadata(path).map_err(|fault| format!("proxy.password_file {shown}: {fault}"))?;
+        if meta.mode() & 0o077 != 0 {
+            return Err(format!("proxy.password_file {shown} can be read by others (mode {:o}): run `chmod 600 {shown}`", meta.mode() & 0o777));
+        }
+        let text = fs::read_to_string(path).map_err(|fault| format!("proxy.password_file {shown}: {fault}"))?;
+        Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+    }
+
+    /// Names for mount points or interfaces.
+    #[must_use]
+    pub fn aliases(&self, key: &str) -> &BTreeMap<String, String> {
+        self.values.alias_map(key)
+    }
+}
+
+/// The file, then `conf.d/*.toml` beside it in the order of their names.
+fn files(file: &Path) -> Vec<PathBuf> {
+    let mut found = vec![file.to_owned()];
+    let folder = file.with_file_name("conf.d");
+    let mut more: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect())
+        .unwrap_or_default();
+    more.sort();
+    more.truncate(64);
+    found.append(&mut more);
+    found
+}
+
+fn read(path: &Path) -> Result<Option<String>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(format!("cannot be read: {fault}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        assert_eq!(mimamori_shared::config::table_faults(KEYS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn later_layers_win_and_all_faults_come_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.toml");
+        fs::create_dir(dir.path().join("conf.d")).unwrap();
+        fs::write(&file, "interval = \"30s\"\n").unwrap();
+        fs::write(dir.path().join("conf.d/b.toml"), "interval = \"20s\"\n").unwrap();
+        fs::write(dir.path().join("conf.d/a.toml"), "interval = \"10s\"\n").unwrap();
+        let none = || std::iter::empty();
+        assert_eq!(Config::load(&file, none(), &[]).unwrap().values().duration_s("interval"), 20);
+        let var = || std::iter::once(("MIMAMORI_AGENT_INTERVAL".to_owned(), "15s".to_owned()));
+        assert_eq!(Config::load(&file, var(), &[]).unwrap().values().duration_s("interval"), 15);
+        assert_eq!(Config::load(&file, var(), &["interval=12s".to_owned()]).unwrap().values().duration_s("interval"), 12);
+        fs::write(&file, "intervall = \"30s\"\nstate_dir = 5\n").unwrap();
+        let faults = Config::load(&file, none(), &[]).unwrap_err();
+        let shown = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(faults.len() == 2 && shown.contains("did you mean `interval`") && shown.contains("state_dir"), "{shown}");
+    }
+}

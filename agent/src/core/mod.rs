@@ -1,0 +1,480 @@
+//! The agent's decisions: a deterministic state machine. Clock and entropy are arguments, every effect is
+//! returned; simulations run this very code (docs: ARCHITECTURE.md, I3).
+//!
+//! Knows nothing of files, sockets or timers. The shell ([`crate::run`]) carries the effects out and answers
+//! with events: a [`Effect::Commit`] is answered by [`Event::Committed`] or [`Event::CommitFailed`] before any
+//! other event.
+
+mod push;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use push::{Answered, Push};
+pub use record::{LossSpec, Record};
+
+use mimamori_shared::chain::Tip;
+use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::fields::Readings;
+use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, Lease};
+use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
+use mimamori_shared::sign::SecretKey;
+use crate::uplink::Sent;
+
+/// One reading of the machine's three clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock, UTC, milliseconds since 1970. May jump.
+    pub wall_ms: i64,
+    /// Milliseconds since boot, suspended time included. All waiting is measured by it.
+    pub boottime_ms: i64,
+    /// Milliseconds since boot without suspended time.
+    pub monotonic_ms: i64,
+}
+
+/// Who the agent is; fixed while it runs.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Whom it reports to.
+    pub collector_id: CollectorId,
+    /// Its name there.
+    pub agent_id: AgentId,
+    /// Its key.
+    pub key: SecretKey,
+    /// The boot it runs in.
+    pub boot_id: BootId,
+}
+
+/// One chain as the outbox holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainState {
+    /// Its id.
+    pub chain_id: ChainId,
+    /// Where it ends.
+    pub tip: Tip,
+    /// The first place without a receipt.
+    pub unsent_from: u64,
+    /// The lease of its newest receipt; zero before the first.
+    pub lease: Lease,
+}
+
+impl ChainState {
+    fn has_unsent(&self) -> bool {
+        self.unsent_from < self.tip.next_seq
+    }
+}
+
+/// What the outbox knew when the agent started.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// Chains with anything unsent, oldest first, and the newest one last.
+    pub chains: Vec<ChainState>,
+    /// Hash of the consent last stated, while it was granted.
+    pub stated_consent: Option<Hash>,
+    /// Hash of the plan last stated.
+    pub stated_plan: Option<Hash>,
+    /// The boot of the newest entry.
+    pub last_boot: Option<BootId>,
+    /// Milliseconds of failed pushes in the newest chain, by layer.
+    pub push_fail_ms: [u64; 6],
+    /// Why a new chain must be opened although the agent is not new: its state was lost.
+    pub lost: Option<Option<Place>>,
+}
+
+/// What the facility allows now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consent {
+    /// In force.
+    Valid(ConsentTerms),
+    /// Not in force; why.
+    Invalid(ConsentState),
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Time passed.
+    Wake,
+    /// The consent file was read; also the first event of all.
+    Consent(Consent),
+    /// A sample was taken, with a fingerprint of everything in it that counts as a state.
+    Sampled {
+        /// What was measured.
+        readings: Readings,
+        /// What could not be.
+        faults: Vec<Fault>,
+        /// Changes when a state changes.
+        states: u64,
+    },
+    /// The last [`Effect::Commit`] is durable.
+    Committed,
+    /// The last [`Effect::Commit`] failed; nothing was created.
+    CommitFailed,
+    /// The outbox must drop entries, or finds them gone, and wants the loss recorded in their place.
+    Dropped(LossSpec),
+    /// [`Effect::Purge`] was carried out.
+    Purged,
+    /// A push ended.
+    Answered {
+        /// What was sent.
+        sent: Sent,
+        /// How it ended.
+        answer: Answered,
+    },
+    /// [`Effect::Push`] found a place whose entries are gone; [`Event::Dropped`] with them came first.
+    PushEmpty,
+    /// [`Effect::Rewind`] was carried out.
+    Rewound {
+        /// The chain.
+        chain_id: ChainId,
+        /// What the ledger still holds from the place on.
+        held: Held,
+    },
+}
+
+/// What the ledger holds at a place the collector asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// Everything from there on; the hash before the place is the collector's.
+    All {
+        /// The place.
+        next_seq: u64,
+    },
+    /// The first part is gone; what is known of it.
+    Bridge(LossSpec),
+    /// The hash before the place is another than the collector's.
+    Contradicts,
+}
+
+/// What the shell shall do, in order.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Take a sample and answer with [`Event::Sampled`].
+    Sample,
+    /// Make this entry durable, with the receipts so far; answer at once.
+    Commit(Box<Record>),
+    /// Put this loss record in the place of what it bridges; no answer.
+    Bridge(Box<Record>),
+    /// Send unsent entries; answer with [`Event::Answered`] when done.
+    Push {
+        /// The chain.
+        chain_id: ChainId,
+        /// From this place on.
+        from_seq: u64,
+        /// At most so many entries.
+        frames_max: usize,
+    },
+    /// Look what the ledger holds from a place on; answer at once.
+    Rewind {
+        /// The chain.
+        chain_id: ChainId,
+        /// The place the collector waits for.
+        next_seq: u64,
+        /// The hash it holds before that.
+        head: Hash,
+    },
+    /// Entries unsent in all chains may no longer leave: drop them, keep their hashes; answer with
+    /// [`Event::Dropped`] for each gap, then [`Event::Purged`].
+    Purge,
+    /// Tell the person who reads the log.
+    Note(Note),
+}
+
+/// What is worth telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The collector holds less than it once receipted: it was restored or replaced.
+    CollectorWentBack {
+        /// The place it waits for.
+        next_seq: u64,
+    },
+    /// The collector sees two holders of this key.
+    Forked,
+    /// A new chain was opened.
+    ChainOpened(OpenReason),
+    /// The collector no longer takes this agent's reports.
+    Revoked,
+    /// The collector wants an operator's approval first.
+    NeedsApproval,
+    /// Nothing is collected: no valid consent.
+    NoConsent(ConsentState),
+}
+
+/// How long nothing is committed after a commit failed, in milliseconds.
+const STALL_MS: i64 = 10_000;
+
+/// The machine's settings that decide when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The intervals.
+    pub plan: Plan,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Agent {
+    identity: Identity,
+    settings: Settings,
+    consent: Option<Consent>,
+    chains: Vec<ChainState>,
+    stated_consent: Option<Hash>,
+    stated_plan: Option<Hash>,
+    last_boot: Option<BootId>,
+    last_states: Option<u64>,
+    purged: Counts,
+    purging: bool,
+    stalled_until: i64,
+    to_open: Option<(OpenReason, Option<Place>)>,
+    owed: Option<ConsentState>,
+    pending: Option<Box<Record>>,
+    sampling: bool,
+    sample_at: Option<i64>,
+    push: Push,
+}
+
+impl Agent {
+    /// An agent that goes on from what the outbox holds.
+    #[must_use]
+    pub fn new(identity: Identity, settings: Settings, restored: Restored) -> Agent {
+        let to_open = match (&restored.lost, restored.chains.is_empty()) {
+            (Some(previous), _) => Some((OpenReason::StateLost, *previous)),
+            (None, true) => Some((OpenReason::Enrolled, None)),
+            (None, false) => None,
+        };
+        Agent {
+            identity,
+            settings,
+            consent: None,
+            chains: restored.chains,
+            stated_consent: restored.stated_consent,
+            stated_plan: restored.stated_plan,
+            last_boot: restored.last_boot,
+            last_states: None,
+            purged: Counts::default(),
+            purging: false,
+            stalled_until: i64::MIN,
+            to_open,
+            owed: None,
+            pending: None,
+            sampling: false,
+            sample_at: None,
+            push: Push::new(restored.push_fail_ms),
+        }
+    }
+
+    /// Takes one event and says what to do. `random` is fresh entropy.
+    pub fn step(&mut self, event: Event, now: Now, random: [u8; 16]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Wake => {}
+            Event::Consent(consent) => self.consent_read(consent, &mut effects),
+            Event::Sampled { readings, faults, states } => self.sampled(readings, faults, states, now),
+            Event::Committed => self.committed(&mut effects),
+            Event::CommitFailed => self.commit_failed(now),
+            Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),
+            Event::Purged => self.purging = false,
+            Event::PushEmpty => self.push.none_sent(),
+            Event::Answered { sent, answer } => self.answered(&sent, answer, now, random, &mut effects),
+            Event::Rewound { chain_id, held } => self.rewound(chain_id, held, now, &mut effects),
+        }
+        self.go_on(now, random, &mut effects);
+        effects
+    }
+
+    /// When [`Event::Wake`] is wanted next, in boot time; `None` when only an event from outside can change anything.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<i64> {
+        let sample = if self.may_collect() { self.sample_at } else { None };
+        let push = if self.push_chain().is_some() { self.push.due_at() } else { None };
+        let stalled = (self.stalled_until != i64::MIN).then_some(self.stalled_until);
+        [sample, push, stalled].into_iter().flatten().min()
+    }
+
+    /// The newest chain, if one is open.
+    #[must_use]
+    pub fn newest(&self) -> Option<&ChainState> {
+        self.chains.last()
+    }
+
+    /// Chains as they stand, with what is receipted: what a clean stop makes durable.
+    #[must_use]
+    pub fn chains(&self) -> &[ChainState] {
+        &self.chains
+    }
+
+    /// How pushing goes.
+    #[must_use]
+    pub fn push_state(&self) -> &Push {
+        &self.push
+    }
+
+    fn may_collect(&self) -> bool {
+        matches!(self.consent, Some(Consent::Valid(_)))
+    }
+
+    fn consent_read(&mut self, consent: Consent, effects: &mut Vec<Effect>) {
+        if self.consent.as_ref() == Some(&consent) {
+            return;
+        }
+        if let Consent::Invalid(state) = &consent {
+            effects.push(Effect::Note(Note::NoConsent(*state)));
+            if self.stated_consent.is_some() {
+                // What was collected under the consent may no longer leave; one statement says so.
+                self.purged = Counts::default();
+                self.owed = Some(*state);
+                self.purging = true;
+                effects.push(Effect::Purge);
+            }
+            self.sampling = false;
+        } else {
+            self.owed = None;
+            self.sample_at = None;
+        }
+        self.consent = Some(consent);
+    }
+
+    fn sampled(&mut self, mut readings: Readings, faults: Vec<Fault>, states: u64, now: Now) {
+        let was_sampling = std::mem::take(&mut self.sampling);
+        let Some(Consent::Valid(terms)) = &self.consent else { return };
+        if !was_sampling || self.pending.is_some() {
+            return;
+        }
+        readings.keep(&|field| terms.allows(field));
+        let first_of_boot = self.last_boot != Some(self.identity.boot_id);
+        let changed = first_of_boot || self.last_states != Some(states);
+        let class = if changed { Class::Change } else { Class::Sample };
+        self.last_states = Some(states);
+        let report = Report { class, readings, faults };
+        self.pending = self.make_report(report, now).map(Box::new);
+    }
+
+    fn committed(&mut self, effects: &mut Vec<Effect>) {
+        let Some(record) = self.pending.take() else { return };
+        if let Some(opened) = record.opens {
+            self.chains.retain(ChainState::has_unsent);
+            self.chains.push(ChainState { chain_id: record.chain_id, tip: Tip::EMPTY, unsent_from: 0, lease: Lease::ZERO });
+            self.to_open = None;
+            self.stated_consent = None;
+            self.stated_plan = None;
+            self.push.forget_failures();
+            effects.push(Effect::Note(Note::ChainOpened(opened)));
+        }
+        if let Some(chain) = self.chains.last_mut() {
+            chain.tip = Tip { next_seq: record.last_seq.saturating_add(1), head: record.tip_hash };
+        }
+        self.last_boot = Some(self.identity.boot_id);
+        match &record.states {
+            Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => self.stated_consent = Some(*terms_hash),
+            Some(Statement::Consent { .. }) => {
+                self.stated_consent = None;
+                self.owed = None;
+            }
+            Some(Statement::Plan { plan }) => self.stated_plan = Some(plan.hash()),
+            Some(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | None => {}
+        }
+    }
+
+    /// The disk is full or failing: nothing was created, and asking again at once would change nothing.
+    fn commit_failed(&mut self, now: Now) {
+        self.pending = None;
+        self.stalled_until = now.boottime_ms.saturating_add(STALL_MS);
+    }
+
+    fn dropped(&mut self, spec: &LossSpec, now: Now, effects: &mut Vec<Effect>) {
+        if self.purging {
+            self.purged.sample = self.purged.sample.saturating_add(spec.counts.sample);
+            self.purged.change = self.purged.change.saturating_add(spec.counts.change);
+            self.purged.statement = self.purged.statement.saturating_add(spec.counts.statement);
+        }
+        effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
+    }
+
+    fn rewound(&mut self, chain_id: ChainId, held: Held, now: Now, effects: &mut Vec<Effect>) {
+        let next_seq = match &held {
+            Held::All { next_seq } => *next_seq,
+            Held::Bridge(spec) => spec.first_seq,
+            Held::Contradicts => {
+                // The collector knows this chain otherwise than the ledger does: begin a new one.
+                self.chains.retain(|chain| chain.chain_id != chain_id);
+                self.to_open.get_or_insert((OpenReason::StateLost, None));
+                return;
+            }
+        };
+        if let Held::Bridge(spec) = &held {
+            effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
+        }
+        if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == chain_id) {
+            if next_seq < chain.unsent_from {
+                effects.push(Effect::Note(Note::CollectorWentBack { next_seq }));
+            }
+            chain.unsent_from = next_seq;
+        }
+    }
+
+    /// Whatever is due now: a statement owed, a sample, a push.
+    fn go_on(&mut self, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
+        if self.purging {
+            return;
+        }
+        if self.pending.is_none() && now.boottime_ms >= self.stalled_until {
+            self.pending = self.next_statement(now, random).map(Box::new);
+        }
+        if let Some(record) = &self.pending {
+            if !record.given {
+                let mut given = record.clone();
+                given.receipts.clone_from(&self.chains);
+                effects.push(Effect::Commit(given));
+                if let Some(record) = &mut self.pending {
+                    record.given = true;
+                }
+            }
+            return;
+        }
+        if self.may_collect() && !self.sampling && self.to_open.is_none() {
+            let due = self.sample_at.is_none_or(|at| now.boottime_ms >= at);
+            if due {
+                self.sampling = true;
+                self.sample_at = Some(self.next_slot(now));
+                effects.push(Effect::Sample);
+            }
+        }
+        self.push_on(now, effects);
+        if now.boottime_ms >= self.stalled_until {
+            self.stalled_until = i64::MIN;
+        }
+    }
+
+    /// The next moment of this agent's own beat: agents do not all report at the full minute.
+    fn next_slot(&self, now: Now) -> i64 {
+        let interval = i64::try_from(self.settings.plan.interval_s).unwrap_or(60).max(1).saturating_mul(1000);
+        let AgentId(id) = self.identity.agent_id;
+        let seed = id.iter().fold(0_i64, |seed, byte| (seed * 31 + i64::from(*byte)) % 86_400_000);
+        let offset = seed.rem_euclid(interval);
+        let since = (now.boottime_ms - offset).rem_euclid(interval);
+        now.boottime_ms.saturating_add(interval - since)
+    }
+
+    fn next_statement(&self, now: Now, random: [u8; 16]) -> Option<Record> {
+        if let Some((reason, previous)) = self.to_open {
+            // A chain is opened under a consent only: without one nothing is said at all.
+            return self.may_collect().then(|| self.make_open(ChainId(random), reason, previous, now));
+        }
+        self.newest()?;
+        if let Some(state) = self.owed {
+            let terms_hash = self.stated_consent?;
+            let statement = Statement::Consent { state, terms_hash, terms: None, purged: self.purged };
+            return self.make_statement(statement, now);
+        }
+        let Some(Consent::Valid(terms)) = &self.consent else { return None };
+        let terms_hash = terms.hash();
+        if self.stated_consent != Some(terms_hash) {
+            let terms = Some(terms.clone());
+            let statement = Statement::Consent { state: ConsentState::Granted, terms_hash, terms, purged: Counts::default() };
+            return self.make_statement(statement, now);
+        }
+        if self.stated_plan != Some(self.settings.plan.hash()) {
+            return self.make_statement(Statement::Plan { plan: self.settings.plan.clone() }, now);
+        }
+        None
+    }
+}

@@ -1,0 +1,211 @@
+//! When to send, and what an answer changes.
+
+use crate::uplink::{Sent, next_delay};
+use super::{Agent, ChainState, Effect, Note, Now};
+use mimamori_shared::id::Hash;
+use mimamori_shared::limits::FRAMES_MAX;
+use mimamori_shared::payload::{Layer, OpenReason, Place, PushFail, Receipt, ReceiptStatus, Refusal, RefusalReason};
+
+/// How a push ended. Receipts and refusals are verified already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// The collector holds it.
+    Receipt(Receipt),
+    /// The collector does not go on.
+    Refusal(Refusal),
+    /// Nothing that changes anything.
+    Failed {
+        /// The layer it failed at.
+        layer: Layer,
+        /// What the collector asked for, in seconds.
+        retry_after_s: Option<u64>,
+        /// The body was too large: send less at once.
+        too_large: bool,
+    },
+}
+
+/// How long to wait when only a person can mend it, in milliseconds.
+const PATIENCE_MS: i64 = 3_600_000;
+
+/// How pushing goes.
+#[derive(Debug, Clone)]
+pub struct Push {
+    under_way: bool,
+    failures: u32,
+    not_before: i64,
+    frames_max: usize,
+    failed_ms: [u64; 6],
+    failing: Option<(Layer, i64)>,
+    behind_at: Option<u64>,
+    forked: bool,
+}
+
+impl Push {
+    pub(super) fn new(failed_ms: [u64; 6]) -> Push {
+        Push {
+            under_way: false,
+            failures: 0,
+            not_before: i64::MIN,
+            frames_max: FRAMES_MAX,
+            failed_ms,
+            failing: None,
+            behind_at: None,
+            forked: false,
+        }
+    }
+
+    /// When a push may begin, in boot time; `None` while one is under way.
+    #[must_use]
+    pub fn due_at(&self) -> Option<i64> {
+        (!self.under_way).then_some(self.not_before)
+    }
+
+    /// Pushes that failed in a row.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The layer the last push failed at, if it failed.
+    #[must_use]
+    pub fn failing(&self) -> Option<Layer> {
+        self.failing.map(|(layer, _)| layer)
+    }
+
+    /// Milliseconds of failed pushes, by layer in the order of [`Layer::ALL`].
+    #[must_use]
+    pub fn failed_ms(&self) -> [u64; 6] {
+        self.failed_ms
+    }
+
+    pub(super) fn failed_s(&self) -> PushFail {
+        let mut seconds = PushFail::default();
+        for (layer, ms) in Layer::ALL.into_iter().zip(self.failed_ms) {
+            seconds.add(layer, ms / 1000);
+        }
+        seconds
+    }
+
+    pub(super) fn none_sent(&mut self) {
+        self.under_way = false;
+    }
+
+    pub(super) fn forget_failures(&mut self) {
+        self.failed_ms = [0; 6];
+    }
+
+    /// Books the time since the first failed attempt on the layer that failed.
+    fn book(&mut self, now: Now) {
+        if let Some((layer, since)) = &mut self.failing {
+            let ms = u64::try_from(now.boottime_ms.saturating_sub(*since)).unwrap_or(0);
+            let slot = Layer::ALL.iter().position(|each| each == layer);
+            if let Some(total) = slot.and_then(|slot| self.failed_ms.get_mut(slot)) {
+                *total = total.saturating_add(ms);
+            }
+            *since = now.boottime_ms;
+        }
+    }
+}
+
+impl Agent {
+    /// The chain to send from: the oldest with anything unsent.
+    pub(super) fn push_chain(&self) -> Option<&ChainState> {
+        // Without a consent nothing leaves but the statement that says so (and the record of what was purged).
+        let may = self.may_collect() || (self.stated_consent.is_none() && self.owed.is_none());
+        self.chains.iter().find(|chain| chain.has_unsent()).filter(|_| may)
+    }
+
+    pub(super) fn push_on(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.push.book(now);
+        if self.push.due_at().is_none_or(|at| now.boottime_ms < at) {
+            return;
+        }
+        let Some(chain) = self.push_chain() else { return };
+        effects.push(Effect::Push { chain_id: chain.chain_id, from_seq: chain.unsent_from, frames_max: self.push.frames_max });
+        self.push.under_way = true;
+    }
+
+    pub(super) fn answered(&mut self, sent: &Sent, answer: Answered, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
+        self.push.under_way = false;
+        self.push.book(now);
+        match answer {
+            Answered::Receipt(receipt) => self.receipted(&receipt, effects),
+            Answered::Refusal(refusal) => self.refused(sent, &refusal, now, random, effects),
+            Answered::Failed { layer, retry_after_s, too_large } => {
+                if too_large {
+                    self.push.frames_max = (self.push.frames_max / 2).max(1);
+                }
+                self.failed(layer, retry_after_s, now, random);
+            }
+        }
+    }
+
+    fn failed(&mut self, layer: Layer, retry_after_s: Option<u64>, now: Now, random: [u8; 16]) {
+        self.push.failures = self.push.failures.saturating_add(1);
+        self.push.failing = Some((layer, now.boottime_ms));
+        let [a, b, c, d, e, f, g, h, ..] = random;
+        let random = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let wait = next_delay(self.push.failures, self.settings.plan.interval_s, retry_after_s, random).as_millis();
+        self.push.not_before = now.boottime_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+    }
+
+    fn receipted(&mut self, receipt: &Receipt, effects: &mut Vec<Effect>) {
+        self.push.failures = 0;
+        self.push.failing = None;
+        self.push.not_before = i64::MIN;
+        self.push.frames_max = FRAMES_MAX;
+        self.push.behind_at = None;
+        let forked = receipt.status == ReceiptStatus::Forked;
+        if forked && !self.push.forked {
+            effects.push(Effect::Note(Note::Forked));
+        }
+        self.push.forked = forked;
+        if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == receipt.chain_id) {
+            chain.unsent_from = chain.unsent_from.max(receipt.seq.saturating_add(1)).min(chain.tip.next_seq);
+            chain.lease = receipt.lease;
+        }
+        let newest = self.chains.last().map(|chain| chain.chain_id);
+        self.chains.retain(|chain| chain.has_unsent() || Some(chain.chain_id) == newest);
+    }
+
+    fn refused(&mut self, sent: &Sent, refusal: &Refusal, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
+        match refusal.reason {
+            RefusalReason::Behind { next_seq, head_hash } => {
+                // The same question twice without progress: ask again later, not at once.
+                if self.push.behind_at.replace(next_seq) == Some(next_seq) {
+                    self.failed(Layer::Receipt, None, now, random);
+                } else {
+                    self.push.failing = None;
+                    self.push.not_before = i64::MIN;
+                }
+                effects.push(Effect::Rewind { chain_id: sent.chain_id, next_seq, head: head_hash });
+            }
+            RefusalReason::Diverged { seq, head_hash, .. } => self.diverged(sent, seq, head_hash),
+            RefusalReason::Revoked => {
+                effects.push(Effect::Note(Note::Revoked));
+                self.push.not_before = now.boottime_ms.saturating_add(PATIENCE_MS);
+            }
+            RefusalReason::TooManyBranches | RefusalReason::TooManyChains => {
+                effects.push(Effect::Note(Note::NeedsApproval));
+                self.push.not_before = now.boottime_ms.saturating_add(PATIENCE_MS);
+            }
+        }
+    }
+
+    /// What was sent is held on a branch of its own. The rest of the old chain follows it there, and this
+    /// machine, restored from a snapshot or a copy of another, goes on in a chain of its own.
+    fn diverged(&mut self, sent: &Sent, seq: u64, head_hash: Hash) {
+        if !sent.frames.iter().any(|frame| frame.last_seq == seq && frame.tip_hash == head_hash) {
+            return;
+        }
+        let newest = self.chains.last().map(|chain| chain.chain_id);
+        let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == sent.chain_id) else { return };
+        chain.unsent_from = seq.saturating_add(1).min(chain.tip.next_seq);
+        if newest == Some(sent.chain_id) {
+            let place = Place { chain_id: chain.chain_id, seq: chain.tip.next_seq.saturating_sub(1), hash: chain.tip.head };
+            self.to_open.get_or_insert((OpenReason::Restored, Some(place)));
+        }
+        self.push.not_before = i64::MIN;
+        self.push.failing = None;
+    }
+}

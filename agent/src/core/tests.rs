@@ -1,0 +1,450 @@
+//! The state machine with the real outbox, a virtual clock and a collector made of the chain's rule alone.
+
+use super::*;
+use crate::outbox::{Outbox, Quota};
+use mimamori_shared::chain::{Fit, Link, lease};
+use mimamori_shared::fields::{Scope, System};
+use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
+use mimamori_shared::sign::verify;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+use zeroize::Zeroizing;
+
+fn terms() -> ConsentTerms {
+    let all = mimamori_shared::consent::ScopeTerms { every_s: 60, except: Vec::new() };
+    ConsentTerms {
+        v: 1,
+        valid_from_ms: 0,
+        valid_to_ms: i64::MAX,
+        mode: mimamori_shared::consent::ConsentMode::Continuous,
+        scopes: BTreeMap::from([(Scope::Heartbeat, all)]),
+        approval_hash: Hash::ZERO,
+        example: true,
+    }
+}
+
+/// What a collector holds of one chain: every entry, in order.
+#[derive(Default, Clone)]
+struct Held0 {
+    tip: Option<Tip>,
+    entries: Vec<Entry>,
+}
+
+struct Rig {
+    dir: tempfile::TempDir,
+    agent: Agent,
+    outbox: Outbox,
+    now: Now,
+    collector: BTreeMap<ChainId, Held0>,
+    online: bool,
+    lose_answers: bool,
+    notes: Vec<Note>,
+    requests: usize,
+    sample_value: i64,
+    random: u8,
+    quota: Quota,
+}
+
+const QUOTA: Quota = Quota { bytes: 1 << 30, age_ms: i64::MAX / 2, free_floor_bytes: 0 };
+
+fn identity() -> Identity {
+    Identity {
+        collector_id: CollectorId([1; 16]),
+        agent_id: AgentId([2; 16]),
+        key: SecretKey::from_seed(&Zeroizing::new([3; 32])),
+        boot_id: BootId([4; 16]),
+    }
+}
+
+fn settings() -> Settings {
+    Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) } }
+}
+
+impl Rig {
+    fn new(quota: Quota) -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let (outbox, restored, _) = Outbox::open(dir.path(), quota, 0).unwrap();
+        let now = Now { wall_ms: 1_000_000, boottime_ms: 5_000, monotonic_ms: 5_000 };
+        Rig {
+            agent: Agent::new(identity(), settings(), restored), outbox, dir, now, collector: BTreeMap::new(),
+            online: true, lose_answers: false, notes: Vec::new(), requests: 0, sample_value: 0, random: 0, quota,
+        }
+    }
+
+    fn restart(&mut self) {
+        let (outbox, restored, _) = Outbox::open(self.dir.path(), self.quota, 0).unwrap();
+        self.outbox = outbox;
+        self.agent = Agent::new(identity(), settings(), restored);
+        self.event(Event::Consent(Consent::Valid(terms())));
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut queue = VecDeque::from([event]);
+        let mut steps = 0;
+        while let Some(event) = queue.pop_front() {
+            steps += 1;
+            assert!(steps < 10_000, "the agent turns in a circle");
+            self.random = self.random.wrapping_add(1);
+            for effect in self.agent.step(event.clone(), self.now, [self.random; 16]) {
+                self.carry_out(effect, &mut queue);
+            }
+            if let Some(spec) = self.outbox.trim(self.agent.chains(), self.now.wall_ms).unwrap() {
+                queue.push_back(Event::Dropped(spec));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
+        match effect {
+            Effect::Sample => {
+                self.sample_value += 1;
+                let system = System { uptime_ms: Some(self.sample_value), ..System::default() };
+                let readings = Readings { system: Some(system), ..Readings::default() };
+                queue.push_back(Event::Sampled { readings, faults: Vec::new(), states: 0 });
+            }
+            Effect::Commit(record) => {
+                self.outbox.commit(&record).unwrap();
+                queue.push_front(Event::Committed);
+            }
+            Effect::Bridge(record) => self.outbox.bridge(&record).unwrap(),
+            Effect::Push { chain_id, from_seq, frames_max } => {
+                match self.outbox.batch(chain_id, from_seq, frames_max.min(100), 1 << 20).unwrap() {
+                    Ok(Some(batch)) => queue.push_back(self.deliver(batch.body, batch.sent)),
+                    Ok(None) => panic!("nothing to send at {from_seq}"),
+                    Err(spec) => {
+                        queue.push_back(Event::Dropped(spec));
+                        queue.push_back(Event::PushEmpty);
+                    }
+                }
+            }
+            Effect::Rewind { chain_id, next_seq, head } => {
+                let held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
+                queue.push_back(Event::Rewound { chain_id, held });
+            }
+            Effect::Purge => {
+                for spec in self.outbox.unsent(self.agent.chains()).unwrap() {
+                    queue.push_back(Event::Dropped(spec));
+                }
+                queue.push_back(Event::Purged);
+            }
+            Effect::Note(note) => self.notes.push(note),
+        }
+    }
+
+    /// The collector's side, by the chain's rule alone.
+    fn deliver(&mut self, body: mimamori_shared::frame::Batch, sent: Sent) -> Event {
+        if !self.online {
+            let answer = Answered::Failed { layer: Layer::Tcp, retry_after_s: None, too_large: false };
+            return Event::Answered { sent, answer };
+        }
+        self.requests += 1;
+        let public = identity().key.public();
+        let mut answer = None;
+        for frame in body.frames {
+            let verified = verify(frame, &public).unwrap();
+            let entry = Entry::read(&verified).unwrap();
+            let link = Link::of(&entry, verified.hash());
+            let held = self.collector.entry(entry.head.chain_id).or_default();
+            let tip = held.tip.unwrap_or(Tip::EMPTY);
+            match tip.fit(&link) {
+                Fit::Extends(next) => {
+                    held.tip = Some(next);
+                    held.entries.push(entry);
+                }
+                Fit::Before => {}
+                Fit::Ahead | Fit::Contradicts => {
+                    answer = Some(RefusalReason::Behind { next_seq: tip.next_seq, head_hash: tip.head });
+                    break;
+                }
+            }
+        }
+        let id = identity();
+        let answer = match answer {
+            Some(reason) => Answered::Refusal(Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, in_reply_to: sent.first_hash, reason }),
+            None => {
+                let last = *sent.frames.last().unwrap();
+                let (seq, head_hash) = (last.last_seq, last.tip_hash);
+                Answered::Receipt(Receipt {
+                    collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, branch: 0, seq, head_hash,
+                    received_at_ms: 0, lease: lease(b"secret", sent.chain_id, seq), status: ReceiptStatus::Ok,
+                })
+            }
+        };
+        let answer = if self.lose_answers { Answered::Failed { layer: Layer::Http, retry_after_s: None, too_large: false } } else { answer };
+        Event::Answered { sent, answer }
+    }
+
+    /// Lets time pass, waking the agent whenever it wants.
+    fn pass(&mut self, seconds: i64) {
+        let end = self.now.boottime_ms + seconds * 1000;
+        loop {
+            let at = self.agent.wake_at().unwrap_or(i64::MAX).max(self.now.boottime_ms + 1).min(end);
+            let step = at - self.now.boottime_ms;
+            self.now = Now { wall_ms: self.now.wall_ms + step, boottime_ms: at, monotonic_ms: self.now.monotonic_ms + step };
+            self.event(Event::Wake);
+            if at == end {
+                return;
+            }
+        }
+    }
+
+    fn granted() -> Rig {
+        let mut rig = Rig::new(QUOTA);
+        rig.event(Event::Consent(Consent::Valid(terms())));
+        rig
+    }
+
+    /// What arrived: reports' values, places bridged, in the order of the newest chain.
+    fn arrived(&self) -> (Vec<i64>, u64) {
+        let mut values = Vec::new();
+        let mut lost = 0;
+        for entry in self.collector.values().flat_map(|held| &held.entries) {
+            match &entry.body {
+                Body::Report(report) => values.extend(report.readings.system.as_ref().and_then(|system| system.uptime_ms)),
+                Body::Loss(loss) => lost += loss.last_seq - loss.first_seq + 1,
+                Body::Statement(_) | Body::Unusable(_) => {}
+            }
+        }
+        (values, lost)
+    }
+}
+
+#[test]
+fn a_new_agent_opens_its_chain_states_consent_and_plan_and_reports_at_once() {
+    let rig = Rig::granted();
+    let held = rig.collector.values().next().unwrap();
+    let kinds: Vec<&str> = held.entries.iter().map(|entry| match &entry.body {
+        Body::Statement(Statement::Open { .. }) => "open",
+        Body::Statement(Statement::Consent { .. }) => "consent",
+        Body::Statement(Statement::Plan { .. }) => "plan",
+        Body::Report(_) => "report",
+        _ => "other",
+    }).collect();
+    assert_eq!(kinds, ["open", "consent", "plan", "report"]);
+}
+
+#[test]
+fn without_a_consent_nothing_is_taken_said_or_created() {
+    let mut rig = Rig::new(QUOTA);
+    rig.event(Event::Consent(Consent::Invalid(ConsentState::Withdrawn)));
+    rig.pass(3600);
+    assert_eq!((rig.sample_value, rig.collector.len(), rig.agent.chains().len()), (0, 0, 0));
+}
+
+#[test]
+fn an_outage_of_500_reports_with_two_restarts_loses_nothing_and_needs_few_requests() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(170 * 60);
+    rig.restart();
+    rig.pass(170 * 60);
+    rig.restart();
+    rig.pass(160 * 60);
+    rig.online = true;
+    rig.requests = 0;
+    rig.pass(120);
+    let (values, lost) = rig.arrived();
+    assert_eq!(values, (1..=rig.sample_value).collect::<Vec<_>>());
+    assert!(values.len() > 500 && lost == 0 && rig.requests <= 9, "{} in {} requests", values.len(), rig.requests);
+    assert_eq!(rig.agent.chains().len(), 1);
+}
+
+#[test]
+fn failed_time_is_booked_by_layer_and_carried_in_the_head() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(600);
+    rig.online = true;
+    rig.pass(120);
+    let last = rig.collector.values().next().unwrap().entries.last().unwrap().clone();
+    let tcp = last.head.push_fail_s.tcp;
+    assert!((540..=720).contains(&tcp), "{tcp}");
+    let before = tcp;
+    rig.pass(600);
+    let last = rig.collector.values().next().unwrap().entries.last().unwrap().clone();
+    assert_eq!(last.head.push_fail_s.tcp, before, "time without failure is not booked");
+}
+
+#[test]
+fn answers_that_are_lost_cost_replays_and_nothing_else() {
+    let mut rig = Rig::granted();
+    rig.lose_answers = true;
+    rig.pass(600);
+    rig.lose_answers = false;
+    rig.pass(120);
+    let (values, _) = rig.arrived();
+    assert_eq!(values, (1..=rig.sample_value).collect::<Vec<_>>());
+}
+
+#[test]
+fn withdrawal_purges_what_is_unsent_says_so_once_and_then_nothing_leaves() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(600);
+    rig.event(Event::Consent(Consent::Invalid(ConsentState::Withdrawn)));
+    let taken = rig.sample_value;
+    rig.online = true;
+    rig.pass(600);
+    let entries = &rig.collector.values().next().unwrap().entries;
+    let after: Vec<&Body> = entries.iter().skip(4).map(|entry| &entry.body).collect();
+    let [Body::Loss(loss), Body::Statement(Statement::Consent { state, purged, terms: None, .. })] = after.as_slice() else {
+        panic!("{after:?}");
+    };
+    assert_eq!((*state, purged.total()), (ConsentState::Withdrawn, loss.counts.total()));
+    assert!(purged.total() >= 9);
+    assert_eq!(rig.sample_value, taken, "nothing is taken any more");
+    rig.requests = 0;
+    rig.pass(3600);
+    assert_eq!(rig.requests, 0);
+    rig.event(Event::Consent(Consent::Valid(terms())));
+    rig.pass(60);
+    let last = rig.collector.values().next().unwrap().entries.last().unwrap();
+    assert!(matches!(last.body, Body::Report(_)), "granted again, it goes on");
+}
+
+#[test]
+fn a_withdrawal_survives_a_crash_before_it_was_stated() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    let (outbox, restored, _) = Outbox::open(rig.dir.path(), QUOTA, 0).unwrap();
+    rig.outbox = outbox;
+    rig.agent = Agent::new(identity(), settings(), restored);
+    rig.event(Event::Consent(Consent::Invalid(ConsentState::Expired)));
+    rig.online = true;
+    rig.pass(300);
+    let last = rig.collector.values().next().unwrap().entries.last().unwrap();
+    assert!(matches!(last.body, Body::Statement(Statement::Consent { state: ConsentState::Expired, .. })));
+}
+
+#[test]
+fn a_full_outbox_drops_samples_and_every_drop_is_recorded() {
+    let quota = Quota { bytes: 40_000, ..QUOTA };
+    let mut rig = Rig::new(quota);
+    rig.event(Event::Consent(Consent::Valid(terms())));
+    rig.online = false;
+    rig.pass(300 * 60);
+    rig.restart();
+    rig.pass(10 * 60);
+    rig.online = true;
+    rig.pass(300);
+    let (values, lost) = rig.arrived();
+    assert!(lost > 100, "{lost}");
+    assert_eq!(values.len() as u64 + lost, u64::try_from(rig.sample_value).unwrap());
+    let statements = rig.collector.values().next().unwrap().entries.iter().filter(|entry| matches!(entry.body, Body::Statement(_))).count();
+    assert!(statements >= 3, "statements are never dropped");
+}
+
+#[test]
+fn a_collector_restored_from_a_backup_gets_everything_again() {
+    let mut rig = Rig::granted();
+    rig.pass(600);
+    let backup = rig.collector.clone();
+    rig.pass(600);
+    rig.collector = backup;
+    rig.pass(600);
+    let (values, lost) = rig.arrived();
+    assert_eq!((values, lost), ((1..=rig.sample_value).collect::<Vec<_>>(), 0));
+    assert!(rig.notes.iter().any(|note| matches!(note, Note::CollectorWentBack { .. })));
+}
+
+#[test]
+fn an_empty_collector_gets_the_whole_ledger() {
+    let mut rig = Rig::granted();
+    rig.pass(600);
+    rig.collector.clear();
+    rig.pass(600);
+    assert_eq!(rig.arrived().0, (1..=rig.sample_value).collect::<Vec<_>>());
+}
+
+#[test]
+fn diverged_opens_one_new_chain_and_the_rest_of_the_old_one_is_delivered() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(120);
+    let chain = rig.agent.newest().unwrap().clone();
+    let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 1, 1 << 20).unwrap().unwrap().unwrap();
+    let (seq, head_hash) = (batch.sent.frames[0].last_seq, batch.sent.frames[0].tip_hash);
+    let id = identity();
+    let reason = RefusalReason::Diverged { ancestor: None, branch: 1, seq, head_hash };
+    let refusal = Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: chain.chain_id, in_reply_to: batch.sent.first_hash, reason };
+    rig.event(Event::Answered { sent: batch.sent, answer: Answered::Refusal(refusal) });
+    let newest = rig.agent.newest().unwrap().clone();
+    assert_ne!(newest.chain_id, chain.chain_id);
+    assert!(rig.notes.contains(&Note::ChainOpened(OpenReason::Restored)));
+    assert_eq!(rig.agent.chains()[0].unsent_from, seq + 1);
+}
+
+#[test]
+fn a_ledger_that_contradicts_the_collector_begins_a_new_chain() {
+    let mut rig = Rig::granted();
+    rig.pass(120);
+    let chain_id = rig.agent.newest().unwrap().chain_id;
+    rig.event(Event::Rewound { chain_id, held: Held::Contradicts });
+    rig.pass(120);
+    assert_ne!(rig.agent.newest().unwrap().chain_id, chain_id);
+    assert!(rig.notes.contains(&Note::ChainOpened(OpenReason::StateLost)));
+}
+
+#[test]
+fn a_commit_that_fails_creates_nothing_and_is_not_tried_in_a_circle() {
+    let mut agent = Agent::new(identity(), settings(), Restored::default());
+    let now = Now { wall_ms: 0, boottime_ms: 0, monotonic_ms: 0 };
+    let effects = agent.step(Event::Consent(Consent::Valid(terms())), now, [1; 16]);
+    assert!(matches!(effects.as_slice(), [Effect::Commit(_)]));
+    assert!(agent.step(Event::CommitFailed, now, [2; 16]).is_empty());
+    assert_eq!(agent.wake_at(), Some(STALL_MS));
+    let later = Now { boottime_ms: STALL_MS, ..now };
+    assert!(matches!(agent.step(Event::Wake, later, [3; 16]).as_slice(), [Effect::Commit(_)]));
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Pass(i64),
+    Online(bool),
+    LoseAnswers(bool),
+    Restart,
+    Backup,
+    Restore,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1_i64..1200).prop_map(Act::Pass),
+        2 => any::<bool>().prop_map(Act::Online),
+        1 => any::<bool>().prop_map(Act::LoseAnswers),
+        1 => Just(Act::Restart),
+        1 => Just(Act::Backup),
+        1 => Just(Act::Restore),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever happens on the way: in the end accepted + lost = created, in order, nothing twice.
+    #[test]
+    fn property_accepted_and_lost_make_created(acts in proptest::collection::vec(act(), 1..25), small in any::<bool>()) {
+        let quota = if small { Quota { bytes: 12_000, ..QUOTA } } else { QUOTA };
+        let mut rig = Rig::new(quota);
+        rig.event(Event::Consent(Consent::Valid(terms())));
+        let mut backup = rig.collector.clone();
+        for act in acts {
+            match act {
+                Act::Pass(seconds) => rig.pass(seconds),
+                Act::Online(online) => rig.online = online,
+                Act::LoseAnswers(lose) => rig.lose_answers = lose,
+                Act::Restart => rig.restart(),
+                Act::Backup => backup = rig.collector.clone(),
+                Act::Restore => rig.collector = backup.clone(),
+            }
+        }
+        rig.online = true;
+        rig.lose_answers = false;
+        rig.pass(7200);
+        let (values, lost) = rig.arrived();
+        prop_assert!(values.windows(2).all(|pair| pair[0] < pair[1]), "out of order");
+        prop_assert_eq!(values.len() as u64 + lost, u64::try_from(rig.sample_value).unwrap());
+        prop_assert_eq!(rig.agent.chains().len(), 1);
+    }
+}

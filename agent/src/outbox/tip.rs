@@ -1,0 +1,120 @@
+//! The newest place of the newest chain, beside the database: two slots written in turn, so that a torn write
+//! leaves the other. It notices what a damaged end of the database's log would hide.
+
+use mimamori_shared::id::{ChainId, Hash};
+use mimamori_shared::payload::Place;
+use mimamori_shared::sign::sha256;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+const SLOT_BYTES: u64 = 512;
+const BODY_BYTES: usize = 8 + 16 + 8 + 32;
+
+#[derive(Debug)]
+pub(super) struct TipFile {
+    file: File,
+    generation: u64,
+    newest: Option<Place>,
+}
+
+impl TipFile {
+    pub(super) fn open(path: &Path) -> io::Result<TipFile> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut newest: Option<(u64, Place)> = None;
+        for slot in 0..2 {
+            let mut bytes = [0; BODY_BYTES + 32];
+            if file.read_exact_at(&mut bytes, slot * SLOT_BYTES).is_err() {
+                continue;
+            }
+            if let Some((generation, place)) = decode(&bytes) {
+                if newest.as_ref().is_none_or(|(other, _)| generation > *other) {
+                    newest = Some((generation, place));
+                }
+            }
+        }
+        Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
+    }
+
+    pub(super) fn newest(&self) -> Option<Place> {
+        self.newest
+    }
+
+    pub(super) fn write(&mut self, place: Place) -> io::Result<()> {
+        let generation = self.generation + 1;
+        let mut slot = [0; SLOT_BYTES as usize];
+        let bytes = encode(generation, &place);
+        for (to, from) in slot.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        self.file.write_all_at(&slot, generation % 2 * SLOT_BYTES)?;
+        self.file.sync_data()?;
+        self.generation = generation;
+        self.newest = Some(place);
+        Ok(())
+    }
+}
+
+fn encode(generation: u64, place: &Place) -> Vec<u8> {
+    let mut bytes = generation.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&place.chain_id.0);
+    bytes.extend_from_slice(&place.seq.to_le_bytes());
+    bytes.extend_from_slice(&place.hash.0);
+    let Hash(sum) = sha256(&bytes);
+    bytes.extend_from_slice(&sum);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<(u64, Place)> {
+    let (body, sum) = bytes.split_at_checked(BODY_BYTES)?;
+    let Hash(expected) = sha256(body);
+    if sum != expected {
+        return None;
+    }
+    let (generation, rest) = body.split_first_chunk::<8>()?;
+    let (chain, rest) = rest.split_first_chunk::<16>()?;
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let place = Place { chain_id: ChainId(*chain), seq: u64::from_le_bytes(*seq), hash: Hash(rest.try_into().ok()?) };
+    Some((u64::from_le_bytes(*generation), place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(seq: u64) -> Place {
+        Place { chain_id: ChainId([1; 16]), seq, hash: sha256(&seq.to_le_bytes()) }
+    }
+
+    #[test]
+    fn the_newest_place_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tip");
+        let mut file = TipFile::open(&path).unwrap();
+        assert_eq!(file.newest(), None);
+        for seq in 0..5 {
+            file.write(place(seq)).unwrap();
+            assert_eq!(TipFile::open(&path).unwrap().newest(), Some(place(seq)));
+        }
+    }
+
+    #[test]
+    fn any_damage_to_the_newest_slot_leaves_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tip");
+        let mut file = TipFile::open(&path).unwrap();
+        file.write(place(7)).unwrap();
+        file.write(place(8)).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        // Generation 2 lies in slot 0.
+        for position in 0..BODY_BYTES + 32 {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            assert_eq!(TipFile::open(&path).unwrap().newest(), Some(place(7)), "byte {position}");
+        }
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(TipFile::open(&path).unwrap().newest(), None);
+    }
+}

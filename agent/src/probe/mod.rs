@@ -1,0 +1,78 @@
+//! What is measured: one row per section of the table of fields, and the one function that takes a sample.
+//!
+//! A probe is a bounded read and a pure `parse`. A source that is broken costs its own values and becomes a fault;
+//! it never costs the report. Nothing here writes, waits for a network, or looks at processes other than the agent.
+
+pub mod agent;
+pub mod clock;
+pub mod cpu;
+pub mod disk;
+pub mod filesystem;
+pub mod load;
+pub mod memory;
+pub mod names;
+pub mod network;
+pub mod state;
+pub mod swap;
+pub mod system;
+mod table;
+mod take;
+pub mod text;
+
+pub use names::Names;
+pub use state::state_fingerprint;
+pub use table::PROBES;
+use take::Take;
+
+use crate::host::Host;
+use mimamori_shared::fields::{Readings, Scope};
+use mimamori_shared::payload::Fault;
+
+/// Which of the product's programs runs a probe: what needs privileges never runs in the one that talks outwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The agent itself, sandboxed and unprivileged.
+    Agent,
+    /// The hardware helper.
+    HardwareHelper,
+    /// The runner of checks the facility defined.
+    FacilityChecks,
+}
+
+/// One row of [`PROBES`].
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    /// The section it fills.
+    pub name: &'static str,
+    /// The consent it needs.
+    pub scope: Scope,
+    /// Between two readings unless the plan says otherwise, in seconds.
+    pub interval_s: u64,
+    /// What it reads, in English.
+    pub about: &'static str,
+    /// What it reads, in Japanese.
+    pub about_ja: &'static str,
+    /// What an administrator does when it cannot be read, in English.
+    pub mend: &'static str,
+    /// What an administrator does when it cannot be read, in Japanese.
+    pub mend_ja: &'static str,
+    /// Which program runs it.
+    pub runs_in: Program,
+    /// Reads it into the report.
+    pub read: fn(&Host, &Names, &mut Readings, &mut Vec<Fault>),
+}
+
+/// Takes the sections that are wanted. What could not be taken stands among the faults, each fault once.
+pub fn sample(host: &Host, names: &Names, wanted: &dyn Fn(&str) -> bool) -> (Readings, Vec<Fault>) {
+    let mut readings = Readings::default();
+    let mut faults = Vec::new();
+    for probe in PROBES.iter().filter(|probe| wanted(probe.name)) {
+        (probe.read)(host, names, &mut readings, &mut faults);
+    }
+    faults.sort();
+    faults.dedup();
+    (readings, faults)
+}
+
+#[cfg(test)]
+mod tests;

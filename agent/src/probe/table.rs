@@ -1,0 +1,123 @@
+//! The rows of [`PROBES`]: everything the agent itself measures.
+
+use super::{Probe, Program, agent, clock, cpu, disk, filesystem, load, memory, network, swap, system};
+use mimamori_shared::fields::Scope;
+
+const INTERVAL_S: u64 = 60;
+const PROC: &str =
+    "Mount /proc for the agent's service and let its account read it; look for ProcSubset= and hidepid=.";
+const PROC_JA: &str = "エージェントのサービスに /proc を見せ、そのアカウントに読み取りを許可してください（ProcSubset= と hidepid= を確認）。";
+
+/// What is measured, in the order of the table of fields.
+pub const PROBES: &[Probe] = &[
+    Probe {
+        name: "cpu",
+        scope: Scope::Performance,
+        interval_s: INTERVAL_S,
+        about: "Processor time since boot, from /proc/stat.",
+        about_ja: "起動以降のプロセッサ時間（/proc/stat）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: cpu::read,
+    },
+    Probe {
+        name: "load",
+        scope: Scope::Performance,
+        interval_s: INTERVAL_S,
+        about: "Run queue averages, from /proc/loadavg.",
+        about_ja: "負荷平均（/proc/loadavg）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: load::read,
+    },
+    Probe {
+        name: "memory",
+        scope: Scope::Performance,
+        interval_s: INTERVAL_S,
+        about: "Main memory, from /proc/meminfo.",
+        about_ja: "メモリ（/proc/meminfo）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: memory::read,
+    },
+    Probe {
+        name: "swap",
+        scope: Scope::Performance,
+        interval_s: INTERVAL_S,
+        about: "Swap space, from /proc/meminfo.",
+        about_ja: "スワップ領域（/proc/meminfo）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: swap::read,
+    },
+    Probe {
+        name: "system",
+        scope: Scope::Heartbeat,
+        interval_s: INTERVAL_S,
+        about: "Time since boot, from the kernel's clocks.",
+        about_ja: "起動からの経過時間（カーネルの時計）。",
+        mend: "The kernel always answers this; report a fault here to the maintainers.",
+        mend_ja: "カーネルが必ず答える値です。失敗する場合は保守担当に連絡してください。",
+        runs_in: Program::Agent,
+        read: system::read,
+    },
+    Probe {
+        name: "clock",
+        scope: Scope::Heartbeat,
+        interval_s: INTERVAL_S,
+        about: "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock.",
+        about_ja: "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。",
+        mend: "Run systemd-timesyncd against the facility's time server, or watch chrony or ntpd by its own means.",
+        mend_ja: "施設の時刻サーバーに対して systemd-timesyncd を動かすか、chrony や ntpd はその仕組みで監視してください。",
+        runs_in: Program::Agent,
+        read: clock::read,
+    },
+    Probe {
+        name: "agent",
+        scope: Scope::Heartbeat,
+        interval_s: INTERVAL_S,
+        about: "The agent's own memory and processor time, from /proc/self.",
+        about_ja: "エージェント自身のメモリとCPU時間（/proc/self）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: agent::read,
+    },
+    Probe {
+        name: "filesystem",
+        scope: Scope::OsState,
+        interval_s: INTERVAL_S,
+        about: "Local filesystems, from /proc/1/mountinfo and statvfs; network filesystems are never touched.",
+        about_ja: "ローカルのファイルシステム（/proc/1/mountinfo と statvfs）。ネットワークのものには触れません。",
+        mend: "A hidden filesystem is behind the service's sandbox: name it in BindReadOnlyPaths= or drop ProtectHome=.",
+        mend_ja: "hidden はサービスのサンドボックスに隠れています。BindReadOnlyPaths= に加えるか ProtectHome= を外してください。",
+        runs_in: Program::Agent,
+        read: filesystem::read,
+    },
+    Probe {
+        name: "disk",
+        scope: Scope::Performance,
+        interval_s: INTERVAL_S,
+        about: "Operations of whole disks, from /proc/diskstats.",
+        about_ja: "ディスク単位の入出力（/proc/diskstats）。",
+        mend: PROC,
+        mend_ja: PROC_JA,
+        runs_in: Program::Agent,
+        read: disk::read,
+    },
+    Probe {
+        name: "network",
+        scope: Scope::Network,
+        interval_s: INTERVAL_S,
+        about: "Traffic and link state of interfaces, from /proc/net/dev and /sys/class/net.",
+        about_ja: "ネットワークの通信量とリンク状態（/proc/net/dev と /sys/class/net）。",
+        mend: "Let the service see /sys and the machine's own network; look for PrivateNetwork=.",
+        mend_ja: "サービスに /sys と機器のネットワークを見せてください（PrivateNetwork= を確認）。",
+        runs_in: Program::Agent,
+        read: network::read,
+    },
+];

@@ -1,0 +1,527 @@
+//! The shell around [`crate::core`]: carries out its effects with the real clock, files and network.
+//!
+//! One loop on one thread. It sends the watchdog's sign of life itself, after having done a round of work, so a loop
+//! that hangs is seen.
+
+use crate::clock;
+use crate::config::Config;
+use crate::consent_file::{self, NoConsent};
+use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Settings};
+use crate::host::Host;
+use crate::identity::{self, Enrolment};
+use crate::notify_systemd as systemd;
+use crate::outbox::{Noticed, Outbox, OutboxError, Quota};
+use crate::probe::{self, Names};
+use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
+use mimamori_shared::config::Secret;
+use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::error::chain;
+use mimamori_shared::fields::AgentSelf;
+use mimamori_shared::id::{BootId, ChainId};
+use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
+use mimamori_shared::payload::{ConsentState, Layer};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Longest sleep: the watchdog wants a sign of life, and the consent file is read again at least this often.
+const NAP_MAX: Duration = Duration::from_secs(20);
+/// Plain bytes of one request; a longer backlog goes in several.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// How long a stop waits for a push that is under way.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often age is looked at, in milliseconds.
+const TRIM_EVERY_MS: i64 = 3_600_000;
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// As root it could write its own consent.
+    #[error("the agent does not run as root: as root it could write its own consent; start it under its own account (systemd does: User=mimamori-agent)")]
+    Root,
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// Something configured.
+    #[error("{0}")]
+    Config(String),
+    /// The outbox.
+    #[error("the outbox in {0} cannot be used")]
+    Outbox(PathBuf, #[source] OutboxError),
+    /// Another agent.
+    #[error("another agent runs on {0}: two at once would fork the chain")]
+    Locked(PathBuf),
+    /// The operating system.
+    #[error("the operating system refused")]
+    System(#[from] std::io::Error),
+}
+
+impl RunError {
+    /// Whether starting again cannot help.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        match self {
+            RunError::Root | RunError::Identity(_) | RunError::Config(_) => true,
+            RunError::Outbox(..) | RunError::Locked(_) | RunError::System(_) => false,
+        }
+    }
+}
+
+/// Everything the agent works with.
+struct Shell {
+    agent: Agent,
+    outbox: Outbox,
+    host: Host,
+    names: Names,
+    uplink: Arc<Uplink>,
+    trust: Trust,
+    enrolment: Enrolment,
+    consent_path: PathBuf,
+    loopback: bool,
+    salt: [u8; 32],
+    answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>,
+    said: Said,
+    trim_at: i64,
+}
+
+/// What was said last, so that nothing is said twice.
+#[derive(Default)]
+struct Said {
+    consent: Option<NoConsent>,
+    failing: Option<Layer>,
+    reached: bool,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// [`RunError`] names the mend.
+pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
+    if rustix::process::geteuid().is_root() {
+        return Err(RunError::Root);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    runtime.block_on(async {
+        let (answers, mut answered) = mpsc::channel(1);
+        let lock = lock(&config.state_dir())?;
+        let mut shell = Shell::start(config, environment, answers)?;
+        let ended = shell.serve(&mut answered).await;
+        drop(lock);
+        ended
+    })
+}
+
+/// What `main` read from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `https_proxy`.
+    pub https_proxy: Option<String>,
+    /// `no_proxy`.
+    pub no_proxy: Option<String>,
+}
+
+fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(dir.to_owned())),
+        Err(fault) => Err(RunError::System(fault.into())),
+    }
+}
+
+/// The way out, as configuration and enrolment have it.
+///
+/// # Errors
+/// What is wrong and how to mend it.
+pub fn uplink_of(config: &Config, url: &str, ca_pin: mimamori_shared::id::Hash, environment: &Environment) -> Result<Uplink, String> {
+    let values = config.values();
+    let url = values.text_opt("collector.url").unwrap_or(url);
+    let mut out = uplink::UplinkConfig::new(url.to_owned(), ca_pin);
+    out.allow_plain_loopback = values.flag("collector.plain_http_loopback");
+    if let Some(path) = values.path_opt("tls.extra_ca_file") {
+        out.extra_ca_pem = Some(std::fs::read(path).map_err(|fault| format!("tls.extra_ca_file {}: {fault}", path.display()))?);
+    }
+    out.proxy = proxy_of(config, environment)?;
+    Uplink::new(out).map_err(|fault| fault.to_string())
+}
+
+fn proxy_of(config: &Config, environment: &Environment) -> Result<uplink::Proxy, String> {
+    let values = config.values();
+    if let Some(url) = values.text_opt("proxy.url") {
+        let password = config.proxy_password()?;
+        let user = values.text_opt("proxy.user").map(str::to_owned);
+        let user = match (user, password) {
+            (Some(user), Some(password)) => Some((user, password)),
+            (None, None) => None,
+            _ => return Err("proxy.user and proxy.password_file belong together".to_owned()),
+        };
+        return Ok(uplink::Proxy::Explicit { url: url.to_owned(), user });
+    }
+    if values.flag("proxy.from_environment") {
+        return Ok(uplink::Proxy::Environment { https_proxy: environment.https_proxy.clone().map(Secret::new), no_proxy: environment.no_proxy.clone() });
+    }
+    Ok(uplink::Proxy::None)
+}
+
+/// Whether a URL leads to this machine.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']', '/']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Names for what lies outside the vocabulary.
+///
+/// # Errors
+/// An alias that cannot be used.
+pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
+    let aliases = |key: &str| {
+        let read = config.aliases(key).iter().map(|(outside, alias)| {
+            let word = mimamori_shared::word::Word::alias(alias).map_err(|fault| format!("{key}.\"{outside}\": {fault}"))?;
+            Ok((outside.clone(), word))
+        });
+        read.collect::<Result<std::collections::BTreeMap<_, _>, String>>()
+    };
+    Ok(Names::new(salt, aliases("aliases.filesystems")?))
+}
+
+/// The plan that configuration and consent leave: the longer of two intervals.
+#[must_use]
+pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
+    let configured = config.values().duration_s("interval");
+    let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
+    let interval_s = configured.max(consented);
+    let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
+    Plan { v: 1, interval_s, sections: sections.map(|probe| (probe.name.to_owned(), interval_s)).collect() }
+}
+
+/// What the outbox may use.
+#[must_use]
+pub fn quota_of(config: &Config) -> Quota {
+    let values = config.values();
+    Quota {
+        bytes: values.size_bytes("outbox.size"),
+        age_ms: i64::try_from(values.duration_s("outbox.age")).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+        free_floor_bytes: values.size_bytes("outbox.free_floor"),
+    }
+}
+
+/// The boot this is, from the host's tree.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn boot_id(host: &Host) -> Result<BootId, RunError> {
+    let text = host.read("proc/sys/kernel/random/boot_id", 256).map_err(|code| RunError::Config(format!("proc/sys/kernel/random/boot_id: {}", code.name())))?;
+    BootId::from_uuid(&text).ok_or_else(|| RunError::Config("proc/sys/kernel/random/boot_id is no UUID".to_owned()))
+}
+
+impl Shell {
+    fn start(config: &Config, environment: &Environment, answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>) -> Result<Shell, RunError> {
+        let dir = config.state_dir();
+        let (key, enrolment) = identity::load(&dir)?;
+        let root = enrolment.root().ok_or(identity::IdentityError::NotEnrolled)?;
+        let salt = identity::salt(&dir, clock::random()?)?;
+        let uplink = uplink_of(config, &enrolment.url, enrolment.ca_pin, environment).map_err(RunError::Config)?;
+        let host = host_of(config);
+        let (outbox, restored, noticed) = Outbox::open(&dir, quota_of(config), clock::now().wall_ms).map_err(|fault| RunError::Outbox(dir.clone(), fault))?;
+        noticed.iter().for_each(say_noticed);
+        let loopback = is_loopback(config.values().text_opt("collector.url").unwrap_or(&enrolment.url));
+        let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
+        let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
+        let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: None };
+        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
+        Ok(Shell {
+            agent: Agent::new(identity, settings, restored),
+            outbox,
+            names: names_of(config, &salt).map_err(RunError::Config)?,
+            host,
+            uplink: Arc::new(uplink),
+            trust,
+            enrolment,
+            consent_path: config.consent_file(),
+            loopback,
+            salt,
+            answers,
+            said: Said::default(),
+            trim_at: i64::MIN,
+        })
+    }
+
+    async fn serve(&mut self, answered: &mut mpsc::Receiver<(Sent, Result<Answer, PushError>)>) -> Result<(), RunError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (changed, mut changes) = mpsc::channel(1);
+        let watcher = watch(&self.consent_path, changed);
+        say(&format!("agent {} of machine {} at facility {} reports to {}", self.enrolment.agent_id, self.enrolment.machine, self.enrolment.facility, self.enrolment.url));
+        self.read_consent()?;
+        tell(systemd::ready());
+        loop {
+            let nap = self.nap();
+            tokio::select! {
+                () = tokio::time::sleep(nap) => self.read_consent_then_wake()?,
+                Some((sent, result)) = answered.recv() => self.take_answer(sent, result)?,
+                Some(()) = changes.recv() => self.read_consent()?,
+                _ = hangup.recv() => self.read_consent()?,
+                _ = term.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+            tell(systemd::watchdog());
+        }
+        drop(watcher);
+        tell(systemd::stopping());
+        self.farewell(answered).await
+    }
+
+    /// A push under way may still bring its receipt; then everything receipted is made durable.
+    async fn farewell(&mut self, answered: &mut mpsc::Receiver<(Sent, Result<Answer, PushError>)>) -> Result<(), RunError> {
+        if self.agent.push_state().due_at().is_none()
+            && let Ok(Some((sent, Ok(answer)))) = tokio::time::timeout(FAREWELL, answered.recv()).await
+        {
+            self.note_answer(&sent, &answer);
+            if let Outcome::Receipted(receipt) = uplink::judge(&answer, &mut self.trust, &sent) {
+                // The effects belong to a next round that does not come.
+                drop(self.agent.step(Event::Answered { sent, answer: Answered::Receipt(receipt) }, clock::now(), clock::random()?));
+            }
+        }
+        if let Err(fault) = self.outbox.save(self.agent.chains()) {
+            complain(&format!("receipts were not saved and will be asked for again: {}", chain(&fault)));
+        }
+        say("stopped");
+        Ok(())
+    }
+
+    fn nap(&self) -> Duration {
+        let now = clock::now().boottime_ms;
+        let wait = self.agent.wake_at().map_or(NAP_MAX.as_millis(), |at| u128::try_from(at.saturating_sub(now)).unwrap_or(0));
+        Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(NAP_MAX)
+    }
+
+    fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
+        self.read_consent()?;
+        self.handle(Event::Wake)
+    }
+
+    fn read_consent(&mut self) -> Result<(), RunError> {
+        let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
+        let consent = match read {
+            Ok(consent) => {
+                self.said.consent = None;
+                Consent::Valid(consent.terms)
+            }
+            Err(why) => {
+                let state = if matches!(why, NoConsent::Expired(_)) { ConsentState::Expired } else { ConsentState::Withdrawn };
+                if self.said.consent.as_ref() != Some(&why) {
+                    complain(&format!("nothing is collected: {why}"));
+                    tell(systemd::status(&format!("No consent: {why}")));
+                    self.said.consent = Some(why);
+                }
+                Consent::Invalid(state)
+            }
+        };
+        self.handle(Event::Consent(consent))
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), RunError> {
+        let mut queue = VecDeque::from([event]);
+        while let Some(event) = queue.pop_front() {
+            for effect in self.agent.step(event, clock::now(), clock::random()?) {
+                self.carry_out(effect, &mut queue);
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
+        match effect {
+            Effect::Sample => queue.push_back(self.sample()),
+            Effect::Commit(record) => {
+                queue.push_front(match self.outbox.commit(&record) {
+                    Ok(()) => Event::Committed,
+                    Err(fault) => {
+                        complain(&format!("a report could not be kept and was not created: {}", chain(&fault)));
+                        Event::CommitFailed
+                    }
+                });
+                self.trim(queue);
+            }
+            Effect::Bridge(record) => {
+                if let Err(fault) = self.outbox.bridge(&record) {
+                    complain(&format!("a loss could not be recorded: {}", chain(&fault)));
+                }
+            }
+            Effect::Push { chain_id, from_seq, frames_max } => self.push(chain_id, from_seq, frames_max, queue),
+            Effect::Rewind { chain_id, next_seq, head } => match self.outbox.rewind(chain_id, next_seq, head) {
+                Ok(held) => queue.push_back(Event::Rewound { chain_id, held }),
+                Err(fault) => complain(&format!("the ledger cannot be read: {}", chain(&fault))),
+            },
+            Effect::Purge => {
+                match self.outbox.unsent(self.agent.chains()) {
+                    Ok(specs) => queue.extend(specs.into_iter().map(Event::Dropped)),
+                    Err(fault) => complain(&format!("the outbox cannot be purged: {}", chain(&fault))),
+                }
+                queue.push_back(Event::Purged);
+            }
+            Effect::Note(note) => say_note(note),
+        }
+    }
+
+    fn sample(&self) -> Event {
+        let (mut readings, faults) = probe::sample(&self.host, &self.names, &|_| true);
+        let (entries, bytes) = self.outbox.size(self.agent.chains());
+        let own = readings.agent.get_or_insert_with(AgentSelf::default);
+        own.outbox_entries = i64::try_from(entries).ok();
+        own.outbox_bytes = i64::try_from(bytes).ok();
+        let states = probe::state_fingerprint(&readings, &faults);
+        Event::Sampled { readings, faults, states }
+    }
+
+    /// Over the quota at once; over the age once an hour.
+    fn trim(&mut self, queue: &mut VecDeque<Event>) {
+        let now = clock::now();
+        if !self.outbox.over_quota() && now.boottime_ms < self.trim_at {
+            return;
+        }
+        self.trim_at = now.boottime_ms.saturating_add(TRIM_EVERY_MS);
+        match self.outbox.trim(self.agent.chains(), now.wall_ms) {
+            Ok(spec) => queue.extend(spec.map(Event::Dropped)),
+            Err(fault) => complain(&format!("the outbox could not be trimmed: {}", chain(&fault))),
+        }
+    }
+
+    fn push(&mut self, chain_id: ChainId, from_seq: u64, frames_max: usize, queue: &mut VecDeque<Event>) {
+        let batch = match self.outbox.batch(chain_id, from_seq, frames_max, BATCH_BYTES) {
+            Ok(Ok(Some(batch))) => batch,
+            Ok(Err(spec)) => {
+                queue.push_back(Event::Dropped(spec));
+                queue.push_back(Event::PushEmpty);
+                return;
+            }
+            Ok(Ok(None)) => {
+                complain("the outbox holds nothing where something should be unsent");
+                return;
+            }
+            Err(fault) => {
+                complain(&format!("the outbox cannot be read: {}", chain(&fault)));
+                return;
+            }
+        };
+        let body = zstd::bulk::compress(&batch.body.to_bytes(), 3);
+        let (uplink, answers, sent) = (Arc::clone(&self.uplink), self.answers.clone(), batch.sent);
+        let now_ms = clock::now().wall_ms;
+        tokio::spawn(async move {
+            let result = match body {
+                Ok(body) if body.len() <= BODY_BYTES_MAX => uplink.post(uplink::REPORTS_PATH, uplink::REPORTS_TYPE, Some("zstd"), body, now_ms).await,
+                Ok(_) | Err(_) => Err(PushError::new(uplink::Detail::Status(413))),
+            };
+            // Nobody listens any more only when the agent stops.
+            drop(answers.send((sent, result)).await);
+        });
+    }
+
+    fn take_answer(&mut self, sent: Sent, result: Result<Answer, PushError>) -> Result<(), RunError> {
+        let too_large = matches!(&result, Ok(answer) if answer.status == 413)
+            || matches!(&result, Err(fault) if fault.detail == uplink::Detail::Status(413));
+        let outcome = match &result {
+            Ok(answer) => uplink::judge(answer, &mut self.trust, &sent),
+            Err(fault) => Outcome::Failed(fault.clone(), None),
+        };
+        let answer = match outcome {
+            Outcome::Receipted(receipt) => {
+                if let Ok(answer) = &result {
+                    self.note_answer(&sent, answer);
+                }
+                self.say_reached();
+                Answered::Receipt(receipt)
+            }
+            Outcome::Refused(refusal) => Answered::Refusal(refusal),
+            Outcome::PreviewTaken => Answered::Failed { layer: Layer::Receipt, retry_after_s: None, too_large: false },
+            Outcome::Failed(fault, retry_after_s) => {
+                self.say_failed(&fault);
+                Answered::Failed { layer: fault.layer, retry_after_s, too_large }
+            }
+        };
+        self.handle(Event::Answered { sent, answer })
+    }
+
+    /// Keeps the lines of a receipt as they came, for the ledger.
+    fn note_answer(&mut self, sent: &Sent, answer: &Answer) {
+        let mut lines = answer.body.split_inclusive(|b| *b == b'\n');
+        let mut two = || lines.by_ref().take(2).flatten().copied().collect::<Vec<u8>>();
+        let (receipt, certificate) = (two(), two());
+        if receipt.len() + certificate.len() <= REPORT_BYTES_MAX {
+            self.outbox.note_receipt(sent.chain_id, receipt, certificate);
+        }
+    }
+
+    fn say_reached(&mut self) {
+        if !self.said.reached || self.said.failing.is_some() {
+            say("the collector receipts");
+            tell(systemd::status("Reporting"));
+        }
+        self.said.reached = true;
+        self.said.failing = None;
+    }
+
+    fn say_failed(&mut self, fault: &PushError) {
+        if self.said.failing != Some(fault.layer) {
+            complain(&format!("reports are kept, the collector is not reached: {fault}"));
+            tell(systemd::status(&format!("Collector not reached ({}): reports are kept", fault.layer.name())));
+            self.said.failing = Some(fault.layer);
+        }
+    }
+}
+
+/// The tree the readings come from.
+#[must_use]
+pub fn host_of(config: &Config) -> Host {
+    let root = config.values().path("host_root");
+    if root == Path::new("/") { Host::live() } else { Host::recorded(root) }
+}
+
+/// Tells at once when the consent file or its folder changes; the nap catches what this misses.
+fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    use notify::Watcher as _;
+    let folder = path.parent()?.to_owned();
+    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+    let tell = move |_: notify::Result<notify::Event>| drop(changed.try_send(()));
+    let mut watcher = notify::recommended_watcher(tell).ok()?;
+    watcher.watch(&folder, notify::RecursiveMode::NonRecursive).ok()?;
+    Some(watcher)
+}
+
+/// Without systemd, or when it does not listen, the agent works all the same.
+fn tell(told: std::io::Result<()>) {
+    drop(told);
+}
+
+fn say_noticed(noticed: &Noticed) {
+    match noticed {
+        Noticed::SetAside(path) => complain(&format!("the outbox was damaged and is set aside as {}; a new one is begun and says so", path.display())),
+        Noticed::TailLost { entries } => complain(&format!("the outbox lost its last {entries} entries; they are reported as lost")),
+    }
+}
+
+fn say_note(note: Note) {
+    match note {
+        Note::CollectorWentBack { next_seq } => complain(&format!("the collector went back to place {next_seq}: it was restored or replaced; it gets everything again")),
+        Note::Forked => complain("the collector sees this key used twice: was this machine cloned or restored? Ask the RSC"),
+        Note::ChainOpened(reason) => say(&format!("a new chain was opened: {reason:?}")),
+        Note::Revoked => complain("the collector no longer takes reports of this machine; they are kept. Ask the RSC"),
+        Note::NeedsApproval => complain("the collector wants an operator's approval first; reports are kept"),
+        Note::NoConsent(_) => {}
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the journal reads standard output")]
+fn say(text: &str) {
+    println!("<6>{text}");
+}
+
+fn complain(text: &str) {
+    eprintln!("<4>{text}");
+}

@@ -1,0 +1,220 @@
+use super::*;
+use proptest::prelude::*;
+
+/// One character is 30 s; the interval is 15 s, so the grace is 60 s: two characters.
+const STEP_MS: i64 = 30_000;
+const INTERVAL_S: u64 = 15;
+
+struct Machine {
+    is: Option<Presence>,
+    history: Vec<Change>,
+    boot: u8,
+    booted_ms: i64,
+    queued: Vec<Seen>,
+}
+
+impl Machine {
+    fn event(&mut self, event: Event, now_ms: i64) {
+        let (is, changes) = step(self.is.as_ref(), event, now_ms, INTERVAL_S);
+        assert!(holds(&is), "{is:?}");
+        self.is = Some(is);
+        self.history.extend(changes);
+    }
+
+    fn seen(&self, now_ms: i64) -> Seen {
+        let boot_id = BootId([self.boot; 16]);
+        Seen { received_at_ms: now_ms, taken_at_ms: now_ms, boot_id, boottime_ms: now_ms - self.booted_ms, live: true }
+    }
+
+    /// r report, b report of a boot half a minute old, q report kept in the outbox, L the outbox arrives,
+    /// w withdrawn, x expired, g granted, p a plan as before, R retired, - nothing.
+    fn play(&mut self, letter: char, now_ms: i64) {
+        match letter {
+            'r' => self.event(Event::Report(self.seen(now_ms)), now_ms),
+            'b' => {
+                (self.boot, self.booted_ms) = (self.boot + 1, now_ms - STEP_MS);
+                self.event(Event::Report(self.seen(now_ms)), now_ms);
+            }
+            'q' => self.queued.push(self.seen(now_ms)),
+            'L' => {
+                for seen in std::mem::take(&mut self.queued) {
+                    self.event(Event::Report(Seen { received_at_ms: now_ms, live: false, ..seen }), now_ms);
+                }
+            }
+            'w' => self.event(Event::Consent(ConsentState::Withdrawn), now_ms),
+            'x' => self.event(Event::Consent(ConsentState::Expired), now_ms),
+            'g' => self.event(Event::Consent(ConsentState::Granted), now_ms),
+            'p' => self.event(Event::Plan { interval_s: INTERVAL_S }, now_ms),
+            'R' => self.event(Event::Retire, now_ms),
+            '-' => {}
+            other => panic!("no such letter: {other}"),
+        }
+    }
+}
+
+/// Plays a script and shows the state at each character; `ticks` is the time between two looks.
+fn timeline(script: &str, ticks: Option<usize>) -> (String, Vec<Change>) {
+    let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new() };
+    let mut now_ms = 0;
+    for letter in script.chars() {
+        machine.play(letter, now_ms);
+        for tick_ms in ticks.into_iter().flat_map(|ticks| (now_ms + 1..now_ms + STEP_MS).step_by(ticks)) {
+            machine.event(Event::Tick, tick_ms);
+        }
+        now_ms += STEP_MS;
+    }
+    machine.event(Event::Tick, now_ms);
+    let letter = |at: usize| match state_at(&machine.history, STEP_MS * i64::try_from(at).unwrap()) {
+        None => '.',
+        Some(State::Up) => 'U',
+        Some(State::Down) => 'D',
+        Some(State::NotKnown) => '?',
+        Some(State::NotConsented) => 'n',
+        Some(State::Retired) => 'X',
+    };
+    ((0..script.len()).map(letter).collect(), machine.history)
+}
+
+#[track_caller]
+fn check(script: &str, expected: &str) {
+    assert_eq!(timeline(script, Some(10_000)).0, expected, "{script} looked at every 10 s");
+    assert_eq!(timeline(script, None).0, expected, "{script} looked at once, at the end");
+}
+
+#[test]
+fn an_unseen_machine_has_no_history() {
+    check("-----", ".....");
+}
+
+#[test]
+fn silence_past_the_grace_is_not_known_and_not_down() {
+    check("r------", "UU?????");
+    check("rr-----", "UUU????");
+}
+
+#[test]
+fn a_report_in_time_keeps_it_up() {
+    check("r-r-r-r", "UUUUUUU");
+}
+
+#[test]
+fn the_same_boot_proves_the_silence_up() {
+    check("r-----r", "UUUUUUU");
+}
+
+#[test]
+fn a_new_boot_proves_the_machine_was_not_up_in_between() {
+    check("r-----b-", "DDDDDUUU");
+    check("r-b--", "DUUU?");
+}
+
+#[test]
+fn late_reports_prove_what_was_and_not_what_is() {
+    check("rqqqq-L--", "UUUU?????");
+    check("qqq---L--", "UU.......");
+}
+
+#[test]
+fn late_reports_of_the_old_boot_correct_where_it_ended_in_either_order() {
+    check("rqqq--bL", "UUUDDUUU");
+    check("rqqq-Lb-", "UUUDDUUU");
+}
+
+#[test]
+fn a_withdrawn_consent_is_neither_down_nor_not_known_until_granted_again() {
+    check("rw------g-r-", "Unnnnnnn??UU");
+    check("rx------gb", "Unnnnnnn?U");
+    check("rw-r-b-", "Unnnnnn");
+    check("wg-r", "n??U");
+}
+
+#[test]
+fn retired_is_final() {
+    check("r-R--rbwg", "UUXXXXXXX");
+}
+
+#[test]
+fn silence_starts_exactly_where_the_grace_ran_out() {
+    let (_, history) = timeline("r--------", None);
+    assert_eq!(history[1].from_ms, 60_000);
+    assert_eq!(history[1].because, Because::Silent { grace_s: 60 });
+    assert_eq!(history[1].evidence, "last report received 1970-01-01T00:00:00Z");
+    assert_eq!(history.len(), 2);
+}
+
+#[test]
+fn a_wrong_clock_on_the_machine_moves_nothing() {
+    let live = |at_ms: i64, boot: u8, boottime_ms: i64, taken_at_ms: i64| {
+        Event::Report(Seen { received_at_ms: at_ms, taken_at_ms, boot_id: BootId([boot; 16]), boottime_ms, live: true })
+    };
+    let (is, first) = step(None, live(1_000_000, 1, 500_000, 7), 1_000_000, 15);
+    let (is, second) = step(Some(&is), live(1_300_000, 2, 40_000, i64::MAX), 1_300_000, 15);
+    assert_eq!((is.state, is.since_ms, is.because), (State::Up, 1_260_000, Because::NewBoot));
+    let spans: Vec<_> = first.iter().chain(&second).map(|change| (change.state, change.from_ms, change.to_ms)).collect();
+    let expected = [
+        (State::Up, 1_000_000, None),
+        (State::NotKnown, 1_060_000, None),
+        (State::Down, 1_000_000, Some(1_260_000)),
+        (State::Up, 1_260_000, None),
+    ];
+    assert_eq!(spans, expected);
+}
+
+/// A report that was received in time but decided on after the sweeper had looked.
+#[test]
+fn a_report_behind_the_sweeper_counts_from_its_receipt() {
+    let seen = Seen { received_at_ms: 0, taken_at_ms: 0, boot_id: BootId::ZERO, boottime_ms: 5, live: true };
+    let (is, mut history) = step(None, Event::Report(seen), 0, 15);
+    let (is, changes) = step(Some(&is), Event::Tick, 70_000, 15);
+    history.extend(changes);
+    let (is, changes) = step(Some(&is), Event::Report(Seen { received_at_ms: 59_000, boottime_ms: 59_005, ..seen }), 70_001, 15);
+    history.extend(changes);
+    assert_eq!((is.state, is.due_at_ms), (State::Up, Some(119_000)));
+    assert_eq!(state_at(&history, 65_000), Some(State::Up));
+}
+
+#[test]
+fn a_shorter_plan_does_not_call_the_past_silent() {
+    let seen = Seen { received_at_ms: 0, taken_at_ms: 0, boot_id: BootId::ZERO, boottime_ms: 5, live: true };
+    let (is, _) = step(None, Event::Report(seen), 0, 3600);
+    let (is, changes) = step(Some(&is), Event::Plan { interval_s: 15 }, 1_000_000, 15);
+    assert_eq!((is.state, is.due_at_ms, changes.len()), (State::Up, Some(1_000_000), 0));
+}
+
+#[test]
+fn grace_never_overflows() {
+    assert_eq!((grace_s(60), grace_ms(60)), (150, 150_000));
+    assert_eq!(grace_ms(u64::MAX), i64::MAX);
+}
+
+proptest! {
+    #[test]
+    fn property_the_history_does_not_depend_on_how_often_one_looks(script in "[-rbqLwgp]{1,24}R?-{0,4}", ticks in 1_000..29_000usize) {
+        prop_assert_eq!(timeline(&script, Some(ticks)).0, timeline(&script, None).0);
+    }
+
+    #[test]
+    fn property_no_consent_means_neither_down_nor_not_known(script in "[-rbqLp]{1,12}w[-rbqLp]{1,12}") {
+        let shown = timeline(&script, None).0;
+        let from = script.find('w').unwrap();
+        prop_assert!(shown[from..].chars().all(|letter| letter == 'n'), "{} {}", script, shown);
+    }
+
+    #[test]
+    fn property_late_and_early_arrival_of_an_outbox_tell_the_same(queued in 1..6usize, silence in 2..6usize) {
+        let (waiting, silence) = ("q".repeat(queued), "-".repeat(silence));
+        let before = timeline(&format!("r{waiting}{silence}Lb-"), None).0;
+        let after = timeline(&format!("r{waiting}{silence}-bL"), None).0;
+        prop_assert_eq!(before.replace('D', ""), after.replace('D', "").as_str().to_owned());
+    }
+
+    #[test]
+    fn property_no_event_panics(events in prop::collection::vec((any::<[i64; 3]>(), 0..3u8, any::<bool>(), any::<u64>()), 1..20)) {
+        let mut is = None;
+        for ([a, b, c], boot, live, interval_s) in events {
+            let seen = Seen { received_at_ms: a, taken_at_ms: b, boot_id: BootId([boot; 16]), boottime_ms: c, live };
+            is = Some(step(is.as_ref(), Event::Report(seen), a.max(b), interval_s).0);
+        }
+        prop_assert!(is.as_ref().is_some_and(holds));
+    }
+}

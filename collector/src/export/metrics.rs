@@ -1,0 +1,264 @@
+//! The fleet as metrics: one family at a time, all machines under it. Beside the text only the current values are held.
+//!
+//! What an agent says is hostile: names stand in labels only, escaped; an entry that stands twice makes one series;
+//! no machine makes more than [`SERIES_PER_AGENT_MAX`]. Readings that no longer say how the machine is now are left
+//! out, so that a stale value never looks current; the machine's state stays.
+
+use super::exposition::{Exposition, Format, MetricKind, Number};
+use super::selfmetrics::SelfMetrics;
+use crate::view::{FleetView, MachineView};
+use mimamori_domain::presence::State;
+use mimamori_shared::fields::{Field, Kind, Value, fields};
+use mimamori_shared::limits::SERIES_PER_AGENT_MAX;
+use mimamori_shared::payload::{ConsentState, Layer};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+/// Before every name of a reading.
+pub const PREFIX: &str = "mimamori_machine_";
+/// Pairs of probe and code that one machine may show.
+const FAULTS_MAX: usize = 32;
+
+/// All metrics of the collector: its own and the fleet's.
+#[must_use]
+pub fn page(own: &SelfMetrics, view: &FleetView, format: Format) -> String {
+    let mut out = String::new();
+    let mut exposition = Exposition::new(&mut out, format);
+    // Writing to a string does not fail.
+    let written = own.write(&mut exposition).and_then(|()| fleet(view, &mut exposition)).and_then(|()| exposition.end());
+    debug_assert!(written.is_ok());
+    out
+}
+
+/// The fleet's part, without an end.
+///
+/// # Errors
+/// When the writer fails.
+pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
+    let families = families();
+    let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
+    let order: HashMap<u16, usize> = numbered.collect();
+    let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
+    let rows: Vec<Row<'_>> = machines.map(|(facility, machine)| Row::of(&facility.alias, machine, view.at_ms, &order)).collect();
+    totals(view, &rows, out)?;
+    for own in OWN {
+        out.family(&format!("{PREFIX}{}", own.name), own.kind, own.help)?;
+        for row in &rows {
+            (own.samples)(row, &mut Samples { row, own, out })?;
+        }
+    }
+    for (number, (metric, family)) in families.iter().enumerate() {
+        let mut named = false;
+        let name = format!("{PREFIX}{metric}");
+        for row in &rows {
+            let from = row.readings.partition_point(|reading| reading.family < number);
+            for Reading { field, entry, value, .. } in row.readings.iter().skip(from).take_while(|reading| reading.family == number) {
+                if !named {
+                    out.family(&name, kind_of(family), &help_of(family))?;
+                    named = true;
+                }
+                let entry = entry.map_or(("", ""), |entry| (entry_label(field), entry));
+                out.sample(&name, &[("facility", row.facility), ("machine", &row.machine.alias), entry, field.label], scaled(field, *value))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn totals(view: &FleetView, rows: &[Row<'_>], out: &mut Exposition<'_>) -> fmt::Result {
+    let [(facilities, facilities_help), (machines, machines_help)] = TOTALS;
+    out.family(facilities, MetricKind::Gauge, facilities_help)?;
+    out.sample(facilities, &[], count(view.facilities.len()))?;
+    out.family(machines, MetricKind::Gauge, machines_help)?;
+    for state in State::ALL {
+        let number = rows.iter().filter(|row| row.machine.state == state).count();
+        out.sample(machines, &[("state", state.name())], count(number))?;
+    }
+    Ok(())
+}
+
+/// Totals over the fleet: name and help.
+pub const TOTALS: [(&str, &str); 2] = [("mimamori_facilities", "Facilities."), ("mimamori_machines", "Machines, by state.")];
+
+/// A metric of a machine that is no reading.
+#[derive(Debug)]
+pub struct Own {
+    /// Its name without [`PREFIX`].
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: MetricKind,
+    /// Labels beside facility and machine.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+    samples: fn(&Row<'_>, &mut Samples<'_, '_>) -> fmt::Result,
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str, samples: fn(&Row<'_>, &mut Samples<'_, '_>) -> fmt::Result) -> Own {
+    Own { name, kind: MetricKind::Gauge, labels, help, samples }
+}
+
+/// Every metric of a machine that is no reading.
+pub const OWN: &[Own] = &[
+    gauge("state", &["state"], "1 for the state the machine is in, 0 for the others.", |row, out| {
+        State::ALL.into_iter().try_for_each(|state| out.one(&[state.name()], flag(row.machine.state == state)))
+    }),
+    gauge("state_since_timestamp_seconds", &[], "Since when the machine is in its state.", |row, out| out.moment(Some(row.machine.since_ms))),
+    gauge("last_report_timestamp_seconds", &[], "When the newest report was received.", |row, out| out.moment(row.machine.last_received_ms)),
+    gauge("report_taken_timestamp_seconds", &[], "The machine's clock in the newest report.", |row, out| out.moment(row.machine.last_taken_ms)),
+    gauge("clock_skew_seconds", &[], "The machine's clock minus the collector's.", |row, out| out.moment(row.machine.skew_ms)),
+    gauge("report_interval_seconds", &[], "Planned time between two reports.", |row, out| out.one(&[], Number::Count(row.machine.interval_s))),
+    gauge("chain_epoch", &[], "Ordinal of the machine's newest chain.", |row, out| out.one(&[], Number::Whole(row.machine.epoch.into()))),
+    gauge("chain_next_seq", &[], "The place its newest chain goes on at.", |row, out| out.one(&[], Number::Count(row.machine.next_seq))),
+    gauge("chain_forked", &[], "Whether a key of the machine speaks with two voices.", |row, out| out.one(&[], flag(row.machine.forked))),
+    gauge("chain_waiting", &[], "Whether the collector waits for a missing place of the chain.", |row, out| {
+        out.one(&[], flag(row.machine.waiting_for.is_some()))
+    }),
+    gauge("consent_state", &["state"], "1 for the state of the consent, 0 for the others; all 0 before the first statement.", |row, out| {
+        CONSENTS.into_iter().try_for_each(|(state, name)| out.one(&[name], flag(row.machine.consent == Some(state))))
+    }),
+    gauge("consent_end_timestamp_seconds", &[], "End of the consent.", |row, out| out.moment(row.machine.consent_valid_to_ms)),
+    gauge("findings", &[], "Findings that nobody has closed.", |row, out| out.one(&[], Number::Count(row.machine.findings))),
+    Own {
+        name: "push_failed_seconds_total",
+        kind: MetricKind::Counter,
+        labels: &["layer"],
+        help: "Time during which pushes failed, by layer, in the newest chain.",
+        samples: |row, out| Layer::ALL.into_iter().try_for_each(|layer| out.one(&[layer.name()], Number::Count(row.machine.push_fail.of(layer)))),
+    },
+    gauge("faults", &["probe", "code"], "Readings of the newest report that could not be taken.", |row, out| {
+        row.faults.iter().try_for_each(|((probe, code), number)| out.one(&[probe, code], count(*number)))
+    }),
+    gauge("series_dropped", &[], "Values of the newest report that make no series: over the bound, or named twice.", |row, out| {
+        out.one(&[], count(row.dropped))
+    }),
+    gauge("info", &["version", "fingerprint"], "The agent's version and its key's fingerprint; always 1.", |row, out| {
+        out.one(&[&row.machine.agent_version, &row.machine.fingerprint], flag(true))
+    }),
+];
+
+const CONSENTS: [(ConsentState, &str); 3] =
+    [(ConsentState::Granted, "granted"), (ConsentState::Withdrawn, "withdrawn"), (ConsentState::Expired, "expired")];
+
+struct Samples<'a, 'w> {
+    row: &'a Row<'a>,
+    own: &'a Own,
+    out: &'a mut Exposition<'w>,
+}
+
+impl Samples<'_, '_> {
+    fn one(&mut self, values: &[&str], value: Number) -> fmt::Result {
+        let mut labels = vec![("facility", self.row.facility), ("machine", self.row.machine.alias.as_str())];
+        labels.extend(self.own.labels.iter().copied().zip(values.iter().copied()));
+        self.out.sample(&format!("{PREFIX}{}", self.own.name), &labels, value)
+    }
+
+    fn moment(&mut self, ms: Option<i64>) -> fmt::Result {
+        ms.map_or(Ok(()), |ms| self.one(&[], Number::Millis(ms)))
+    }
+}
+
+struct Reading<'a> {
+    family: usize,
+    field: &'static Field,
+    entry: Option<&'a str>,
+    value: i64,
+}
+
+/// A machine with what of its newest report becomes series, in the order of the families.
+struct Row<'a> {
+    facility: &'a str,
+    machine: &'a MachineView,
+    readings: Vec<Reading<'a>>,
+    faults: BTreeMap<(&'a str, &'static str), usize>,
+    dropped: usize,
+}
+
+impl<'a> Row<'a> {
+    fn of(facility: &'a str, machine: &'a MachineView, at_ms: i64, order: &HashMap<u16, usize>) -> Row<'a> {
+        let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped: 0 };
+        let Some(report) = machine.current_report(at_ms) else { return row };
+        for fault in &report.faults {
+            let key = (fault.probe.as_str(), fault.code.name());
+            if row.faults.len() < FAULTS_MAX || row.faults.contains_key(&key) {
+                *row.faults.entry(key).or_default() += 1;
+            } else {
+                row.dropped += 1;
+            }
+        }
+        let room = SERIES_PER_AGENT_MAX.saturating_sub(row.faults.len());
+        let mut seen = HashSet::new();
+        report.readings.visit(|field, entry, value| {
+            let (Some(family), Value::Number(value)) = (order.get(&field.id), value) else { return };
+            if row.readings.len() < room && seen.insert((field.id, entry)) {
+                row.readings.push(Reading { family: *family, field, entry, value });
+            } else {
+                row.dropped += 1;
+            }
+        });
+        row.readings.sort_by_key(|reading| reading.family);
+        row
+    }
+}
+
+/// The readings' families in the order of the table: a metric and the rows that make it.
+#[must_use]
+pub fn families() -> Vec<(&'static str, Vec<&'static Field>)> {
+    let mut families: Vec<(&'static str, Vec<&'static Field>)> = Vec::new();
+    for field in fields().filter(|field| !field.metric.is_empty() && field.kind != Kind::Text) {
+        match families.iter_mut().find(|(metric, _)| *metric == field.metric) {
+            Some((_, rows)) => rows.push(field),
+            None => families.push((field.metric, vec![field])),
+        }
+    }
+    families
+}
+
+/// How a family behaves.
+#[must_use]
+pub fn kind_of(family: &[&Field]) -> MetricKind {
+    if family.iter().any(|field| field.kind == Kind::Counter) { MetricKind::Counter } else { MetricKind::Gauge }
+}
+
+/// What a family means: the meaning of its row, or of each with the label's value before it.
+#[must_use]
+pub fn help_of(family: &[&Field]) -> String {
+    let meaning = |field: &&Field| match field.label {
+        ("", _) => field.meaning.to_owned(),
+        (label, value) => format!("{label}={value}: {}", field.meaning),
+    };
+    family.iter().map(meaning).collect::<Vec<_>>().join(" ")
+}
+
+/// The label that carries the name of an entry; empty for sections without entries.
+#[must_use]
+pub fn entry_label(field: &Field) -> &'static str {
+    match (field.name_class, field.section) {
+        ("", _) => "",
+        (_, "filesystem") => "filesystem",
+        _ => "device",
+    }
+}
+
+/// Dividing by a power of ten rounds once; multiplying by 0.001 would show 35 ms as 0.035000000000000003 s.
+#[allow(clippy::cast_precision_loss, reason = "Prometheus knows doubles only")]
+fn scaled(field: &Field, value: i64) -> Number {
+    if field.scale >= 1.0 {
+        Number::Whole(value)
+    } else if (field.scale - 0.001).abs() < 1e-9 {
+        Number::Millis(value)
+    } else {
+        Number::Real(value as f64 / (1.0_f64 / field.scale).round())
+    }
+}
+
+fn flag(yes: bool) -> Number {
+    Number::Whole(i64::from(yes))
+}
+
+fn count(number: usize) -> Number {
+    Number::Count(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

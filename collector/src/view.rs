@@ -1,0 +1,214 @@
+//! What pages and metrics show, as plain data: made from the store, rendered without it.
+
+use mimamori_domain::presence::{Because, State, grace_ms};
+use mimamori_shared::id::{AgentId, CollectorId};
+use mimamori_shared::payload::{ConsentState, PushFail, Report};
+
+/// Everything, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetView {
+    /// The moment, by the collector's clock.
+    pub at_ms: i64,
+    /// The collector.
+    pub collector_id: CollectorId,
+    /// Its version.
+    pub version: String,
+    /// The facilities, in the order in which they are shown.
+    pub facilities: Vec<FacilityView>,
+}
+
+/// One facility.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacilityView {
+    /// Its alias.
+    pub alias: String,
+    /// Its name for people.
+    pub name: String,
+    /// True for the example that `make run` makes.
+    pub example: bool,
+    /// Its machines, in the order in which they are shown.
+    pub machines: Vec<MachineView>,
+}
+
+/// Where a machine stands between enrolment and retirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// Waits for an operator who compares the fingerprint.
+    Pending,
+    /// Reports are taken.
+    Active,
+    /// Its key is no longer welcome.
+    Revoked,
+    /// Out of service for good.
+    Retired,
+}
+
+impl Life {
+    /// Every one.
+    pub const ALL: [Life; 4] = [Life::Pending, Life::Active, Life::Revoked, Life::Retired];
+
+    /// The name in the store and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Life::Pending => "pending",
+            Life::Active => "active",
+            Life::Revoked => "revoked",
+            Life::Retired => "retired",
+        }
+    }
+
+    /// The one of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Life> {
+        Life::ALL.into_iter().find(|life| life.name() == name)
+    }
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineView {
+    /// Its agent.
+    pub agent_id: AgentId,
+    /// Its alias.
+    pub alias: String,
+    /// Where it stands.
+    pub life: Life,
+    /// What is known of it.
+    pub state: State,
+    /// Since when.
+    pub since_ms: i64,
+    /// Why.
+    pub because: Because,
+    /// The key's fingerprint as people compare it.
+    pub fingerprint: String,
+    /// The agent's version.
+    pub agent_version: String,
+    /// When the newest report was received.
+    pub last_received_ms: Option<i64>,
+    /// The machine's wall clock in the newest report.
+    pub last_taken_ms: Option<i64>,
+    /// The machine's clock minus the collector's, from live reports: positive when the machine's is ahead.
+    pub skew_ms: Option<i64>,
+    /// Ordinal of its newest chain; 0 before the first.
+    pub epoch: u32,
+    /// The place its newest chain goes on at.
+    pub next_seq: u64,
+    /// Whether a key speaks with two voices.
+    pub forked: bool,
+    /// The place the collector waits for before it can go on, and since when.
+    pub waiting_for: Option<(u64, i64)>,
+    /// State of the consent; `None` before the first statement.
+    pub consent: Option<ConsentState>,
+    /// Whether the consent is the example that nobody approved.
+    pub consent_example: bool,
+    /// End of the consent, not included.
+    pub consent_valid_to_ms: Option<i64>,
+    /// Between two reports, in seconds.
+    pub interval_s: u64,
+    /// Whether the newest report is a preview, not yet at its place in the chain.
+    pub preview: bool,
+    /// The newest report.
+    pub report: Option<Report>,
+    /// Seconds of failed pushes in its newest chain.
+    pub push_fail: PushFail,
+    /// Findings that nobody has closed.
+    pub findings: u64,
+}
+
+impl MachineView {
+    /// The newest report, if it still says how the machine is now: the machine is up, and the report is no older
+    /// than the grace by the collector's clock, both by its receipt and by when it was taken.
+    #[must_use]
+    pub fn current_report(&self, at_ms: i64) -> Option<&Report> {
+        let fresh = |ms: i64| at_ms.saturating_sub(ms) <= grace_ms(self.interval_s);
+        let taken_ms = self.last_taken_ms.zip(self.skew_ms).map(|(taken_ms, skew_ms)| taken_ms.saturating_sub(skew_ms));
+        let current = self.state == State::Up && self.last_received_ms.is_some_and(fresh) && taken_ms.is_none_or(fresh);
+        self.report.as_ref().filter(|_| current)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use mimamori_shared::fields::{Cpu, Disk, Filesystem, Load, Memory, Network, Readings};
+    use mimamori_shared::payload::{Class, Fault, FaultCode};
+
+    /// 2026-11-22T05:16:44Z.
+    pub(crate) const AT_MS: i64 = 1_795_324_604_000;
+
+    pub(crate) fn report() -> Report {
+        let word = |text: &str| text.parse().unwrap();
+        let filesystem = |name: &str, available_bytes: i64| Filesystem {
+            name: word(name),
+            kind: Some(word("ext4")),
+            size_bytes: Some(1000),
+            available_bytes: Some(available_bytes),
+            read_only: Some(0),
+            ..Filesystem::default()
+        };
+        let readings = Readings {
+            cpu: Some(Cpu { user_ms: Some(35), idle_ms: Some(105), ..Cpu::default() }),
+            load: Some(Load { load1_milli: Some(1250), ..Load::default() }),
+            memory: Some(Memory { total_bytes: Some(8 << 30), available_bytes: Some(2 << 30), ..Memory::default() }),
+            filesystem: vec![filesystem("root", 900), filesystem("pacs", 40)],
+            disk: vec![Disk { name: word("sda"), reads: Some(7), read_ms: Some(-3), ..Disk::default() }],
+            network: vec![Network { name: word("eth0"), link_up: Some(1), ..Network::default() }],
+            ..Readings::default()
+        };
+        let fault = Fault { probe: word("disk.reads"), code: FaultCode::PermissionDenied, name: Some(word("sdb")) };
+        Report { class: Class::Sample, readings, faults: vec![fault.clone(), Fault { name: None, ..fault }] }
+    }
+
+    pub(crate) fn machine(alias: &str) -> MachineView {
+        MachineView {
+            agent_id: AgentId::ZERO,
+            alias: alias.to_owned(),
+            life: Life::Active,
+            state: State::Up,
+            since_ms: AT_MS - 3_600_000,
+            because: Because::FirstReport,
+            fingerprint: "0011-2233-4455-6677-8899-aabb-ccdd-eeff".to_owned(),
+            agent_version: "0.1.0".to_owned(),
+            last_received_ms: Some(AT_MS - 10_000),
+            last_taken_ms: Some(AT_MS - 9_000),
+            skew_ms: Some(1000),
+            epoch: 1,
+            next_seq: 42,
+            forked: false,
+            waiting_for: None,
+            consent: Some(ConsentState::Granted),
+            consent_example: false,
+            consent_valid_to_ms: Some(AT_MS + 86_400_000),
+            interval_s: 60,
+            preview: false,
+            report: Some(report()),
+            push_fail: PushFail { dns: 5, ..PushFail::default() },
+            findings: 0,
+        }
+    }
+
+    pub(crate) fn fleet(machines: Vec<MachineView>) -> FleetView {
+        let hospital = FacilityView { alias: "north".to_owned(), name: "北病院".to_owned(), example: false, machines };
+        FleetView { at_ms: AT_MS, collector_id: CollectorId::ZERO, version: "0.1.0".to_owned(), facilities: vec![hospital] }
+    }
+
+    #[test]
+    fn a_report_is_current_only_while_up_and_within_the_grace() {
+        let fresh = machine("ct");
+        assert!(fresh.current_report(AT_MS).is_some());
+        assert!(fresh.current_report(AT_MS + 140_000).is_some());
+        assert!(fresh.current_report(AT_MS + 140_001).is_none());
+        let silent = MachineView { state: State::NotKnown, ..fresh.clone() };
+        assert!(silent.current_report(AT_MS).is_none());
+        let backlog = MachineView { last_taken_ms: Some(AT_MS - 900_000), ..fresh.clone() };
+        assert!(backlog.current_report(AT_MS).is_none());
+        let wrong_clock = MachineView { last_taken_ms: Some(500), skew_ms: Some(500 - AT_MS), ..fresh };
+        assert!(wrong_clock.current_report(AT_MS).is_some());
+    }
+
+    #[test]
+    fn lives_survive_the_store() {
+        assert!(Life::ALL.into_iter().all(|life| Life::from_name(life.name()) == Some(life)));
+    }
+}

@@ -1,0 +1,4 @@
+//! The web: pages in two languages.
+
+pub mod lang;
+pub mod page;

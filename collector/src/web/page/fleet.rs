@@ -1,0 +1,96 @@
+//! All facilities and machines on one page.
+
+use super::html::{Html, segment};
+use super::layout;
+use super::words::{ago, because, chain, consent, headlines, life, moment, shape, state};
+use crate::view::{FacilityView, FleetView, Life, MachineView};
+use crate::web::lang::{Key, Lang};
+
+/// The page at `/`.
+#[must_use]
+pub fn page(view: &FleetView, lang: Lang) -> String {
+    layout(view, lang, "/", Key::Title.text(lang), |page| {
+        if view.facilities.is_empty() {
+            page.open("p", &[]).text(Key::NoFacility.text(lang)).raw(" <code>mimamori-collector facility add …</code>").close("p");
+        }
+        for one in &view.facilities {
+            facility(page, one, view.at_ms, lang);
+        }
+    })
+}
+
+fn facility(page: &mut Html, facility: &FacilityView, at_ms: i64, lang: Lang) {
+    page.open("h2", &[]).text(&facility.name).raw(" ").leaf("code", &[], &facility.alias);
+    if facility.example {
+        page.raw(" ").leaf("span", &[("class", "example")], Key::Example.text(lang));
+    }
+    page.close("h2");
+    if facility.example {
+        page.leaf("p", &[("class", "example")], Key::ExampleFacility.text(lang));
+    }
+    if facility.machines.is_empty() {
+        page.leaf("p", &[], Key::NoMachine.text(lang));
+        return;
+    }
+    page.raw("<table><thead><tr>");
+    for key in [Key::Machine, Key::State, Key::LastReport, Key::Readings, Key::Consent, Key::Chain, Key::Findings] {
+        page.leaf("th", &[("scope", "col")], key.text(lang));
+    }
+    page.raw("</tr></thead><tbody>");
+    for machine in &facility.machines {
+        row(page, &facility.alias, machine, at_ms, lang);
+    }
+    page.raw("</tbody></table>");
+}
+
+fn row(page: &mut Html, facility: &str, machine: &MachineView, at_ms: i64, lang: Lang) {
+    let href = format!("/machines/{}/{}?lang={}", segment(facility), segment(&machine.alias), lang.tag());
+    page.raw("<tr>").open("th", &[("scope", "row")]).leaf("a", &[("href", &href)], &machine.alias);
+    if machine.life != Life::Active {
+        page.raw("<br>").leaf("span", &[("class", "bad")], life(machine.life, lang));
+    }
+    page.close("th").raw("<td>");
+    state_cell(page, machine, lang);
+    page.raw("</td><td>");
+    match machine.last_received_ms {
+        Some(ms) => page.text(&ago(ms, at_ms, lang)).raw("<br>").leaf("span", &[("class", "dim")], &moment(ms)),
+        None => page.text(Key::Never.text(lang)),
+    };
+    page.raw("</td><td>");
+    match machine.current_report(at_ms) {
+        Some(report) => {
+            page.raw("<ul>");
+            for line in headlines(report, lang) {
+                page.leaf("li", &[], &line);
+            }
+            if machine.preview {
+                page.leaf("li", &[("class", "dim")], Key::Preview.text(lang));
+            }
+            page.raw("</ul>")
+        }
+        None => page.leaf("span", &[("class", "dim")], Key::NotCurrent.text(lang)),
+    };
+    page.raw("</td><td>");
+    consent_cell(page, machine, lang);
+    page.raw("</td><td>");
+    let (words, wrong) = chain(machine, at_ms, lang);
+    page.leaf("span", if wrong { &[("class", "bad")] } else { &[] }, &words).raw("</td><td>");
+    page.leaf("span", if machine.findings > 0 { &[("class", "bad")] } else { &[] }, &machine.findings.to_string()).raw("</td></tr>\n");
+}
+
+/// The state by shape and by word, since when and why.
+pub(super) fn state_cell(page: &mut Html, machine: &MachineView, lang: Lang) {
+    page.open("span", &[("class", &format!("state {}", machine.state.name()))]);
+    page.open("span", &[("aria-hidden", "true")]).text(shape(machine.state)).close("span").raw(" ");
+    page.text(state(machine.state, lang)).close("span").raw("<br>").text(Key::Since.text(lang)).raw(" ").text(&moment(machine.since_ms));
+    page.raw("<br>").leaf("span", &[("class", "dim")], &because(machine, lang));
+}
+
+/// The consent, and whether it is the example's.
+pub(super) fn consent_cell(page: &mut Html, machine: &MachineView, lang: Lang) {
+    page.text(&consent(machine, lang));
+    if machine.consent_example {
+        page.raw("<br>").open("span", &[("class", "example")]);
+        page.text(Key::Example.text(lang)).raw(": ").text(Key::ExampleConsent.text(lang)).close("span");
+    }
+}

@@ -1,0 +1,148 @@
+use super::*;
+use crate::view::tests::{AT_MS, fleet as view_of, machine};
+use crate::view::{FacilityView, Life, MachineView};
+use base64::Engine as _;
+use mimamori_domain::presence::{Because, State};
+
+fn both(view: &FleetView, lang: Lang) -> [String; 2] {
+    let facility = &view.facilities[0];
+    [fleet::page(view, lang), machine::page(view, &facility.alias, &facility.machines[0].alias, lang).unwrap()]
+}
+
+#[test]
+fn the_policy_allows_our_style_and_nothing_else() {
+    let hash = base64::engine::general_purpose::STANDARD.encode(mimamori_shared::sign::sha256(CSS.as_bytes()).0);
+    assert!(SECURITY_HEADERS[0].1.contains(&format!("style-src 'sha256-{hash}'")), "the style changed; its hash is {hash}");
+    for page in both(&view_of(vec![machine("ct")]), Lang::En) {
+        assert!(page.contains(&format!("<style>{CSS}</style>")));
+        for forbidden in ["<script", "style=\"", "http://", "https://", "url(", "@import", " on", "<img"] {
+            let markup: String = page.split('<').skip(1).map(|tag| format!("<{}>", tag.split('>').next().unwrap())).collect();
+            assert!(!markup.contains(forbidden), "{forbidden}");
+        }
+    }
+}
+
+/// Every string an agent or a facility can choose, one at a time.
+#[test]
+fn no_string_becomes_markup() {
+    const EVIL: &str = "<script>alert('x')</script>\"><img src=x onerror=1>&";
+    type Spoil = fn(&mut FleetView);
+    let spoils: [(&str, Spoil); 7] = [
+        ("version", |view| view.version = EVIL.to_owned()),
+        ("facility alias", |view| view.facilities[0].alias = EVIL.to_owned()),
+        ("facility name", |view| view.facilities[0].name = EVIL.to_owned()),
+        ("machine alias", |view| view.facilities[0].machines[0].alias = EVIL.to_owned()),
+        ("fingerprint", |view| view.facilities[0].machines[0].fingerprint = EVIL.to_owned()),
+        ("agent version", |view| view.facilities[0].machines[0].agent_version = EVIL.to_owned()),
+        ("all at once", |view| {
+            view.facilities[0].name = EVIL.to_owned();
+            view.facilities[0].machines[0].alias = EVIL.to_owned();
+        }),
+    ];
+    let plain = |page: &str| page.matches('<').count();
+    let expected = both(&view_of(vec![machine("ct")]), Lang::En).map(|page| plain(&page));
+    for (what, spoil) in spoils {
+        let mut view = view_of(vec![machine("ct")]);
+        spoil(&mut view);
+        for (page, expected) in both(&view, Lang::En).iter().zip(expected) {
+            assert_eq!(plain(page), expected, "{what} adds an element");
+            assert!(!page.contains("<script") && !page.contains("<img"), "{what}");
+        }
+    }
+}
+
+/// A report's strings are words: what is no word never becomes a report.
+#[test]
+fn a_report_cannot_carry_markup() {
+    let report = r#"{"class":"sample","readings":{"disk":[{"name":"<b>","reads":1}]}}"#;
+    assert!(serde_json::from_str::<mimamori_shared::payload::Report>(report).is_err());
+}
+
+#[test]
+fn an_empty_collector_says_what_to_do() {
+    let empty = FleetView { facilities: Vec::new(), ..view_of(Vec::new()) };
+    for lang in [Lang::En, Lang::Ja] {
+        assert!(fleet::page(&empty, lang).contains("<code>mimamori-collector facility add …</code>"));
+    }
+    assert!(fleet::page(&view_of(Vec::new()), Lang::Ja).contains(Key::NoMachine.text(Lang::Ja)));
+    assert_eq!(machine::page(&empty, "north", "ct", Lang::En), None);
+}
+
+#[test]
+fn the_example_is_marked_everywhere() {
+    let mut view = view_of(vec![MachineView { consent_example: true, ..machine("ct") }]);
+    assert!(both(&view, Lang::En).iter().all(|page| page.matches("EXAMPLE").count() == 1));
+    view.facilities[0].example = true;
+    assert!(both(&view, Lang::En).iter().all(|page| page.matches("EXAMPLE").count() == 2 && page.contains("not a real one")));
+    assert!(both(&view, Lang::Ja).iter().all(|page| page.contains(">例<") || page.contains(">例: ")));
+}
+
+#[test]
+fn states_stand_by_word_shape_and_reason() {
+    let expected = [("●", "up"), ("▼", "down"), ("?", "not known"), ("◇", "not consented"), ("×", "retired")];
+    for (state, (shape, word)) in State::ALL.into_iter().zip(expected) {
+        let one = MachineView { state, because: Because::Silent { grace_s: 150 }, ..machine("ct") };
+        for page in both(&view_of(vec![one]), Lang::En) {
+            assert!(page.contains(&format!("{shape}</span> {word}</span>")), "{word}");
+            assert!(page.contains("no report for 150 s") && page.contains("since 2026-11-22 13:16:44 +09:00"));
+        }
+    }
+}
+
+#[test]
+fn stale_readings_do_not_look_current() {
+    let silent = view_of(vec![MachineView { state: State::NotKnown, ..machine("ct") }]);
+    let [all, one] = both(&silent, Lang::En);
+    assert!(all.contains("no current readings") && !all.contains("memory used"));
+    assert!(one.contains("These readings are not current.") && one.contains("memory.total_bytes"));
+    let [all, one] = both(&view_of(vec![machine("ct")]), Lang::En);
+    assert!(all.contains("memory used: 75.0 %") && !one.contains("not current"));
+}
+
+#[test]
+fn trouble_is_told_in_words_in_both_languages() {
+    let troubled = MachineView { forked: true, waiting_for: Some((7, AT_MS)), findings: 3, life: Life::Pending, preview: true, ..machine("ct") };
+    let view = view_of(vec![troubled]);
+    for lang in [Lang::En, Lang::Ja] {
+        for page in both(&view, lang) {
+            for key in [Key::Forked, Key::Waiting, Key::LifePending, Key::Preview, Key::Findings, Key::ConsentGranted] {
+                assert!(page.contains(key.text(lang)), "{key:?}");
+            }
+            assert!(page.starts_with(&format!("<!DOCTYPE html>\n<html lang=\"{}\">", lang.tag())));
+            assert!(page.contains("<meta http-equiv=\"refresh\" content=\"30\">"));
+        }
+    }
+}
+
+#[test]
+fn the_machine_page_shows_every_reading_and_fault() {
+    let view = view_of(vec![machine("ct")]);
+    let [all, page] = both(&view, Lang::Ja);
+    assert!(all.contains("href=\"/machines/north/ct?lang=ja\""));
+    view.facilities[0].machines[0].report.as_ref().unwrap().readings.visit(|field, _, _| {
+        assert!(page.contains(&format!("<code>{}</code>", field.path())) && page.contains(field.meaning_ja), "{}", field.path());
+    });
+    assert!(page.contains("<td>disk.reads</td><td>sdb</td><td>permission_denied</td>"));
+    assert!(page.contains("<td>dns 5</td>") && page.contains("0011-2233"));
+    assert!(page.contains("href=\"/machines/north/ct?lang=en\""));
+    let other = FacilityView { alias: "south".to_owned(), ..view.facilities[0].clone() };
+    let two = FleetView { facilities: vec![view.facilities[0].clone(), other], ..view };
+    assert!(machine::page(&two, "south", "ct", Lang::En).is_some() && machine::page(&two, "south", "mr", Lang::En).is_none());
+}
+
+/// Elements are closed in the order in which they were opened.
+#[test]
+fn pages_are_well_formed() {
+    for page in both(&view_of(vec![machine("ct"), machine("mr")]), Lang::Ja) {
+        let mut open = Vec::new();
+        for tag in page.split('<').skip(2).map(|tag| tag.split('>').next().unwrap()) {
+            let name = tag.split(' ').next().unwrap();
+            match name.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed)),
+                None if ["meta", "br"].contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+}
