@@ -1,10 +1,12 @@
 //! The collector's metrics of itself.
 
+use crate::net::{Closed, NetTelemetry};
 use super::exposition::{Exposition, MetricKind, Number};
 use prometheus::core::Collector;
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! labels {
     ($( $(#[doc = $doc:literal])* $type:ident { $( $variant:ident $name:literal $words:literal ),* $(,)? } )*) => { $(
@@ -45,20 +47,6 @@ labels! {
         Revoked "revoked" "Signed: the key is no longer welcome.",
         TooManyBranches "too_many_branches" "Signed: no further branch is kept.",
         TooManyChains "too_many_chains" "Signed: no further chain without approval.",
-    }
-    /// Whether a connection has brought a verified report.
-    ConnectionState {
-        Unverified "unverified" "Not yet.",
-        Verified "verified" "Yes.",
-    }
-    /// Why a connection was closed.
-    ClosedBecause {
-        Peer "peer" "The other side closed it.",
-        Idle "idle" "Idle for too long.",
-        Handshake "handshake" "No TLS handshake.",
-        Full "full" "More connections than are held.",
-        Protocol "protocol" "No HTTP.",
-        Shutdown "shutdown" "The collector stops.",
     }
     /// How an enrolment ended.
     EnrolResult {
@@ -136,8 +124,7 @@ impl SelfMetrics {
         };
         // Naming a label's value once makes its series.
         RefusedBecause::ALL.iter().for_each(|reason| drop(metrics.refused(*reason)));
-        ConnectionState::ALL.iter().for_each(|state| drop(metrics.connections(*state)));
-        ClosedBecause::ALL.iter().for_each(|reason| drop(metrics.closed(*reason)));
+        metrics.take_over(&NetTelemetry::default());
         EnrolResult::ALL.iter().for_each(|result| drop(metrics.enrolled(*result)));
         Ok(metrics)
     }
@@ -148,16 +135,17 @@ impl SelfMetrics {
         self.requests_refused.with_label_values(&[reason.name()])
     }
 
-    /// Connections in that state.
-    #[must_use]
-    pub fn connections(&self, state: ConnectionState) -> IntGauge {
-        self.connections.with_label_values(&[state.name()])
-    }
-
-    /// Connections closed for that reason.
-    #[must_use]
-    pub fn closed(&self, reason: ClosedBecause) -> IntCounter {
-        self.connections_closed.with_label_values(&[reason.name()])
+    /// Takes over what the listeners count.
+    pub fn take_over(&self, net: &NetTelemetry) {
+        let open = |state: &str, number: &AtomicU64| {
+            self.connections.with_label_values(&[state]).set(i64::try_from(number.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        };
+        open("unverified", &net.open_unauthenticated);
+        open("verified", &net.open_authenticated);
+        for why in Closed::ALL {
+            let counter = self.connections_closed.with_label_values(&[why.label()]);
+            counter.inc_by(net.closed(why).saturating_sub(counter.get()));
+        }
     }
 
     /// Enrolments that ended so.

@@ -2,7 +2,7 @@
 
 use super::{Ingest, Refused};
 use crate::clock;
-use crate::export::selfmetrics::Enrolment as Counted;
+use crate::export::selfmetrics::EnrolResult;
 use crate::net::read_body;
 use crate::store::{Redeem, Redeemed};
 use axum::body::Body;
@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode, header};
 use mimamori_shared::frame::{Frame, line, parse_signature_line, take};
 use mimamori_shared::id::{AgentId, TokenId};
 use mimamori_shared::limits::ENROL_BYTES_MAX;
-use mimamori_shared::payload::{Enrol, Enrolled, encode, read};
+use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode, read};
 use mimamori_shared::sign::{PayloadType, PublicKey, verify};
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: 
     match redeem(&ingest, &headers, body).await {
         Ok(response) => response,
         Err(refused) => {
-            ingest.metrics.refused(refused.because());
-            ingest.metrics.enrolled(Counted::Refused);
+            ingest.metrics.refused(refused.because()).inc();
+            ingest.metrics.enrolled(EnrolResult::Refused).inc();
             refused.into_response()
         }
     }
@@ -63,7 +63,12 @@ async fn redeem(ingest: &Ingest, headers: &HeaderMap, body: Body) -> Result<Resp
     match ingest.store.redeem(ask, clock::now_ms()).await.map_err(Refused::store)? {
         Redeemed::Refused(why) => Err(refused(why.name())),
         Redeemed::Enrolled { enrolment, first_time } => {
-            ingest.metrics.enrolled(if first_time { Counted::Granted } else { Counted::Repeated });
+            let result = match (first_time, enrolment.state) {
+                (false, _) => EnrolResult::Repeated,
+                (true, EnrolState::Active) => EnrolResult::Active,
+                (true, EnrolState::Pending) => EnrolResult::Pending,
+            };
+            ingest.metrics.enrolled(result).inc();
             let enrolled = Enrolled {
                 collector_id: ingest.keys.collector_id,
                 agent_id: enrolment.agent_id,

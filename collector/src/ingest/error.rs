@@ -86,15 +86,22 @@ impl Refused {
     #[must_use]
     pub fn because(&self) -> RefusedBecause {
         match self {
-            Refused::Body(_) | Refused::Type | Refused::Zstd | Refused::Frames(_) | Refused::Mixed | Refused::Empty => RefusedBecause::BadRequest,
-            Refused::TooLarge => RefusedBecause::TooLarge,
-            Refused::Unsigned => RefusedBecause::Unauthorised,
-            Refused::WrongKind | Refused::Head(_) => RefusedBecause::Malformed,
+            Refused::Body(fault) => match fault.status() {
+                StatusCode::LENGTH_REQUIRED => RefusedBecause::Length,
+                StatusCode::PAYLOAD_TOO_LARGE => RefusedBecause::TooLarge,
+                StatusCode::REQUEST_TIMEOUT => RefusedBecause::Slow,
+                _ => RefusedBecause::Shape,
+            },
+            Refused::Type => RefusedBecause::MediaType,
+            Refused::Zstd | Refused::Frames(BadFrame::Lines | BadFrame::Wrapper) => RefusedBecause::Shape,
+            Refused::Mixed | Refused::Empty | Refused::WrongKind => RefusedBecause::Shape,
+            Refused::TooLarge | Refused::Frames(BadFrame::TooMany(_) | BadFrame::Size) => RefusedBecause::TooLarge,
+            Refused::Unsigned => RefusedBecause::Signature,
+            Refused::Head(_) => RefusedBecause::Head,
             Refused::OtherCollector => RefusedBecause::OtherCollector,
             Refused::Pending => RefusedBecause::Pending,
-            Refused::NotGranted => RefusedBecause::NotGranted,
-            Refused::Busy => RefusedBecause::Busy,
-            Refused::Store(_) => RefusedBecause::StoreFailed,
+            Refused::NotGranted => RefusedBecause::Token,
+            Refused::Busy | Refused::Store(_) => RefusedBecause::Unavailable,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Ingest, Refused, decompress};
 use crate::clock;
+use crate::export::selfmetrics::RefusedBecause;
 use crate::net::{ConnHandle, read_body};
 use crate::store::{Answered, FindingKind, IngestBatch, Noted, lease_known};
 use axum::Extension;
@@ -13,7 +14,7 @@ use mimamori_shared::chain::Link;
 use mimamori_shared::frame::{Batch, Frame};
 use mimamori_shared::id::AgentId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, FRAMES_MAX};
-use mimamori_shared::payload::{Entry, Refusal, encode};
+use mimamori_shared::payload::{Entry, Refusal, RefusalReason, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, Verified, verify};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub async fn reports(State(ingest): State<Arc<Ingest>>, Extension(connection): E
     match take(&ingest, &connection, &headers, body).await {
         Ok(response) => response,
         Err(refused) => {
-            ingest.metrics.refused(refused.because());
+            ingest.metrics.refused(refused.because()).inc();
             if let Refused::Store(fault) = &refused {
                 eprintln!("<3>the store failed: {}", mimamori_shared::error::chain(fault));
             }
@@ -114,16 +115,26 @@ fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry
 fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered, frames: usize) -> Result<Response, Refused> {
     match answered {
         Answered::Receipt(fields) => {
-            ingest.metrics.frames_accepted(frames);
+            ingest.metrics.frames_accepted.inc_by(frames as u64);
             let receipt = fields.receipt(ingest.keys.collector_id, ingest.keys.lease_secret.as_slice());
             Ok(ingest.signed(StatusCode::OK, PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt])))
         }
         Answered::Refusal { reason, chain_id, in_reply_to } => {
-            ingest.metrics.refused(crate::export::selfmetrics::RefusedBecause::Signed);
+            ingest.metrics.refused(because(&reason)).inc();
             let refusal = Refusal { collector_id: ingest.keys.collector_id, agent_id, chain_id, in_reply_to, reason };
             Ok(ingest.signed(StatusCode::CONFLICT, PayloadType::Refusal, encode(PayloadType::Refusal, &[&refusal])))
         }
         Answered::Pending => Err(Refused::Pending),
         Answered::NothingToSay => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+fn because(reason: &RefusalReason) -> RefusedBecause {
+    match reason {
+        RefusalReason::Behind { .. } => RefusedBecause::Behind,
+        RefusalReason::Diverged { .. } => RefusedBecause::Diverged,
+        RefusalReason::Revoked => RefusedBecause::Revoked,
+        RefusalReason::TooManyBranches => RefusedBecause::TooManyBranches,
+        RefusalReason::TooManyChains => RefusedBecause::TooManyChains,
     }
 }

@@ -105,7 +105,7 @@ pub fn decide<E>(
         }
     }
     for (branch, row) in covering {
-        if let Some(row) = agrees(branch, &row, link, hash, &mut held)? {
+        if let Some(row) = agrees(branch, &row, link, &mut held)? {
             return Ok(Action::Replay { branch: branch.no, held: row });
         }
     }
@@ -154,16 +154,14 @@ fn before<E>(branch: &Branch, seq: u64, held: &mut impl FnMut(u32, u64) -> Resul
 }
 
 /// Where a loss record is involved, two different entries can say the same: the row that covers the last place of
-/// `link` if it does not contradict what is held between its two ends.
+/// `link`, if `link` contradicts it at neither of its ends. Two entries that are no losses always differ at theirs.
 fn agrees<E>(
     branch: &Branch,
     row: &Held,
     link: &Link,
-    hash: Hash,
     held: &mut impl FnMut(u32, u64) -> Result<Option<Held>, E>,
 ) -> Result<Option<Held>, E> {
-    let loss = row.hash != row.tip_hash || hash != link.tip_hash;
-    if !loss || !branch.owns(link.last_seq) {
+    if !branch.owns(link.last_seq) {
         return Ok(None);
     }
     if link.seq == row.seq && before(branch, link.seq, held)?.is_some_and(|prev| prev != link.prev_hash) {

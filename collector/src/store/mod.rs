@@ -2,9 +2,9 @@
 //!
 //! [`Store`] is a concrete enum with one engine per database and one file of SQL per noun and engine. It reads no
 //! clock and makes no random bytes: both are arguments. Every read takes a [`Scope`], every write by somebody takes
-//! an [`Actor`] too. The exceptions are what happens before anybody is known: [`Store::key`],
-//! [`Store::token_public_key`], [`Store::redeem`], [`Store::ingest`], where the key itself is the actor, and
-//! [`Store::write_probe`].
+//! an [`Actor`] too. The exceptions are what happens before anybody is known ([`Store::key`],
+//! [`Store::token_public_key`]), where the key itself is the actor ([`Store::redeem`], [`Store::ingest`]), and what
+//! is nobody's: leases of work, the months' tables and [`Store::write_probe`].
 
 pub mod accept;
 mod admin;
@@ -35,6 +35,8 @@ use std::path::Path;
 
 /// Longest detail of an audit row, in bytes.
 pub const AUDIT_DETAIL_BYTES_MAX: usize = 1024;
+/// Longest memory of a presence row, in bytes.
+pub const MEMORY_BYTES_MAX: usize = 8192;
 /// Longest name or reason that people write, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
 

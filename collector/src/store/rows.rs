@@ -131,21 +131,17 @@ pub struct PresenceRow {
     pub because: Word,
     /// When to look again without being told.
     pub due_at_ms: Option<i64>,
+    /// What else the domain remembers between two looks, as JSON, at most [`super::MEMORY_BYTES_MAX`] bytes.
+    pub memory: String,
 }
 
-/// A change of presence; never updated.
+/// One line of a machine's history; never updated. Where two overlap, the later one holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransitionRow {
     /// Whose.
     pub agent_id: AgentId,
-    /// The moment it is true from.
-    pub at_ms: i64,
-    /// The state before; `None` for the first.
-    pub was: Option<Word>,
-    /// The state after.
-    pub now: Word,
-    /// Why.
-    pub because: Word,
+    /// The line.
+    pub line: super::work::Transition,
     /// When it was written down.
     pub recorded_at_ms: i64,
 }
@@ -175,8 +171,14 @@ pub struct SessionRow {
     pub received_from_ms: i64,
     /// When the last arrived.
     pub received_to_ms: i64,
-    /// Longest time between two entries, by boottime, in whole seconds.
-    pub largest_gap_s: i64,
+    /// Milliseconds since boot without suspended time at the first place.
+    pub monotonic_from_ms: i64,
+    /// Milliseconds since boot without suspended time at the last place.
+    pub monotonic_to_ms: i64,
+    /// How many entries.
+    pub entries: u64,
+    /// Longest time between two entries, by boottime, in milliseconds.
+    pub largest_gap_ms: i64,
 }
 
 /// A key and whose it is.

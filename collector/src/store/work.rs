@@ -16,17 +16,19 @@ pub struct Dirty {
     pub mark: i64,
 }
 
-/// A change of presence to be written down.
+/// A line of a machine's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
-    /// The moment it is true from.
-    pub at_ms: i64,
-    /// The state before; `None` for the first.
-    pub was: Option<Word>,
-    /// The state after.
-    pub now: Word,
+    /// The state's word.
+    pub state: Word,
+    /// From when, included.
+    pub from_ms: i64,
+    /// Until when, not included; open until a later line says otherwise.
+    pub to_ms: Option<i64>,
     /// Why.
     pub because: Word,
+    /// What it rests on, at most [`super::NAME_BYTES_MAX`] bytes.
+    pub evidence: String,
 }
 
 /// A judgement about one machine.

@@ -207,6 +207,17 @@ fn what_is_inside_a_loss_is_a_replay_up_to_its_end() {
 }
 
 #[test]
+fn another_voice_at_the_beginning_of_a_loss_is_no_replay() {
+    let mut model = Model::default();
+    for seq in 0..4 {
+        send(&mut model, 0, seq, seq);
+    }
+    send(&mut model, 0, 4, 9);
+    assert!(matches!(send(&mut model, 0, 4, 4), Action::Replay { .. }));
+    assert_eq!(send(&mut model, 4, 4, 4), Action::Behind { tip: model.branches[0].tip });
+}
+
+#[test]
 fn a_fifth_branch_is_refused_and_the_four_go_on() {
     let mut model = Model::default();
     for seq in 0..6 {

@@ -1,10 +1,11 @@
 //! What agents send, and what they are told.
 
-use super::agent::Agent;
+use super::agent::{Agent, Pair};
 use super::{ALL, NOW, ask, enrolled, operator, sound, token, word};
 use crate::store::{Answered, FindingKind, MachineState, Redeemed, Store, StoreError, Waiting};
 use mimamori_shared::id::{BootId, Hash};
 use mimamori_shared::payload::{OpenReason, ReceiptStatus, RefusalReason};
+use mimamori_shared::sign::sha256;
 use mimamori_shared::time::parse;
 
 async fn rows(store: &Store, agent: &Agent, branch: u32) -> usize {
@@ -28,7 +29,7 @@ pub(super) async fn a_replay_gives_the_same_receipt_and_keeps_nothing(store: &St
     assert_eq!((middle.seq, middle.received_at_ms), (3, NOW));
     assert_eq!(rows(store, &agent, 0).await, 10);
     let sessions = store.sessions(&ALL, agent.id).await.unwrap();
-    assert_eq!(sessions.iter().map(|row| (row.from_seq, row.to_seq, row.largest_gap_s)).collect::<Vec<_>>(), [(0, 9, 60)]);
+    assert_eq!(sessions.iter().map(|row| (row.from_seq, row.to_seq, row.largest_gap_ms)).collect::<Vec<_>>(), [(0, 9, 60_000)]);
     sound(store).await;
 }
 
@@ -305,6 +306,49 @@ pub(super) async fn fsck_finds_what_was_changed(store: &Store) {
     ] {
         let faults = engine.harmed(harm).await;
         assert!(!faults.is_empty(), "{harm}");
+    }
+    sound(store).await;
+}
+
+/// Three copies of a machine send any stretch of theirs in any order, with losses between, over months.
+pub(super) async fn copies_that_talk_over_each_other_lose_nothing(store: &Store) {
+    for case in 0..12_u64 {
+        let mut agent = enrolled(store, case, "west", &format!("ct-{case}")).await;
+        let mut shared = vec![agent.open()];
+        shared.extend(agent.reports(3));
+        let voices: Vec<Vec<Pair>> = (0..3)
+            .map(|n| {
+                let mut copy = agent.clone();
+                copy.taken_at_ms += n;
+                let mut said = shared.clone();
+                said.extend(copy.reports(8));
+                said
+            })
+            .collect();
+        let mut acknowledged = Vec::new();
+        for step in 0..40_u64 {
+            let Hash(dice) = sha256(format!("{case} {step}").as_bytes());
+            let voice = &voices[usize::from(dice[0]) % 3];
+            let from = usize::from(dice[1]) % voice.len();
+            let to = (from + 1 + usize::from(dice[2]) % 4).min(voice.len());
+            let stretch = voice[from..to].to_vec();
+            let entries = if dice[3] % 4 == 0 { vec![agent.bridge(&stretch)] } else { stretch };
+            let at = NOW + i64::from(dice[4]) * 86_400_000;
+            let answered = agent.send(store, entries.clone(), at).await;
+            if let Answered::Receipt(receipt) = answered {
+                acknowledged.push(receipt);
+                let again = Agent::receipt(&agent.send(store, entries, at + 1).await);
+                assert_eq!((again.branch, again.seq, again.head_hash, again.received_at_ms), (receipt.branch, receipt.seq, receipt.head_hash, receipt.received_at_ms));
+            }
+        }
+        for receipt in acknowledged {
+            let mut found = false;
+            for branch in 0..=receipt.branch {
+                let rows = store.evidence(&ALL, agent.id, agent.chain, branch, 0, 1000).await.unwrap();
+                found |= rows.iter().any(|row| (row.last_seq, row.tip_hash, row.received_at_ms) == (receipt.seq, receipt.head_hash, receipt.received_at_ms));
+            }
+            assert!(found, "{receipt:?}");
+        }
     }
     sound(store).await;
 }

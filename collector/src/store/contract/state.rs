@@ -5,7 +5,7 @@ use super::{ALL, NOW, ask, enrolled, operator, sound, token, word};
 use crate::store::{ActorKind, Actor, FindingKind, NewToken, Noted, Scope, Store, StoreError};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan};
 use mimamori_shared::id::{Hash, TokenId};
-use mimamori_shared::payload::{ConsentState, Counts, Statement};
+use mimamori_shared::payload::{ConsentState, Counts, OpenReason, Statement};
 use mimamori_shared::sign::PayloadType;
 use std::collections::BTreeMap;
 
@@ -55,24 +55,35 @@ pub(super) async fn statements_are_believed_in_order(store: &Store) {
     };
     let consent = |state, terms: Option<&ConsentTerms>| Statement::Consent {
         state,
-        consent_hash: terms.map_or(Hash::ZERO, ConsentTerms::hash),
+        terms_hash: terms.map_or(Hash::ZERO, ConsentTerms::hash),
         terms: terms.cloned(),
         purged: Counts::default(),
     };
     let plan = Plan { v: 1, interval_s: 60, sections: BTreeMap::new() };
     let opened = agent.open();
     let granted = agent.say(PayloadType::Statement, &consent(ConsentState::Granted, Some(&terms)));
-    let planned = agent.say(PayloadType::Statement, &Statement::Plan { plan });
+    let planned = agent.say(PayloadType::Statement, &Statement::Plan { plan: plan.clone() });
     agent.send(store, vec![opened, granted.clone(), planned], NOW).await;
     let row = store.machine_of(&ALL, agent.id).await.unwrap();
     let shown = row.consent.unwrap();
     assert_eq!((shown.state, shown.hash, shown.valid_to_ms, shown.example), (ConsentState::Granted, terms.hash(), Some(NOW * 2), true));
     assert_eq!((shown.terms, row.interval_s), (Some(serde_json::to_string(&terms).unwrap()), Some(60)));
+    let mut old = agent.clone();
     let withdrawn = agent.say(PayloadType::Statement, &consent(ConsentState::Withdrawn, None));
     agent.send(store, vec![withdrawn], NOW + 1).await;
     agent.send(store, vec![granted], NOW + 2).await;
     let shown = store.machine_of(&ALL, agent.id).await.unwrap().consent.unwrap();
     assert_eq!((shown.state, shown.valid_to_ms, shown.since_ms), (ConsentState::Withdrawn, None, NOW + 1));
+    // A newer chain's statement holds against one of an older chain that comes late.
+    let opened = agent.restart(2, OpenReason::StateLost);
+    let granted = agent.say(PayloadType::Statement, &consent(ConsentState::Granted, Some(&terms)));
+    let planned = agent.say(PayloadType::Statement, &Statement::Plan { plan: Plan { interval_s: 30, ..plan.clone() } });
+    agent.send(store, vec![opened, granted, planned], NOW + 3).await;
+    let withdrawn = old.say(PayloadType::Statement, &consent(ConsentState::Withdrawn, None));
+    let late = [old.say(PayloadType::Statement, &consent(ConsentState::Expired, None)), old.say(PayloadType::Statement, &Statement::Plan { plan })];
+    Agent::receipt(&old.send(store, [vec![withdrawn], late.to_vec()].concat(), NOW + 4).await);
+    let row = store.machine_of(&ALL, agent.id).await.unwrap();
+    assert_eq!((row.consent.map(|row| row.state), row.interval_s), (Some(ConsentState::Granted), Some(30)));
 }
 
 pub(super) async fn findings_are_counted_by_day(store: &Store) {
@@ -108,7 +119,7 @@ pub(super) async fn nobody_sees_beyond_their_scope(store: &Store) {
     let ours = store.machine(&west, &word("west"), &word("ct-1")).await.unwrap();
     let chain = theirs.chain.unwrap().chain_id;
     assert_eq!(store.facilities(&west).await.unwrap().len(), 1);
-    assert_eq!(store.machines(&west).await.unwrap(), [ours.clone()]);
+    assert_eq!(store.machines(&west).await.unwrap(), std::slice::from_ref(&ours));
     assert_eq!(store.tokens(&west).await.unwrap().len(), 1);
     assert!(store.findings(&west).await.unwrap().iter().all(|row| row.agent_id == ours.agent_id));
     assert!(store.audit(&west).await.unwrap().iter().all(|row| row.facility == Some(word("west"))));

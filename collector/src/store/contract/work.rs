@@ -8,8 +8,8 @@ fn change(agent_id: AgentId, was: Option<(&str, i64)>, now: &str, since_ms: i64)
     PresenceChange {
         agent_id,
         seen: was.map(|(state, since_ms)| (word(state), since_ms)),
-        row: PresenceRow { state: word(now), since_ms, because: word("test"), due_at_ms: Some(since_ms + 100) },
-        transitions: vec![Transition { at_ms: since_ms, was: was.map(|(state, _)| word(state)), now: word(now), because: word("test") }],
+        row: PresenceRow { state: word(now), since_ms, because: word("test"), due_at_ms: Some(since_ms + 100), memory: "{}".to_owned() },
+        transitions: vec![Transition { state: word(now), from_ms: since_ms, to_ms: None, because: word("test"), evidence: "seq 1".to_owned() }],
         dirty_mark: None,
         lease: None,
     }
@@ -26,7 +26,7 @@ pub(super) async fn presence_changes_once(store: &Store) {
     let row = store.machine_of(&ALL, agent).await.unwrap().presence.unwrap();
     assert_eq!((row.state.as_str(), row.since_ms, row.due_at_ms), ("down", 2, Some(102)));
     let steps = store.transitions(&ALL, agent).await.unwrap();
-    assert_eq!(steps.iter().map(|step| step.now.as_str()).collect::<Vec<_>>(), ["down", "up"]);
+    assert_eq!(steps.iter().map(|step| step.line.state.as_str()).collect::<Vec<_>>(), ["down", "up"]);
     assert!(store.due_machines(&ALL, 101, 9).await.unwrap().is_empty());
     assert_eq!(store.due_machines(&ALL, 102, 9).await.unwrap(), [agent]);
 }

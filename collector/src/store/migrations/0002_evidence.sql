@@ -45,7 +45,10 @@ CREATE TABLE session (
     taken_to_ms INTEGER NOT NULL,
     received_from_ms INTEGER NOT NULL,
     received_to_ms INTEGER NOT NULL,
-    largest_gap_s INTEGER NOT NULL,
+    monotonic_from_ms INTEGER NOT NULL,
+    monotonic_to_ms INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    largest_gap_ms INTEGER NOT NULL,
     PRIMARY KEY (agent, chain, branch, boot)
 ) STRICT, WITHOUT ROWID;
 

@@ -4,21 +4,23 @@ CREATE TABLE presence (
     state TEXT NOT NULL,
     since_ms INTEGER NOT NULL,
     because TEXT NOT NULL,
-    due_at_ms INTEGER
+    due_at_ms INTEGER,
+    memory TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX presence_due ON presence (due_at_ms) WHERE due_at_ms IS NOT NULL;
 
 CREATE TABLE transition (
     agent BLOB NOT NULL REFERENCES machine (agent),
-    at_ms INTEGER NOT NULL,
-    was TEXT,
-    now TEXT NOT NULL,
+    state TEXT NOT NULL,
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER,
     because TEXT NOT NULL,
+    evidence TEXT NOT NULL,
     recorded_at_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX transition_agent ON transition (agent, at_ms);
+CREATE INDEX transition_agent ON transition (agent, recorded_at_ms);
 
 CREATE TABLE dirty (
     agent BLOB NOT NULL PRIMARY KEY REFERENCES machine (agent),

@@ -185,6 +185,17 @@ pub(super) fn page(db: &Connection, at: At, from_seq: u64, limit: u32, months: &
     Ok(page)
 }
 
+/// How many rows there are of a branch.
+pub(super) fn count(db: &Connection, at: At, months: &[Month]) -> Result<u64, StoreError> {
+    let mut rows = 0_u64;
+    for month in months {
+        let sql = format!("SELECT count(*) FROM {} WHERE agent = ?1 AND chain = ?2 AND branch = ?3", month.table());
+        let Cell(here) = db.prepare_cached(&sql)?.query_row(params![at.agent.0, at.chain.0, at.branch], |row| row.get::<_, Cell<u64>>(0))?;
+        rows = rows.saturating_add(here);
+    }
+    Ok(rows)
+}
+
 /// Branches of which a month has rows although the agent has no such branch.
 pub(super) fn strays(db: &Connection, agent: AgentId, months: &[Month]) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();

@@ -31,7 +31,7 @@ pub(in crate::store) fn agents(db: &Connection, scope: &Scope) -> Result<Vec<Age
 
 /// What does not agree about one agent; empty when all is well.
 pub(in crate::store) fn agent(db: &Connection, agent: AgentId) -> Result<Vec<String>, StoreError> {
-    let all = evidence::months(db, Month::from_number(0), Month::from_number(i32::MAX))?;
+    let all = all_months(db)?;
     let mut check = Check { db, agent, keys: BTreeMap::new(), faults: evidence::strays(db, agent, &all)? };
     let mut statement = db.prepare_cached("SELECT chain FROM chain WHERE agent = ?1 ORDER BY epoch")?;
     let chains = statement.query_map([agent.0], |row| get::<ChainId>(row, "chain"))?.collect::<Result<Vec<_>, _>>()?;
@@ -44,6 +44,10 @@ pub(in crate::store) fn agent(db: &Connection, agent: AgentId) -> Result<Vec<Str
     }
     check.faults.truncate(FAULTS_MAX);
     Ok(check.faults)
+}
+
+fn all_months(db: &Connection) -> Result<Vec<Month>, StoreError> {
+    evidence::months(db, Month::from_number(0), Month::from_number(i32::MAX))
 }
 
 struct Check<'a> {
@@ -84,7 +88,7 @@ impl Check<'_> {
             self.fault(chain.id, Some((no, seq)), "the place it leaves is not held");
         }
         let months = evidence::months(self.db, stored.first, stored.last)?;
-        let mut sessions = BTreeMap::new();
+        let (mut sessions, mut rows) = (BTreeMap::new(), 0);
         loop {
             let page = evidence::page(self.db, at, tip.next_seq, PAGE, &months)?;
             if page.is_empty() {
@@ -93,13 +97,14 @@ impl Check<'_> {
             for row in page {
                 let Some(next) = self.row(chain.id, tip, row, &mut sessions)? else { return Ok(()) };
                 tip = next;
+                rows += 1;
             }
         }
         if tip != stored.branch.tip {
             self.fault(chain.id, Some((no, tip.next_seq)), "the tip is not where the entries end");
         }
-        if self.rows_before(at, stored, &months)? {
-            self.fault(chain.id, Some((no, 0)), "rows lie before the place at which the branch begins");
+        if evidence::count(self.db, at, &all_months(self.db)?)? != rows {
+            self.fault(chain.id, Some((no, 0)), "there are rows that are not of the branch, or twice");
         }
         self.sessions(at, &sessions)
     }
@@ -156,11 +161,6 @@ impl Check<'_> {
             self.fault(at.chain, Some((at.branch, 0)), "there are sessions without entries");
         }
         Ok(())
-    }
-
-    fn rows_before(&self, at: At, stored: &Stored, months: &[Month]) -> Result<bool, StoreError> {
-        let Some((base, _)) = stored.branch.base else { return Ok(false) };
-        Ok(evidence::page(self.db, at, 0, 1, months)?.first().is_some_and(|row| row.seq <= base))
     }
 
     /// Whether a branch or one it left holds `hash` at `seq`.

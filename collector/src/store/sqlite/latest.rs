@@ -71,7 +71,7 @@ pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>)
             s.example AS consent_example, s.since_ms AS consent_since_ms,
             p.interval_s, {columns},
             l.chain AS latest_chain, l.seq AS latest_seq, l.taken_at_ms, l.received_at_ms, l.is_preview, l.payload,
-            r.state AS presence_state, r.since_ms AS presence_since_ms, r.because, r.due_at_ms
+            r.state AS presence_state, r.since_ms AS presence_since_ms, r.because, r.due_at_ms, r.memory
          FROM machine m
          LEFT JOIN machine_consent s ON s.agent = m.agent
          LEFT JOIN machine_plan p ON p.agent = m.agent
@@ -127,5 +127,6 @@ fn presence(row: &Row<'_>) -> rusqlite::Result<Option<PresenceRow>> {
         since_ms: row.get("presence_since_ms")?,
         because: get(row, "because")?,
         due_at_ms: row.get("due_at_ms")?,
+        memory: row.get("memory")?,
     }))
 }

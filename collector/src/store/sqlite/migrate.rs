@@ -21,12 +21,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 2,
         sql: include_str!("../migrations/0002_evidence.sql"),
-        sha256: "0109d1c3202f85dff7d1f1f26492cfd8c1ff636f7b71903a8c218674df9a0792",
+        sha256: "0baa0b964a6ea719a1fc5c81f955879510beb6eae05ab2ef8946d8a65ed45678",
     },
     Migration {
         version: 3,
         sql: include_str!("../migrations/0003_work.sql"),
-        sha256: "be3a9305eb051279e64a634519fcee64fedd4b957c9ae556472e3e7098568dca",
+        sha256: "6f71370a0aa100f22bd6a2f04786e365a5e6f6f3ce332c18ac43300a4469f9d3",
     },
 ];
 

@@ -168,3 +168,58 @@ impl Engine {
         self.write(look).await.unwrap()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(db: &Connection, name: &str) -> Result<usize, StoreError> {
+        Ok(db.execute("INSERT INTO facility VALUES (?1, 'x', 0, 0)", [name])?)
+    }
+
+    /// One job in a group panics, one fails, one breaks the rules: the others are committed.
+    #[test]
+    fn one_job_does_not_take_the_others_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("store.sqlite"), 0).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let good = async { assert_eq!(engine.write(|db| insert(db, "a")).await.unwrap(), 1) };
+            let panics = async {
+                let work = |db: &Connection| -> Result<(), StoreError> {
+                    insert(db, "p")?;
+                    panic!("on purpose")
+                };
+                assert!(matches!(engine.write(work).await, Err(StoreError::Closed)));
+            };
+            let fails = async {
+                let work = |db: &Connection| {
+                    insert(db, "b")?;
+                    insert(db, "b")
+                };
+                assert!(matches!(engine.write(work).await, Err(StoreError::Database(_))));
+            };
+            let last = async { assert_eq!(engine.write(|db| insert(db, "c")).await.unwrap(), 1) };
+            tokio::join!(good, panics, fails, last);
+            let names = engine.read(|db| Ok(db.query_row("SELECT group_concat(alias) FROM facility", [], |row| row.get::<_, String>(0))?));
+            assert_eq!(names.await.unwrap(), "a,c");
+        });
+    }
+
+    /// A group whose commit fails tells each of its callers.
+    #[test]
+    fn a_commit_that_fails_is_told_to_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("store.sqlite"), 0).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // Deferred to the commit, a broken reference fails there.
+            let work = |db: &Connection| {
+                db.execute_batch("PRAGMA defer_foreign_keys = ON; INSERT INTO token VALUES (x'00', x'00', 'none', NULL, 0, 'x', '', 0, NULL, NULL, NULL, NULL, NULL, NULL)")?;
+                Ok(())
+            };
+            assert!(matches!(engine.write(work).await, Err(StoreError::Commit(_))));
+            assert!(engine.write(|_| Ok(())).await.is_ok());
+        });
+    }
+}

@@ -1,13 +1,13 @@
 //! Presence, its changes, and what is to be looked at again.
 
-use super::cell::{get, maybe};
+use super::cell::get;
 use super::{lease, machine};
 use crate::store::error::StoreError;
 use crate::store::rows::TransitionRow;
 use crate::store::scope::Scope;
-use crate::store::work::{Dirty, PresenceChange};
+use crate::store::work::{Dirty, PresenceChange, Transition};
+use crate::store::{MEMORY_BYTES_MAX, NAME_BYTES_MAX};
 use mimamori_shared::id::AgentId;
-use mimamori_shared::word::Word;
 use rusqlite::{Connection, params};
 
 /// Says that something about the agent is new.
@@ -47,30 +47,34 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
         return Ok(false);
     }
     let row = &change.row;
+    if row.memory.len() > MEMORY_BYTES_MAX || change.transitions.iter().any(|line| line.evidence.len() > NAME_BYTES_MAX) {
+        return Err(StoreError::Invalid("what is remembered of a presence is bounded"));
+    }
     let (state, because) = (row.state.as_str(), row.because.as_str());
     let changed = match &change.seen {
         None => db.execute(
-            "INSERT INTO presence (agent, state, since_ms, because, due_at_ms) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![change.agent_id.0, state, row.since_ms, because, row.due_at_ms],
+            "INSERT INTO presence (agent, state, since_ms, because, due_at_ms, memory) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            params![change.agent_id.0, state, row.since_ms, because, row.due_at_ms, row.memory],
         )?,
         Some((seen, since_ms)) => db.execute(
-            "UPDATE presence SET state = ?2, since_ms = ?3, because = ?4, due_at_ms = ?5
-             WHERE agent = ?1 AND state = ?6 AND since_ms = ?7",
-            params![change.agent_id.0, state, row.since_ms, because, row.due_at_ms, seen.as_str(), since_ms],
+            "UPDATE presence SET state = ?2, since_ms = ?3, because = ?4, due_at_ms = ?5, memory = ?6
+             WHERE agent = ?1 AND state = ?7 AND since_ms = ?8",
+            params![change.agent_id.0, state, row.since_ms, because, row.due_at_ms, row.memory, seen.as_str(), since_ms],
         )?,
     };
     if changed != 1 {
         return Ok(false);
     }
-    for step in &change.transitions {
+    for line in &change.transitions {
         db.execute(
-            "INSERT INTO transition (agent, at_ms, was, now, because, recorded_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO transition (agent, state, from_ms, to_ms, because, evidence, recorded_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 change.agent_id.0,
-                step.at_ms,
-                step.was.as_ref().map(Word::as_str),
-                step.now.as_str(),
-                step.because.as_str(),
+                line.state.as_str(),
+                line.from_ms,
+                line.to_ms,
+                line.because.as_str(),
+                line.evidence,
                 now_ms
             ],
         )?;
@@ -84,14 +88,17 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
 pub(in crate::store) fn transitions(db: &Connection, scope: &Scope, agent: AgentId, limit: u32) -> Result<Vec<TransitionRow>, StoreError> {
     machine::need_agent(db, scope, agent)?;
     let mut statement =
-        db.prepare_cached("SELECT * FROM transition WHERE agent = ?1 ORDER BY at_ms DESC, rowid DESC LIMIT ?2")?;
+        db.prepare_cached("SELECT * FROM transition WHERE agent = ?1 ORDER BY recorded_at_ms DESC, rowid DESC LIMIT ?2")?;
     let rows = statement.query_map(params![agent.0, limit], |row| {
         Ok(TransitionRow {
             agent_id: agent,
-            at_ms: row.get("at_ms")?,
-            was: maybe(row, "was")?,
-            now: get(row, "now")?,
-            because: get(row, "because")?,
+            line: Transition {
+                state: get(row, "state")?,
+                from_ms: row.get("from_ms")?,
+                to_ms: row.get("to_ms")?,
+                because: get(row, "because")?,
+                evidence: row.get("evidence")?,
+            },
             recorded_at_ms: row.get("recorded_at_ms")?,
         })
     })?;

@@ -23,7 +23,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         taken_to_ms: row.get("taken_to_ms")?,
         received_from_ms: row.get("received_from_ms")?,
         received_to_ms: row.get("received_to_ms")?,
-        largest_gap_s: row.get("largest_gap_s")?,
+        monotonic_from_ms: row.get("monotonic_from_ms")?,
+        monotonic_to_ms: row.get("monotonic_to_ms")?,
+        entries: get(row, "entries")?,
+        largest_gap_ms: row.get("largest_gap_ms")?,
     })
 }
 
@@ -41,10 +44,15 @@ pub(super) fn extend(session: Option<SessionRow>, branch: u32, head: &Head, rece
         taken_to_ms: head.taken_at_ms,
         received_from_ms: received_at_ms,
         received_to_ms: received_at_ms,
-        largest_gap_s: 0,
+        monotonic_from_ms: head.monotonic_ms,
+        monotonic_to_ms: head.monotonic_ms,
+        entries: 0,
+        largest_gap_ms: 0,
     });
-    let gap_s = head.boottime_ms.saturating_sub(session.boottime_to_ms).div_euclid(1000);
-    session.largest_gap_s = session.largest_gap_s.max(gap_s);
+    let gap_ms = head.boottime_ms.saturating_sub(session.boottime_to_ms);
+    session.largest_gap_ms = session.largest_gap_ms.max(gap_ms);
+    session.entries += 1;
+    session.monotonic_to_ms = head.monotonic_ms;
     session.to_seq = head.seq;
     session.boottime_to_ms = head.boottime_ms;
     session.taken_to_ms = head.taken_at_ms;
@@ -58,7 +66,7 @@ pub(super) fn find(db: &Connection, at: At, boot: BootId) -> Result<Option<Sessi
 }
 
 pub(super) fn save(db: &Connection, agent: AgentId, session: &SessionRow) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?.execute(params![
+    db.prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")?.execute(params![
         agent.0,
         session.chain_id.0,
         session.branch,
@@ -71,7 +79,10 @@ pub(super) fn save(db: &Connection, agent: AgentId, session: &SessionRow) -> Res
         session.taken_to_ms,
         session.received_from_ms,
         session.received_to_ms,
-        session.largest_gap_s
+        session.monotonic_from_ms,
+        session.monotonic_to_ms,
+        place(session.entries)?,
+        session.largest_gap_ms
     ])?;
     Ok(())
 }

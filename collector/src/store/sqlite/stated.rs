@@ -19,7 +19,7 @@ pub(super) struct When {
 
 pub(super) fn state(db: &Connection, at: At, when: When, statement: &Statement) -> Result<(), StoreError> {
     match statement {
-        Statement::Consent { state, consent_hash, terms, purged: _ } => consent(db, at, when, *state, *consent_hash, terms.as_ref()),
+        Statement::Consent { state, terms_hash, terms, purged: _ } => consent(db, at, when, *state, *terms_hash, terms.as_ref()),
         Statement::Plan { plan } => self::plan(db, at, when, plan),
         Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. } => Ok(()),
     }
