@@ -1,8 +1,12 @@
-//! What pages and metrics show, as plain data: made from the store, rendered without it.
+//! What pages and metrics show, as plain data: made from the store, rendered without it. A latest report always is a
+//! live one (docs/WIRE.md, "Freshness"), so the difference of its two times is the machine's skew and the line's delay.
 
 use mimamori_domain::presence::{Because, State, grace_ms};
 use mimamori_shared::id::{AgentId, CollectorId};
-use mimamori_shared::payload::{ConsentState, PushFail, Report};
+use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
+use crate::work::memory;
+use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
+use std::collections::HashMap;
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +129,71 @@ impl MachineView {
         let taken_ms = self.last_taken_ms.zip(self.skew_ms).map(|(taken_ms, skew_ms)| taken_ms.saturating_sub(skew_ms));
         let current = self.state == State::Up && self.last_received_ms.is_some_and(fresh) && taken_ms.is_none_or(fresh);
         self.report.as_ref().filter(|_| current)
+    }
+}
+
+/// The interval that is shown before an agent has stated its plan, in seconds.
+const INTERVAL_S: u64 = 60;
+
+/// Reads the fleet, as far as `scope` allows.
+///
+/// # Errors
+/// When the database failed.
+pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, at_ms: i64) -> Result<FleetView, StoreError> {
+    let mut findings: HashMap<AgentId, u64> = HashMap::new();
+    for finding in store.findings(scope).await? {
+        *findings.entry(finding.agent_id).or_default() += finding.count;
+    }
+    let machines = store.machines(scope).await?;
+    let facilities = store.facilities(scope).await?.into_iter().map(|facility| FacilityView {
+        machines: machines
+            .iter()
+            .filter(|machine| machine.facility == facility.alias)
+            .map(|machine| machine_view(machine, findings.get(&machine.agent_id).copied().unwrap_or(0)))
+            .collect(),
+        alias: facility.alias.to_string(),
+        name: facility.name,
+        example: facility.example,
+    });
+    Ok(FleetView { at_ms, collector_id, version: env!("CARGO_PKG_VERSION").to_owned(), facilities: facilities.collect() })
+}
+
+fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
+    let presence = row.presence.as_ref().and_then(memory::presence);
+    let latest = row.latest.as_ref();
+    let head = latest.and_then(|latest| serde_json::from_slice::<Head>(&latest.payload).ok());
+    let report = latest.and_then(|latest| serde_json::from_slice::<Report>(&latest.payload).ok());
+    let version = report.as_ref().and_then(|report| report.readings.agent.as_ref()).and_then(|agent| agent.version.clone());
+    let chain = row.chain.as_ref();
+    MachineView {
+        agent_id: row.agent_id,
+        alias: row.alias.to_string(),
+        life: match row.state {
+            MachineState::Pending => Life::Pending,
+            MachineState::Active => Life::Active,
+            MachineState::Revoked => Life::Revoked,
+            MachineState::Retired => Life::Retired,
+        },
+        state: presence.as_ref().map_or(State::NotKnown, |presence| presence.state),
+        since_ms: presence.as_ref().map_or(row.enrolled_at_ms, |presence| presence.since_ms),
+        because: presence.as_ref().map_or(Because::NeverReported, |presence| presence.because),
+        fingerprint: row.key_id.fingerprint(),
+        agent_version: version.map(|version| version.to_string()).unwrap_or_default(),
+        last_received_ms: latest.map(|latest| latest.received_at_ms),
+        last_taken_ms: latest.map(|latest| latest.taken_at_ms),
+        skew_ms: latest.map(|latest| latest.taken_at_ms.saturating_sub(latest.received_at_ms)),
+        epoch: chain.map_or(0, |chain| u32::try_from(chain.epoch).unwrap_or(u32::MAX)),
+        next_seq: chain.map_or(0, |chain| chain.next_seq),
+        forked: chain.is_some_and(|chain| chain.forked),
+        waiting_for: chain.and_then(|chain| chain.waiting).map(|waiting| (waiting.for_seq, waiting.since_ms)),
+        consent: row.consent.as_ref().map(|consent| consent.state),
+        consent_example: row.consent.as_ref().is_some_and(|consent| consent.example),
+        consent_valid_to_ms: row.consent.as_ref().and_then(|consent| consent.valid_to_ms),
+        interval_s: row.interval_s.unwrap_or(INTERVAL_S),
+        preview: latest.is_some_and(|latest| latest.is_preview),
+        report,
+        push_fail: head.map(|head| head.push_fail_s).unwrap_or_default(),
+        findings,
     }
 }
 

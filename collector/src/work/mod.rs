@@ -1,0 +1,61 @@
+//! What the collector does by itself: loads, lets the domain decide, saves. Nothing is decided here.
+
+pub(crate) mod memory;
+mod presence;
+
+use crate::clock;
+use crate::store::{Actor, ActorKind, Scope, Store, StoreError};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often news is looked for.
+const EVERY: Duration = Duration::from_millis(500);
+/// How often the month's tables are made ahead.
+const MONTHS_EVERY_MS: i64 = 3_600_000;
+/// Machines judged in one round.
+const ROUND_MAX: u32 = 512;
+
+/// Works until `shutdown` turns true.
+pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
+    let mut months_at = i64::MIN;
+    loop {
+        let now_ms = clock::now_ms();
+        if now_ms >= months_at {
+            match store.make_months(now_ms).await {
+                Ok(()) => months_at = now_ms.saturating_add(MONTHS_EVERY_MS),
+                Err(fault) => complain("next month's tables were not made", &fault),
+            }
+        }
+        if let Err(fault) = round(&store, now_ms).await {
+            complain("presence was not judged", &fault);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// One round: machines with news, and machines whose silence is due.
+///
+/// # Errors
+/// When the database failed.
+pub async fn round(store: &Store, now_ms: i64) -> Result<(), StoreError> {
+    let actor = Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() };
+    let mut done = BTreeSet::new();
+    for dirty in store.dirty_machines(&Scope::All, ROUND_MAX).await? {
+        done.insert(dirty.agent_id);
+        presence::judge(store, &actor, dirty.agent_id, Some(dirty.mark), now_ms).await?;
+    }
+    for agent in store.due_machines(&Scope::All, now_ms, ROUND_MAX).await? {
+        if done.insert(agent) {
+            presence::judge(store, &actor, agent, None, now_ms).await?;
+        }
+    }
+    Ok(())
+}
+
+fn complain(what: &str, fault: &StoreError) {
+    eprintln!("<3>{what}: {}", mimamori_shared::error::chain(fault));
+}

@@ -1,0 +1,122 @@
+//! Presence: what is new in a machine's evidence goes through the domain's step, in the order of its chains.
+
+use super::memory::Memory;
+use crate::store::{Actor, EvidenceRow, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
+use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
+use mimamori_shared::id::{AgentId, ChainId};
+use mimamori_shared::payload::{Head, Statement};
+use mimamori_shared::sign::PayloadType;
+
+/// Entries looked at in one judgement; more are left for the next.
+const LOOK_MAX: usize = 4096;
+/// Entries read at once.
+const PAGE: u32 = 256;
+/// The interval that counts before an agent has stated its plan, in seconds.
+const INTERVAL_S: u64 = 60;
+
+struct Judge {
+    presence: Option<Presence>,
+    changes: Vec<Change>,
+    interval_s: u64,
+    now_ms: i64,
+}
+
+impl Judge {
+    fn take(&mut self, event: Event) {
+        let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, self.interval_s);
+        self.presence = Some(presence);
+        self.changes.extend(changes);
+    }
+}
+
+/// Judges one machine and writes the judgement down, if nobody else did meanwhile.
+///
+/// # Errors
+/// When the database failed.
+pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<(), StoreError> {
+    let machine = store.machine_of(&Scope::All, agent).await?;
+    let (mut memory, presence) = Memory::of(machine.presence.as_ref());
+    let mut judge = Judge { presence, changes: Vec::new(), interval_s: machine.interval_s.unwrap_or(INTERVAL_S), now_ms };
+    let whole = look(store, &machine, &mut memory, &mut judge).await?;
+    if machine.state == MachineState::Retired {
+        judge.take(Event::Retire);
+    }
+    judge.take(Event::Tick);
+    let Some(presence) = judge.presence else { return Ok(()) };
+    let change = PresenceChange {
+        agent_id: agent,
+        seen: machine.presence.as_ref().map(|row| (row.state.clone(), row.since_ms)),
+        row: memory.row(&presence),
+        transitions: judge.changes.iter().map(line).collect(),
+        dirty_mark: mark.filter(|_| whole),
+        lease: None,
+    };
+    // Zero rows: somebody else judged it meanwhile, and the mark brings it back.
+    store.save_presence(&Scope::All, actor, change, now_ms).await.map(drop)
+}
+
+fn line(change: &Change) -> Transition {
+    Transition {
+        state: change.state.name().parse().unwrap_or_default(),
+        from_ms: change.from_ms,
+        to_ms: change.to_ms,
+        because: change.because.code().parse().unwrap_or_default(),
+        evidence: change.evidence.clone(),
+    }
+}
+
+/// Goes through what is new. False when there is more than one judgement takes.
+async fn look(store: &Store, machine: &MachineRow, memory: &mut Memory, judge: &mut Judge) -> Result<bool, StoreError> {
+    let latest = machine.latest.as_ref();
+    let live = latest.filter(|latest| !latest.is_preview).map(|latest| (latest.chain_id, latest.seq));
+    let mut looked = 0;
+    for chain in store.chains(&Scope::All, machine.agent_id).await? {
+        loop {
+            let from = memory.next_seq(chain.chain_id, 0);
+            if from >= chain.next_seq {
+                break;
+            }
+            let page = store.evidence(&Scope::All, machine.agent_id, chain.chain_id, 0, from, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            let next_seq = last.last_seq.saturating_add(1);
+            page.iter().for_each(|row| take(row, chain.chain_id, live, judge));
+            memory.looked(chain.chain_id, 0, next_seq);
+            looked += page.len();
+            if looked >= LOOK_MAX {
+                return Ok(false);
+            }
+        }
+    }
+    if let Some(preview) = latest.filter(|latest| latest.is_preview)
+        && memory.preview != Some((preview.chain_id, preview.seq))
+        && let Ok(head) = serde_json::from_slice::<Head>(&preview.payload)
+    {
+        memory.preview = Some((preview.chain_id, preview.seq));
+        judge.take(Event::Report(seen(&head, preview.received_at_ms, true)));
+    }
+    Ok(true)
+}
+
+fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judge: &mut Judge) {
+    // The head was understood when it was taken in; a body that is not is no event.
+    let Ok(head) = serde_json::from_slice::<Head>(&row.payload) else { return };
+    match row.kind {
+        PayloadType::Report => {
+            let is_live = live == Some((chain_id, row.seq));
+            judge.take(Event::Report(seen(&head, row.received_at_ms, is_live)));
+        }
+        PayloadType::Statement => match serde_json::from_slice::<Statement>(&row.payload) {
+            Ok(Statement::Consent { state, .. }) => judge.take(Event::Consent(state)),
+            Ok(Statement::Plan { plan }) => {
+                judge.interval_s = plan.interval_s;
+                judge.take(Event::Plan { interval_s: plan.interval_s });
+            }
+            Ok(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | Err(_) => {}
+        },
+        _ => {}
+    }
+}
+
+fn seen(head: &Head, received_at_ms: i64, live: bool) -> Seen {
+    Seen { received_at_ms, taken_at_ms: head.taken_at_ms, boot_id: head.boot_id, boottime_ms: head.boottime_ms, live }
+}
