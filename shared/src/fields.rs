@@ -268,7 +268,7 @@ section! {
     6 irq_ms Counter "ms" "cpu_seconds_total" "mode" "irq" 0.001 "Time in hardware interrupts." "ハードウェア割り込みの処理時間。";
     7 softirq_ms Counter "ms" "cpu_seconds_total" "mode" "softirq" 0.001 "Time in software interrupts." "ソフトウェア割り込みの処理時間。";
     8 steal_ms Counter "ms" "cpu_seconds_total" "mode" "steal" 0.001 "Time the hypervisor gave to other guests." "ハイパーバイザーが他の仮想マシンに割り当てた時間。";
-    9 logical_count Gauge "1" "cpu_logical_count" "" "" 1.0 "Logical processors online." "オンラインの論理プロセッサ数。";
+    9 logical_count Gauge "1" "cpu_logical_processors" "" "" 1.0 "Logical processors online." "オンラインの論理プロセッサ数。";
 }
 section! {
     /// Run queue averages.

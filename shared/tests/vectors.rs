@@ -208,10 +208,10 @@ fn a_consent_statement_names_the_hash_of_its_terms() {
     let mut seen = 0;
     for vector in statements {
         let entry = Entry::read(&verified(vector)).unwrap();
-        let Body::Statement(statement @ Statement::Consent { terms, consent_hash, .. }) = &entry.body else { panic!("{:?}", entry.body) };
+        let Body::Statement(statement @ Statement::Consent { terms, terms_hash, .. }) = &entry.body else { panic!("{:?}", entry.body) };
         same_bytes(vector, &[&entry.head, statement]);
-        assert_eq!(*consent_hash, chains.consent.hash, "{}", vector.name);
-        assert_eq!(terms.as_ref().map(ConsentTerms::hash), (vector.name == "consent-granted").then_some(*consent_hash));
+        assert_eq!(*terms_hash, chains.consent.hash, "{}", vector.name);
+        assert_eq!(terms.as_ref().map(ConsentTerms::hash), (vector.name == "consent-granted").then_some(*terms_hash));
         seen += 1;
     }
     assert_eq!(seen, 3);

@@ -28,11 +28,10 @@ impl TipFile {
             if file.read_exact_at(&mut bytes, slot * SLOT_BYTES).is_err() {
                 continue;
             }
-            if let Some((generation, place)) = decode(&bytes) {
-                if newest.as_ref().is_none_or(|(other, _)| generation > *other) {
+            if let Some((generation, place)) = decode(&bytes)
+                && newest.as_ref().is_none_or(|(other, _)| generation > *other) {
                     newest = Some((generation, place));
                 }
-            }
         }
         Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
     }

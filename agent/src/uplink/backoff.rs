@@ -47,6 +47,11 @@ mod tests {
     }
 
     #[test]
+    fn no_luck_makes_a_busy_loop() {
+        assert_eq!([1, 5, 99].map(|failures| next_delay(failures, 60, None, 0).as_millis()), [500; 3]);
+    }
+
+    #[test]
     fn nothing_asked_is_not_obeyed() {
         assert_eq!(next_delay(7, 30, Some(0), u64::MAX), next_delay(7, 30, None, u64::MAX));
     }

@@ -130,6 +130,23 @@ async fn the_pin_holds_under_tls_1_2_too() {
 }
 
 #[tokio::test]
+async fn a_fault_is_told_by_its_own_push_and_not_by_the_one_before() {
+    let ours = authority();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = ours.good().acceptor();
+    let once = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = acceptor.accept(stream).await.unwrap();
+        serve(stream, Then::Answer(http("200 OK", "Connection: close\r\n", b"")), Seen::default()).await;
+    });
+    let uplink = Uplink::new(config(format!("https://{address}"), ours.pin())).unwrap();
+    assert_eq!(push_on(&uplink).await.unwrap().status, 200);
+    once.await.unwrap();
+    expect(push_on(&uplink).await, Layer::Tcp, Detail::Refused);
+}
+
+#[tokio::test]
 async fn ports_that_speak_no_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
