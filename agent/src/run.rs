@@ -488,7 +488,7 @@ fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWa
     use notify::Watcher as _;
     let folder = path.parent()?.to_owned();
     let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-    let tell = move |_: notify::Result<notify::Event>| drop(changed.try_send(()));
+    let tell = move |_: notify::Result<notify::Event>| changed.try_send(()).unwrap_or_default();
     let mut watcher = notify::recommended_watcher(tell).ok()?;
     watcher.watch(&folder, notify::RecursiveMode::NonRecursive).ok()?;
     Some(watcher)

@@ -45,7 +45,7 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     let verified = blocking(move || verify_all(batch, &key)).await?;
     let batch = read_all(ingest, verified, agent_id)?;
     // Verified: from here on this is a known agent's connection. Over the budget it only keeps the short idle limit.
-    drop(connection.mark_verified(&agent_id.to_string()));
+    connection.mark_verified(&agent_id.to_string()).ok();
     // In a task of its own: an agent that hangs up does not stop what is being made durable.
     let (store, frames) = (ingest.store.clone(), batch.entries.len());
     let stored = tokio::spawn(async move { store.ingest(batch).await });

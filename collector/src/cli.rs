@@ -1,0 +1,282 @@
+//! The command line: one table (clap's) from which help, completions and man pages are made.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mimamori_shared::word::Word;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Exit codes, as documented in every man page.
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// Done, and the answer is no.
+    pub const FAILED: u8 = 1;
+    /// The command line, or what it names, cannot be used.
+    pub const USAGE: u8 = 2;
+    /// Configuration or keys cannot be used: systemd must not try again.
+    pub const CONFIG: u8 = 78;
+}
+
+const AFTER: &str = "Exit status: 0 done; 1 done, and the answer is no; 2 wrong usage or what is named does not exist; 78 configuration or keys cannot be used.
+
+Configuration: flag (--set) over environment (MIMAMORI_COLLECTOR_*) over collector.d over file over default.";
+
+/// Verifies, keeps and shows what the agents sign.
+#[derive(Debug, Parser)]
+#[command(name = "mimamori-collector", version, after_help = AFTER)]
+pub struct Cli {
+    /// Configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// Sets one key, over everything else; may be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Language of what people read; by default as LANG says.
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<Lang>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// English.
+    En,
+    /// Japanese.
+    Ja,
+}
+
+impl Lang {
+    /// The one of two texts.
+    #[must_use]
+    pub fn of<'a>(self, en: &'a str, ja: &'a str) -> &'a str {
+        match self {
+            Lang::En => en,
+            Lang::Ja => ja,
+        }
+    }
+}
+
+/// A facility's or machine's short name: `[a-z0-9_-]{1,32}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias(pub Word);
+
+impl FromStr for Alias {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Word::alias(text).map(Alias).map_err(|_| "an alias is 1 to 32 of the characters a-z 0-9 _ -".to_owned())
+    }
+}
+
+/// `FACILITY/MACHINE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineName {
+    /// The facility.
+    pub facility: Word,
+    /// The machine.
+    pub machine: Word,
+}
+
+impl FromStr for MachineName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (facility, machine) = text.split_once('/').ok_or("a machine is named FACILITY/MACHINE")?;
+        Ok(MachineName { facility: facility.parse::<Alias>()?.0, machine: machine.parse::<Alias>()?.0 })
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Output {
+    /// Prints JSON with a schema version.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes keys, certificate authority and database, once.
+    Init {
+        /// Name or address agents reach the collector by; may be repeated, the first one stands in tokens.
+        #[arg(long = "host", required = true, value_name = "HOST")]
+        hosts: Vec<String>,
+    },
+    /// Serves agents, pages and metrics until it is told to stop.
+    Serve,
+    /// Facilities.
+    #[command(subcommand)]
+    Facility(FacilityCommand),
+    /// Machines.
+    #[command(subcommand)]
+    Machine(MachineCommand),
+    /// Enrolment tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Recomputes every chain from the evidence and says what does not agree.
+    Fsck(Output),
+    /// Writes the evidence of one machine as JSON lines.
+    Export {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+        /// Where to; standard output by default.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Prints a completion script.
+    Completion {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints a man page, or writes all of them into a folder.
+    Man {
+        /// Folder to write into.
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// Facility commands.
+#[derive(Debug, Subcommand)]
+pub enum FacilityCommand {
+    /// Adds one.
+    Add {
+        /// Short name.
+        alias: Alias,
+        /// Name as people write it.
+        #[arg(long)]
+        name: String,
+        /// Marks it as an example.
+        #[arg(long)]
+        example: bool,
+    },
+    /// Lists them.
+    List(Output),
+    /// Shows one with its machines.
+    Show {
+        /// Which.
+        alias: Alias,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Machine commands.
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// Lists them.
+    List {
+        /// Only of this facility.
+        #[arg(long)]
+        facility: Option<Alias>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Shows one.
+    Show {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Lets it report, after its fingerprint was compared; and lets it open new chains again.
+    Approve {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+        /// Gives it its name.
+        #[arg(long = "as", value_name = "ALIAS")]
+        name: Option<Alias>,
+    },
+    /// Refuses it and its key from now on.
+    Revoke {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+    },
+    /// Takes it out of service for good; its history stays.
+    Retire {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+    },
+    /// Puts another machine into its place: it takes the name, the old one is retired.
+    Replace {
+        /// The old one.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+        /// The new one, of the same facility.
+        new: Alias,
+    },
+    /// Moves it to another facility.
+    Move {
+        /// Which.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: MachineName,
+        /// Where to.
+        #[arg(long)]
+        to: Alias,
+    },
+}
+
+/// Token commands.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Makes one, or one for each machine of a list. A token is shown once and kept nowhere.
+    Create {
+        /// The facility it enrols into.
+        #[arg(long)]
+        facility: Alias,
+        /// The machine's name: it may report at once. Without one it waits for approval.
+        #[arg(long, conflicts_with = "csv")]
+        machine: Option<Alias>,
+        /// How long it may be redeemed, at most 24h.
+        #[arg(long, default_value = "1h")]
+        ttl: String,
+        /// What for.
+        #[arg(long, default_value = "enrolment")]
+        reason: String,
+        /// Writes into a new file that only its owner can read, instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// A list of machine names, one a line: writes `machine,token` lines.
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+    },
+    /// Lists them; never their secrets.
+    List(Output),
+    /// Takes one back.
+    Revoke {
+        /// Which, as `list` shows it.
+        id: String,
+    },
+}
+
+/// Configuration commands.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Reads the configuration and reports every fault.
+    Check,
+    /// Shows the configuration.
+    Show {
+        /// Defaults too.
+        #[arg(long)]
+        effective: bool,
+        /// Where each value came from.
+        #[arg(long)]
+        origin: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}

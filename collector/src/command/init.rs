@@ -1,0 +1,26 @@
+//! `init`.
+
+use super::{Done, Failed, print};
+use crate::cli::{Lang, exit};
+use crate::config::Config;
+use crate::{clock, keys, serve};
+
+pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
+    if let Some(bad) = hosts.iter().find(|host| !keys::is_host(host)) {
+        return Err(Failed(exit::USAGE, format!("--host {bad}: not a DNS name or address")));
+    }
+    let dir = config.state_dir();
+    let made = keys::init(&dir, hosts, clock::now_ms(), &mut clock::random)?;
+    drop(serve::open_store(config)?);
+    let rows = [
+        (lang.of("Collector", "コレクター"), made.collector_id.to_string()),
+        (lang.of("Fingerprint of the root", "ルート鍵の指紋"), made.root.id().fingerprint()),
+        (lang.of("Agents report to", "エージェントの報告先"), serve::public_url(config, &made)),
+    ];
+    for (name, value) in rows {
+        print(&format!("{name}: {value}\n"));
+    }
+    let shown = dir.join("root.key");
+    print(&format!("{} {}\n", lang.of("Carry away and keep offline, in two places:", "次のファイルはオフラインで2か所に保管してください："), shown.display()));
+    Ok(())
+}

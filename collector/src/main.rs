@@ -1,0 +1,19 @@
+//! Reads the command line and the environment; everything else is in the library.
+
+use clap::Parser as _;
+use mimamori_collector::cli::{Cli, Lang};
+use mimamori_collector::command::carry_out;
+use mimamori_collector::config::ENV_PREFIX;
+use std::process::ExitCode;
+
+#[allow(clippy::disallowed_methods, reason = "only main reads the environment")]
+fn main() -> ExitCode {
+    let var = |name: &str| std::env::var(name).ok();
+    let cli = Cli::parse();
+    let spoken = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| var(name).filter(|value| !value.is_empty()));
+    let lang = cli.lang.unwrap_or(if spoken.is_some_and(|lang| lang.starts_with("ja")) { Lang::Ja } else { Lang::En });
+    let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let ours = vars.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+    let user = var("SUDO_USER").or_else(|| var("USER")).unwrap_or_else(|| "unknown".to_owned());
+    ExitCode::from(carry_out(&cli, lang, ours, &user))
+}
