@@ -311,9 +311,9 @@ for ((i = 0; ; i++)); do
     sleep 0.2
 done
 
-# The value of a member in the one line of `machine list --json` that is this machine's.
+# The value of a member of this machine in `machine list --json`; objects inside it are left out first.
 of_machine() { # MEMBER
-    collector machine list --json 2>>collector.log | tr '{' '\n' | tr -d ' ' |
+    collector machine list --json 2>>collector.log | tr -d ' ' | sed -E 's/":\{[^{}]*\}/":0/g; s/":\{[^{}]*\}/":0/g' | tr '{' '\n' |
         grep -F "\"facility\":\"$facility\"" | grep -F "\"machine\":\"$machine\"" | grep -v '"state":"retired"' |
         sed -n "s/.*\"$1\":\"\{0,1\}\([a-z0-9_]*\).*/\1/p" | head -n 1 || true
 }
