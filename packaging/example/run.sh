@@ -242,6 +242,7 @@ agent() { (cd agent && exec "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@
     say '# The example agent as "make run" starts it. Made at every start.'
     # shellcheck disable=SC2016
     say 'cd -P -- "$(dirname -- "$0")/agent" || exit 2'
+    say 'unset MIMAMORI_AGENT_BIN MIMAMORI_COLLECTOR_BIN'
     printf 'exec'
     printf ' %q' "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@]}"
     say ' "$@"'
@@ -251,6 +252,7 @@ agent() { (cd agent && exec "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@
     say '# The example collector as "make run" starts it. Made at every start.'
     # shellcheck disable=SC2016
     say 'cd -P -- "$(dirname -- "$0")" || exit 2'
+    say 'unset MIMAMORI_AGENT_BIN MIMAMORI_COLLECTOR_BIN'
     printf 'exec %q --config collector.toml "$@"\n' "$collector_bin"
 } >collectorctl
 chmod 0755 agentctl collectorctl
