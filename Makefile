@@ -1,0 +1,48 @@
+# `make help` lists what there is. Everything is an ordinary command: look below to run it by hand.
+
+CARGO ?= cargo
+SETUP := packaging/setup/install.sh
+# Tests also read MIMAMORI_CORPUS from the environment: a folder of real files that nobody on the project wrote.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test torture bench-agent lint docs clean
+
+help: ## Lists the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs missing Debian packages for `run` and `test`, and nothing else
+	@$(SETUP) run test
+
+run: ## Runs a collector and this machine's agent as an example; ONCE=1 ends after three verified reports
+	@$(SETUP) run
+	$(CARGO) build --locked --profile agent -p mimamori-agent
+	$(CARGO) build --locked --release -p mimamori-collector
+	@packaging/example/run.sh
+
+test: ## Sets up and runs every test
+	@$(SETUP) run test
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --locked
+
+torture: ## The long tests: crashes, power cuts, long simulations
+	@$(SETUP) run test
+	$(CARGO) test --workspace --locked --release -- --ignored torture
+
+bench-agent: ## Measures what the agent costs a machine
+	@$(SETUP) run test
+	$(CARGO) build --locked --profile agent -p mimamori-agent
+	$(CARGO) test --locked --release -p mimamori-tests -- --ignored --nocapture bench_agent
+
+lint: ## Clippy without a warning, shellcheck where it is installed, and the exposure of the units
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck packaging/*/*.sh .ci/run; else echo "shellcheck is not installed: left out"; fi
+	@if command -v systemd-analyze >/dev/null; then \
+	  for unit in systemd/*.service; do systemd-analyze security --offline=true --threshold=15 $$unit | tail -n 1 && \
+	    systemd-analyze security --offline=true --threshold=15 $$unit >/dev/null || exit 1; done; \
+	else echo "systemd-analyze is not installed: left out"; fi
+
+docs: ## Writes the generated references anew
+	BLESS=1 $(CARGO) test --locked -p mimamori-tests generated
+
+clean: ## Removes what was built; the example's state stays in .mimamori
+	$(CARGO) clean
