@@ -24,14 +24,16 @@ test: ## Sets up and runs every test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
 
-torture: ## The long tests: crashes, power cuts, long simulations
+torture: ## The long tests: ten times the kills, a hundred times the random cases
 	@$(SETUP) run test
-	$(CARGO) test --workspace --locked --release -- --ignored torture
+	$(CARGO) build --workspace --locked
+	MIMAMORI_KILLS=1000 PROPTEST_CASES=5000 $(CARGO) test --workspace --locked
 
-bench-agent: ## Measures what the agent costs a machine
-	@$(SETUP) run test
+bench-agent: ## Measures what the agent costs a machine, beside collectd
+	@$(SETUP) run bench
 	$(CARGO) build --locked --profile agent -p mimamori-agent
-	$(CARGO) test --locked --release -p mimamori-tests -- --ignored --nocapture bench_agent
+	$(CARGO) build --locked --release -p mimamori-collector
+	/usr/bin/python3 tests/bench/agent.py target/agent/mimamori-agent target/release/mimamori-collector
 
 lint: ## Clippy without a warning, shellcheck where it is installed, and the exposure of the units
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -42,7 +44,7 @@ lint: ## Clippy without a warning, shellcheck where it is installed, and the exp
 	else echo "systemd-analyze is not installed: left out"; fi
 
 docs: ## Writes the generated references anew
-	BLESS=1 $(CARGO) test --locked -p mimamori-tests generated
+	BLESS=1 $(CARGO) test --locked -p mimamori-tests documents
 
 clean: ## Removes what was built; the example's state stays in .mimamori
 	$(CARGO) clean

@@ -488,7 +488,12 @@ fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWa
     use notify::Watcher as _;
     let folder = path.parent()?.to_owned();
     let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-    let tell = move |_: notify::Result<notify::Event>| changed.try_send(()).unwrap_or_default();
+    // Reading the file is an event too, and must not lead to reading it again.
+    let tell = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| event.kind.is_create() || event.kind.is_modify() || event.kind.is_remove()) {
+            changed.try_send(()).unwrap_or_default();
+        }
+    };
     let mut watcher = notify::recommended_watcher(tell).ok()?;
     watcher.watch(&folder, notify::RecursiveMode::NonRecursive).ok()?;
     Some(watcher)

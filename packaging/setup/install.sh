@@ -17,10 +17,12 @@ test    python3-cryptography Ed25519 for them, not ours
 test    prometheus           promtool judges the metrics
 test    systemd              systemd-analyze judges the units
 test    strace               tests see what the agent asks of the kernel
+bench   python3              runs the measurement
+bench   collectd-core        the peer that is measured in the same run
 '
 
 usage() {
-    echo "usage: $0 SET...    sets: run test; --list shows the table"
+    echo "usage: $0 SET...    sets: run test bench; --list shows the table"
     exit 2
 }
 say() { printf '%s\n' "$*"; }
@@ -31,7 +33,7 @@ if [ "$1" = --list ]; then
     exit 0
 fi
 for set in "$@"; do
-    case $set in run | test) ;; *) usage ;; esac
+    case $set in run | test | bench) ;; *) usage ;; esac
 done
 
 if ! command -v cargo >/dev/null; then
@@ -66,7 +68,7 @@ if [ "$(id -u)" != 0 ]; then
     fi
     as_root=(sudo -n)
 fi
-# The package prometheus brings a service besides promtool. Its start is held back while installing, and it is
+# The packages prometheus and collectd-core bring a service. Its start is held back while installing, and it is
 # switched off again for the next boot. Services that were here before are left alone.
 held=/usr/sbin/policy-rc.d
 undo=''
@@ -74,7 +76,7 @@ finish() {
     if [ -n "$undo" ]; then "${as_root[@]}" rm -f "$held"; fi
 }
 trap finish EXIT
-if [[ " ${missing[*]} " == *" prometheus "* ]] && [ ! -e "$held" ]; then
+if [[ " ${missing[*]} " =~ " prometheus "|" collectd-core " ]] && [ ! -e "$held" ]; then
     say "Holding back services while installing ($held, removed afterwards)"
     undo=1
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$held" >/dev/null
@@ -85,5 +87,5 @@ say "apt-get update; ${install[*]}"
 "${as_root[@]}" "${environment[@]}" apt-get update -q
 "${as_root[@]}" "${environment[@]}" "${install[@]}" -q
 if [ -n "$undo" ] && [ -d /run/systemd/system ]; then
-    "${as_root[@]}" systemctl disable --quiet prometheus.service || true
+    for service in prometheus collectd; do "${as_root[@]}" systemctl disable --quiet "$service.service" || true; done
 fi
