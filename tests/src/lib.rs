@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a harness for tests: a panic is a failed test")]
 
 pub mod process;
+pub mod raw;
 pub mod sim;
 pub mod world;
 
 pub use process::AgentHome;
+pub use raw::Raw;
 pub use sim::{Made, SimAgent};
 pub use world::World;
 
