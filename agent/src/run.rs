@@ -377,7 +377,7 @@ impl Shell {
         own.outbox_entries = i64::try_from(entries).ok();
         own.outbox_bytes = i64::try_from(bytes).ok();
         let states = probe::state_fingerprint(&readings, &faults);
-        Event::Sampled { readings, faults, states }
+        Event::Sampled { readings: Box::new(readings), faults, states }
     }
 
     /// Over the quota at once; over the age once an hour.

@@ -69,7 +69,7 @@ fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
                 Effect::Sample => {
                     let (readings, faults) = probe::sample(&host, &names, &|_| true);
                     let states = probe::state_fingerprint(&readings, &faults);
-                    event = Event::Sampled { readings, faults, states };
+                    event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }
                 Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Purge | Effect::Note(_) => {}
             }

@@ -100,7 +100,7 @@ pub enum Event {
     /// A sample was taken, with a fingerprint of everything in it that counts as a state.
     Sampled {
         /// What was measured.
-        readings: Readings,
+        readings: Box<Readings>,
         /// What could not be.
         faults: Vec<Fault>,
         /// Changes when a state changes.
@@ -268,7 +268,7 @@ impl Agent {
         match event {
             Event::Wake => {}
             Event::Consent(consent) => self.consent_read(consent, &mut effects),
-            Event::Sampled { readings, faults, states } => self.sampled(readings, faults, states, now),
+            Event::Sampled { readings, faults, states } => self.sampled(*readings, faults, states, now),
             Event::Committed => self.committed(&mut effects),
             Event::CommitFailed => self.commit_failed(now),
             Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),

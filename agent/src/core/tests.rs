@@ -100,7 +100,7 @@ impl Rig {
                 self.sample_value += 1;
                 let system = System { uptime_ms: Some(self.sample_value), ..System::default() };
                 let readings = Readings { system: Some(system), ..Readings::default() };
-                queue.push_back(Event::Sampled { readings, faults: Vec::new(), states: 0 });
+                queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states: 0 });
             }
             Effect::Commit(record) => {
                 self.outbox.commit(&record).unwrap();

@@ -48,8 +48,10 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     connection.mark_verified(&agent_id.to_string()).ok();
     // In a task of its own: an agent that hangs up does not stop what is being made durable.
     let (store, frames) = (ingest.store.clone(), batch.entries.len());
+    let timer = ingest.metrics.ingest_commit.start_timer();
     let stored = tokio::spawn(async move { store.ingest(batch).await });
     let answered = stored.await.map_err(|_| Refused::Busy)?.map_err(Refused::store)?;
+    timer.observe_duration();
     drop(permit);
     answer(ingest, agent_id, answered, frames)
 }
