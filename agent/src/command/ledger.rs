@@ -242,3 +242,6 @@ fn two(frame: &Frame) -> String {
     format!("[{},{}]", json!(String::from_utf8_lossy(&frame.payload)), json!(wrapper(frame.key_id, &frame.signature)))
 }
 
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use mimamori_shared::id::{ChainId, Hash};
 use mimamori_shared::sign::{PayloadType, frame_hash};
 
 /// What a frame takes besides its payload: key id, signature and the two newlines.
-const WRAPPER_BYTES: usize = 124;
+const WRAPPER_BYTES: usize = 123;
 
 /// Frames of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -143,7 +143,8 @@ fn over_the_quota_what_is_receipted_goes_first_then_unsent_samples_and_nothing_e
     assert_eq!(specs.iter().map(|spec| (spec.first_seq, spec.last_seq, spec.counts.sample)).collect::<Vec<_>>(), [(6, 7, 2), (9, 11, 3)]);
     assert_eq!(kept(&outbox), [8, 12], "the change and the newest stay");
     assert!(outbox.over_quota());
-    let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, Tip { next_seq: 6, head: hash_before(&outbox.db, 1, 6).unwrap().unwrap() });
+    let from = Tip { next_seq: 6, head: hash_before(&outbox.db, 1, 6).unwrap().unwrap() };
+    let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, from);
     assert_eq!((places(&entries), tip), ((vec![8, 12], vec![(6, 7), (9, 11)]), chain.tip));
     assert!(entries.iter().filter(|entry| entry.head.seq == 8).all(|entry| entry.class() == Class::Change));
     drop(outbox);
@@ -174,7 +175,7 @@ fn what_is_too_old_goes_and_what_is_younger_stays() {
     let (mut outbox, mut writer, _) = Writer::start(dir.path());
     writer.samples(&mut outbox, 8);
     writer.receipt(&mut outbox, 5);
-    outbox.quota.age_ms = 5 * 60_000;
+    outbox.quota.age_ms = 5 * 60_000 - 1;
     let specs = writer.trim(&mut outbox);
     assert_eq!(specs.iter().map(|spec| (spec.first_seq, spec.last_seq, spec.reason)).collect::<Vec<_>>(), [(6, 6, LossReason::Age)]);
     let heads: i64 = outbox.db.query_row("SELECT COUNT(*) FROM entry WHERE payload IS NULL", [], |row| row.get(0)).unwrap();
