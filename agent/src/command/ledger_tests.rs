@@ -68,7 +68,7 @@ impl Folder {
         while let Some(event) = queue.pop_front() {
             for effect in self.agent.step(event, self.now, [8; 16]) {
                 match effect {
-                    Effect::Sample => queue.push_back(Event::Sampled { readings: Readings::default(), faults: Vec::new(), states: 0 }),
+                    Effect::Sample => queue.push_back(Event::Sampled { readings: Box::default(), faults: Vec::new(), states: 0 }),
                     Effect::Commit(record) => {
                         self.outbox.commit(&record).unwrap();
                         self.made(&record);
