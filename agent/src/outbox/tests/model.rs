@@ -57,7 +57,7 @@ fn play(ops: Vec<Op>) {
     let chain_id = writer.chain().chain_id;
     let mut cells = vec![Cell::Kept; 4];
     let mut delivered = Tip::EMPTY;
-    let mut saved: Option<(tempfile::TempDir, usize)> = None;
+    let mut saved: Option<(tempfile::TempDir, Vec<Cell>)> = None;
     for op in ops {
         match op {
             Op::Commit { change } => if change { writer.change(&mut outbox) } else { writer.sample(&mut outbox) },
@@ -90,16 +90,17 @@ fn play(ops: Vec<Op>) {
             Op::Crash => {
                 let copy = folder();
                 crash(dir.path(), copy.path());
-                saved = Some((copy, cells.len()));
+                saved = Some((copy, cells.clone()));
                 (outbox, writer) = restart(&mut dir, None);
             }
             Op::LoseTail => {
                 // A collector that holds places of which the agent knows nothing any more contradicts it: a new chain, which
                 // is the core's affair.
-                let Some((copy, length)) = saved.take().filter(|(_, length)| delivered.next_seq <= *length as u64) else { continue };
-                for cell in cells.iter_mut().skip(length) {
-                    *cell = Cell::Lost;
-                }
+                let Some((copy, before)) = saved.take().filter(|(_, before)| delivered.next_seq <= before.len() as u64) else { continue };
+                // What was dropped since the copy was made is there again; what was made since is not.
+                let made = cells.len();
+                cells = before;
+                cells.resize(made, Cell::Lost);
                 (outbox, writer) = restart(&mut dir, Some(copy.path()));
                 // The receipt is given again.
                 if delivered.next_seq > 0 {
