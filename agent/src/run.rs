@@ -6,7 +6,7 @@
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
-use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Settings};
+use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::notify_systemd as systemd;
@@ -72,6 +72,10 @@ impl RunError {
 /// Everything the agent works with.
 struct Shell {
     agent: Agent,
+    identity: Identity,
+    settings: Settings,
+    /// The outbox was begun anew: the agent goes on from it after the present event.
+    anew: Option<Restored>,
     outbox: Outbox,
     host: Host,
     names: Names,
@@ -234,7 +238,10 @@ impl Shell {
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: None };
         let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
         Ok(Shell {
-            agent: Agent::new(identity, settings, restored),
+            agent: Agent::new(identity.clone(), settings.clone(), restored),
+            identity,
+            settings,
+            anew: None,
             outbox,
             names: names_of(config, &salt).map_err(RunError::Config)?,
             host,
@@ -307,8 +314,13 @@ impl Shell {
     }
 
     fn read_consent(&mut self) -> Result<(), RunError> {
+        let consent = self.consent();
+        self.handle(Event::Consent(consent))
+    }
+
+    fn consent(&mut self) -> Consent {
         let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
-        let consent = match read {
+        match read {
             Ok(consent) => {
                 self.said.consent = None;
                 Consent::Valid(consent.terms)
@@ -322,8 +334,7 @@ impl Shell {
                 }
                 Consent::Invalid(state)
             }
-        };
-        self.handle(Event::Consent(consent))
+        }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -332,39 +343,62 @@ impl Shell {
             for effect in self.agent.step(event, clock::now(), clock::random()?) {
                 self.carry_out(effect, &mut queue);
             }
+            if let Some(restored) = self.anew.take() {
+                // What was asked of the old file is void; a push under way reports to an agent that does not wait for it.
+                self.agent = Agent::new(self.identity.clone(), self.settings.clone(), restored);
+                let consent = self.consent();
+                queue = VecDeque::from([Event::Consent(consent)]);
+            }
         }
         Ok(())
+    }
+
+    /// Says what failed; if the file itself is at fault, begins a new one.
+    fn failed(&mut self, what: &str, fault: &OutboxError) {
+        complain(&format!("{what}: {}", chain(fault)));
+        match self.outbox.heal(fault, clock::now().wall_ms) {
+            Ok(None) => {}
+            Ok(Some((restored, noticed))) => {
+                noticed.iter().for_each(say_noticed);
+                self.anew = Some(restored);
+            }
+            Err(fault) => complain(&format!("the outbox cannot be begun anew: {}", chain(&fault))),
+        }
     }
 
     fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
         match effect {
             Effect::Sample => queue.push_back(self.sample()),
             Effect::Commit(record) => {
-                queue.push_front(match self.outbox.commit(&record) {
-                    Ok(()) => Event::Committed,
-                    Err(fault) => {
-                        complain(&format!("a report could not be kept and was not created: {}", chain(&fault)));
-                        Event::CommitFailed
-                    }
-                });
+                let committed = self.outbox.commit(&record);
+                queue.push_front(if committed.is_ok() { Event::Committed } else { Event::CommitFailed });
+                if let Err(fault) = committed {
+                    self.failed("a report could not be kept and was not created", &fault);
+                }
                 self.trim(queue);
             }
             Effect::Bridge(record) => {
                 if let Err(fault) = self.outbox.bridge(&record) {
-                    complain(&format!("a loss could not be recorded: {}", chain(&fault)));
+                    queue.push_front(Event::BridgeFailed);
+                    self.failed("a loss could not be recorded", &fault);
                 }
             }
             Effect::Push { chain_id, from_seq, frames_max } => self.push(chain_id, from_seq, frames_max, queue),
             Effect::Rewind { chain_id, next_seq, head } => match self.outbox.rewind(chain_id, next_seq, head) {
                 Ok(held) => queue.push_back(Event::Rewound { chain_id, held }),
-                Err(fault) => complain(&format!("the ledger cannot be read: {}", chain(&fault))),
+                Err(fault) => {
+                    queue.push_back(Event::PushFailed);
+                    self.failed("the ledger cannot be read", &fault);
+                }
             },
             Effect::Purge => {
-                match self.outbox.unsent(self.agent.chains()) {
+                let unsent = self.outbox.unsent(self.agent.chains());
+                let read = unsent.is_ok();
+                match unsent {
                     Ok(specs) => queue.extend(specs.into_iter().map(Event::Dropped)),
-                    Err(fault) => complain(&format!("the outbox cannot be purged: {}", chain(&fault))),
+                    Err(fault) => self.failed("the outbox cannot be purged", &fault),
                 }
-                queue.push_back(Event::Purged);
+                queue.push_back(Event::Purged(read));
             }
             Effect::Note(note) => say_note(note),
         }
@@ -389,7 +423,7 @@ impl Shell {
         self.trim_at = now.boottime_ms.saturating_add(TRIM_EVERY_MS);
         match self.outbox.trim(self.agent.chains(), now.wall_ms) {
             Ok(spec) => queue.extend(spec.map(Event::Dropped)),
-            Err(fault) => complain(&format!("the outbox could not be trimmed: {}", chain(&fault))),
+            Err(fault) => self.failed("the outbox could not be trimmed", &fault),
         }
     }
 
@@ -402,12 +436,12 @@ impl Shell {
                 return;
             }
             Ok(Ok(None)) => {
-                complain("the outbox holds nothing where something should be unsent");
-                return;
+                queue.push_back(Event::PushFailed);
+                return complain("the outbox holds nothing where something should be unsent");
             }
             Err(fault) => {
-                complain(&format!("the outbox cannot be read: {}", chain(&fault)));
-                return;
+                queue.push_back(Event::PushFailed);
+                return self.failed("the outbox cannot be read", &fault);
             }
         };
         let body = zstd::bulk::compress(&batch.body.to_bytes(), 3);

@@ -112,8 +112,12 @@ pub enum Event {
     CommitFailed,
     /// The outbox must drop entries, or finds them gone, and wants the loss recorded in their place.
     Dropped(LossSpec),
-    /// [`Effect::Purge`] was carried out.
-    Purged,
+    /// [`Effect::Purge`] was carried out; false when the outbox could not be read, and nothing may leave yet.
+    Purged(bool),
+    /// The last [`Effect::Bridge`] failed; nothing was dropped.
+    BridgeFailed,
+    /// [`Effect::Push`] could not read the outbox, and nothing was sent.
+    PushFailed,
     /// A push ended.
     Answered {
         /// What was sent.
@@ -203,6 +207,14 @@ pub enum Note {
 /// How long nothing is committed after a commit failed, in milliseconds.
 const STALL_MS: i64 = 10_000;
 
+/// Whether what is unsent must go before anything else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purging {
+    No,
+    UnderWay { whole: bool },
+    Again { at: i64 },
+}
+
 /// The machine's settings that decide when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -222,7 +234,7 @@ pub struct Agent {
     last_boot: Option<BootId>,
     last_states: Option<u64>,
     purged: Counts,
-    purging: bool,
+    purging: Purging,
     stalled_until: i64,
     to_open: Option<(OpenReason, Option<Place>)>,
     owed: Option<ConsentState>,
@@ -251,7 +263,7 @@ impl Agent {
             last_boot: restored.last_boot,
             last_states: None,
             purged: Counts::default(),
-            purging: false,
+            purging: Purging::No,
             stalled_until: i64::MIN,
             to_open,
             owed: None,
@@ -272,7 +284,9 @@ impl Agent {
             Event::Committed => self.committed(&mut effects),
             Event::CommitFailed => self.commit_failed(now),
             Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),
-            Event::Purged => self.purging = false,
+            Event::Purged(whole) => self.purged(whole, now),
+            Event::BridgeFailed => self.bridge_failed(now),
+            Event::PushFailed => self.push.stall(now.boottime_ms.saturating_add(STALL_MS)),
             Event::PushEmpty => self.push.none_sent(),
             Event::Answered { sent, answer } => self.answered(&sent, answer, now, random, &mut effects),
             Event::Rewound { chain_id, held } => self.rewound(chain_id, held, now, &mut effects),
@@ -286,6 +300,9 @@ impl Agent {
     pub fn wake_at(&self) -> Option<i64> {
         let sample = if self.may_collect() { self.sample_at } else { None };
         let push = if self.push_chain().is_some() { self.push.due_at() } else { None };
+        if let Purging::Again { at } = self.purging {
+            return Some(at);
+        }
         let stalled = (self.stalled_until != i64::MIN).then_some(self.stalled_until);
         [sample, push, stalled].into_iter().flatten().min()
     }
@@ -322,7 +339,7 @@ impl Agent {
                 // What was collected under the consent may no longer leave; one statement says so.
                 self.purged = Counts::default();
                 self.owed = Some(*state);
-                self.purging = true;
+                self.purging = Purging::UnderWay { whole: true };
                 effects.push(Effect::Purge);
             }
             self.sampling = false;
@@ -380,8 +397,23 @@ impl Agent {
         self.stalled_until = now.boottime_ms.saturating_add(STALL_MS);
     }
 
+    /// Until every unsent entry is gone, neither the statement nor anything else leaves.
+    fn purged(&mut self, read: bool, now: Now) {
+        let whole = read && self.purging == (Purging::UnderWay { whole: true });
+        self.purging = if whole { Purging::No } else { Purging::Again { at: now.boottime_ms.saturating_add(STALL_MS) } };
+    }
+
+    fn bridge_failed(&mut self, now: Now) {
+        let until = now.boottime_ms.saturating_add(STALL_MS);
+        self.stalled_until = until;
+        self.push.stall(until);
+        if let Purging::UnderWay { whole } = &mut self.purging {
+            *whole = false;
+        }
+    }
+
     fn dropped(&mut self, spec: &LossSpec, now: Now, effects: &mut Vec<Effect>) {
-        if self.purging {
+        if self.purging != Purging::No {
             self.purged.sample = self.purged.sample.saturating_add(spec.counts.sample);
             self.purged.change = self.purged.change.saturating_add(spec.counts.change);
             self.purged.statement = self.purged.statement.saturating_add(spec.counts.statement);
@@ -413,8 +445,14 @@ impl Agent {
 
     /// Whatever is due now: a statement owed, a sample, a push.
     fn go_on(&mut self, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
-        if self.purging {
-            return;
+        match self.purging {
+            Purging::No => {}
+            Purging::Again { at } if now.boottime_ms >= at => {
+                self.purging = Purging::UnderWay { whole: true };
+                effects.push(Effect::Purge);
+                return;
+            }
+            Purging::Again { .. } | Purging::UnderWay { .. } => return,
         }
         if self.pending.is_none() && now.boottime_ms >= self.stalled_until {
             self.pending = self.next_statement(now, random).map(Box::new);

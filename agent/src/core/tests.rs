@@ -125,7 +125,7 @@ impl Rig {
                 for spec in self.outbox.unsent(self.agent.chains()).unwrap() {
                     queue.push_back(Event::Dropped(spec));
                 }
-                queue.push_back(Event::Purged);
+                queue.push_back(Event::Purged(true));
             }
             Effect::Note(note) => self.notes.push(note),
         }
@@ -396,6 +396,36 @@ fn a_commit_that_fails_creates_nothing_and_is_not_tried_in_a_circle() {
     assert_eq!(agent.wake_at(), Some(STALL_MS));
     let later = Now { boottime_ms: STALL_MS, ..now };
     assert!(matches!(agent.step(Event::Wake, later, [3; 16]).as_slice(), [Effect::Commit(_)]));
+}
+
+#[test]
+fn until_what_is_unsent_is_purged_nothing_leaves() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    let withdrawn = Event::Consent(Consent::Invalid(ConsentState::Withdrawn));
+    let effects = rig.agent.step(withdrawn, rig.now, [1; 16]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Purge)));
+    // The disk is full: the losses cannot be recorded.
+    for event in [Event::BridgeFailed, Event::Purged(true), Event::Wake] {
+        assert!(rig.agent.step(event, rig.now, [2; 16]).is_empty());
+    }
+    let later = Now { boottime_ms: rig.now.boottime_ms + STALL_MS, ..rig.now };
+    assert_eq!(rig.agent.wake_at(), Some(later.boottime_ms));
+    assert!(matches!(rig.agent.step(Event::Wake, later, [3; 16]).as_slice(), [Effect::Purge]));
+}
+
+#[test]
+fn a_push_that_cannot_read_the_outbox_is_tried_again_later() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(61);
+    let later = Now { boottime_ms: rig.now.boottime_ms + 3_600_000, ..rig.now };
+    let effects = rig.agent.step(Event::Wake, later, [1; 16]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Push { .. })), "{effects:?}");
+    let effects = rig.agent.step(Event::PushFailed, later, [2; 16]);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Push { .. })));
+    assert_eq!(rig.agent.push_state().due_at(), Some(later.boottime_ms + STALL_MS));
 }
 
 #[derive(Debug, Clone)]
