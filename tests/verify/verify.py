@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 TYPES = ["report", "statement", "loss", "receipt", "refusal", "enrol", "enrolled", "certificate", "bundle"]
+HEAD = ["schema", "collector_id", "agent_id", "root_key", "root_fingerprint", "keys", "exported_at_ms"]
 ZERO = "0" * 64
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
@@ -85,7 +86,8 @@ def open_frame(frame, keys):
 
 def read_head(line, trust):
     """Line 1: the names, the root key, the keys that are offered and those that are trusted."""
-    need(line["schema"] == "mimamori.ledger/1", "line 1 is not of schema mimamori.ledger/1")
+    need(line["schema"] == "mimamori.ledger/1" and list(line) == HEAD, "line 1 is not of schema mimamori.ledger/1")
+    need(all(list(entry) == ["key_id", "public_key"] for entry in line["keys"]), "a key has other members than its schema")
     root, offered = public_key(line["root_key"]), {entry["key_id"]: public_key(entry["public_key"]) for entry in line["keys"]}
     need(line["root_fingerprint"].replace("-", "") == key_id(root), "root_fingerprint is not that of root_key")
     need(all(key_id(public) == name for name, public in offered.items()), "a key_id is not that of its key")

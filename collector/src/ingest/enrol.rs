@@ -4,7 +4,7 @@ use super::{Ingest, Refused};
 use crate::clock;
 use crate::export::selfmetrics::EnrolResult;
 use crate::net::read_body;
-use crate::store::{Redeem, Redeemed};
+use crate::store::{Redeem, Redeemed, StoreError};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -30,7 +30,7 @@ pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: 
     }
 }
 
-async fn redeem(ingest: &Ingest, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol") || headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refused::Type);
     }
@@ -60,15 +60,11 @@ async fn redeem(ingest: &Ingest, headers: &HeaderMap, body: Body) -> Result<Resp
     verify(frame.clone(), &key).map_err(|_| refused("the new key's signature does not hold"))?;
     let agent_id = AgentId(clock::random().map_err(|_| Refused::Busy)?);
     let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id };
-    match ingest.store.redeem(ask, clock::now_ms()).await.map_err(Refused::store)? {
+    // In a task of its own: who hangs up does not stop what was made durable from being counted and said.
+    let redeemed = tokio::spawn(noted(Arc::clone(ingest), ask)).await.map_err(|_| Refused::Busy)?;
+    match redeemed.map_err(Refused::store)? {
         Redeemed::Refused(why) => Err(refused(why.name())),
-        Redeemed::Enrolled { enrolment, first_time } => {
-            let result = match (first_time, enrolment.state) {
-                (false, _) => EnrolResult::Repeated,
-                (true, EnrolState::Active) => EnrolResult::Active,
-                (true, EnrolState::Pending) => EnrolResult::Pending,
-            };
-            ingest.metrics.enrolled(result).inc();
+        Redeemed::Enrolled { enrolment, .. } => {
             let enrolled = Enrolled {
                 collector_id: ingest.keys.collector_id,
                 agent_id: enrolment.agent_id,
@@ -79,8 +75,22 @@ async fn redeem(ingest: &Ingest, headers: &HeaderMap, body: Body) -> Result<Resp
                 state: enrolment.state,
                 enrolled_at_ms: enrolment.enrolled_at_ms,
             };
-            eprintln!("<5>enrolled: token {token_id}, key {}, {}/{}", key_id.fingerprint(), enrolled.facility, enrolled.machine);
             Ok(ingest.signed(StatusCode::OK, PayloadType::Enrolled, encode(PayloadType::Enrolled, &[&enrolled])))
         }
     }
+}
+
+/// Redeems, counts and says so.
+async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError> {
+    let redeemed = ingest.store.redeem(ask, clock::now_ms()).await?;
+    if let Redeemed::Enrolled { enrolment, first_time } = &redeemed {
+        let result = match (first_time, enrolment.state) {
+            (false, _) => EnrolResult::Repeated,
+            (true, EnrolState::Active) => EnrolResult::Active,
+            (true, EnrolState::Pending) => EnrolResult::Pending,
+        };
+        ingest.metrics.enrolled(result).inc();
+        eprintln!("<5>enrolled: token {}, key {}, {}/{}", enrolment.token_id, enrolment.key_id.fingerprint(), enrolment.facility, enrolment.machine);
+    }
+    Ok(redeemed)
 }
