@@ -6,7 +6,7 @@ use crate::outbox::{Outbox, Quota};
 use crate::uplink::Sent;
 use mimamori_shared::chain::lease;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
-use mimamori_shared::fields::{Readings, Scope};
+use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, to_hex};
 use mimamori_shared::payload::{ReceiptStatus, encode};
 use std::collections::{BTreeMap, VecDeque};
