@@ -169,14 +169,6 @@ fn proxy_of(config: &Config, environment: &Environment) -> Result<uplink::Proxy,
     Ok(uplink::Proxy::None)
 }
 
-/// Whether a URL leads to this machine.
-#[must_use]
-pub fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']', '/']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Names for what lies outside the vocabulary.
 ///
 /// # Errors
@@ -232,7 +224,7 @@ impl Shell {
         let host = host_of(config);
         let (outbox, restored, noticed) = Outbox::open(&dir, quota_of(config), clock::now().wall_ms).map_err(|fault| RunError::Outbox(dir.clone(), fault))?;
         noticed.iter().for_each(say_noticed);
-        let loopback = is_loopback(config.values().text_opt("collector.url").unwrap_or(&enrolment.url));
+        let loopback = uplink.stays_here();
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
         let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: None };

@@ -7,13 +7,14 @@ use crate::config::Config;
 use crate::core::{Agent, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::identity::IdentityError;
 use crate::outbox::Outbox;
+use crate::run::Environment;
 use crate::{clock, identity, probe, run};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::sign::SecretKey;
 use zeroize::Zeroizing;
 
-pub(super) fn preview(config: &Config, lang: Lang) -> u8 {
-    match payload(config, lang) {
+pub(super) fn preview(config: &Config, lang: Lang, environment: &Environment) -> u8 {
+    match payload(config, lang, environment) {
         Ok(Some(payload)) => {
             print(&format!("{}\n", String::from_utf8_lossy(&payload)));
             exit::OK
@@ -26,8 +27,8 @@ pub(super) fn preview(config: &Config, lang: Lang) -> u8 {
     }
 }
 
-fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
-    let consent = match consent_of(config) {
+fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Option<Vec<u8>>, String> {
+    let consent = match consent_of(config, environment) {
         Ok(consent) => consent.terms,
         Err(why) => {
             complain(&format!("{}: {why}", lang.of("nothing would leave", "何も送信されません")));
