@@ -10,7 +10,7 @@ use mimamori_shared::frame::Batch;
 use mimamori_shared::token::Token;
 use mimamori_tests::raw::{read_answer, send};
 use mimamori_tests::sim::packed;
-use mimamori_tests::{Raw, SimAgent, World, wait_until};
+use mimamori_tests::{Random, Raw, SimAgent, World, get, wait_until};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -235,4 +235,40 @@ fn three_hundred_slow_connections_from_three_addresses_take_only_their_shares() 
         took
     });
     unharmed(&took, begun.elapsed(), "beside 300 slow connections");
+}
+
+#[test]
+fn what_an_agent_sent_before_it_hung_up_is_kept_and_counted() {
+    let mut world = World::new("hangup");
+    world.start();
+    let raw = Raw::new(&world);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut agent = runtime.block_on(SimAgent::enrol(&world.token(Some("ct-1")), "one")).unwrap();
+    let seed = 4_712;
+    let mut random = Random(seed);
+    let counted = || {
+        let (_, page) = get(world.metrics, "/metrics").unwrap();
+        page.lines().find_map(|line| line.strip_prefix("mimamori_collector_frames_accepted_total ")).unwrap().parse::<usize>().unwrap()
+    };
+    let mut cut = 0;
+    for round in 0..50 {
+        agent.sample();
+        let frames = agent.made[agent.unsent_from..].iter().map(|made| made.frame.clone()).collect();
+        let request = raw.post(REPORTS_PATH, &[("Content-Type", REPORTS_TYPE), ("Content-Encoding", "zstd")], &packed(&Batch { frames, preview: None }));
+        let mut stream = raw.tls(6, 1).unwrap();
+        send(&mut stream, &request).unwrap();
+        let (start, pause) = (Instant::now(), Duration::from_micros(random.between(0, 6000)));
+        while start.elapsed() < pause {
+            thread::yield_now();
+        }
+        stream.sock.shutdown(std::net::Shutdown::Both).unwrap();
+        let kept = world.export("ct-1").len();
+        wait_until(&format!("round {round}, seed {seed}: {kept} entries are kept, so as many are counted"), SLACK, || counted() >= kept);
+        // What is not kept is sent again in the next round.
+        cut += usize::from(kept == agent.made.len());
+        agent.unsent_from = kept;
+    }
+    println!("50 agents hung up, {cut} times after the entry was kept");
+    assert!(cut >= 10, "only {cut} of 50 hung up behind the commit");
+    world.fsck();
 }
