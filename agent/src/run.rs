@@ -83,6 +83,7 @@ struct Shell {
     trust: Trust,
     enrolment: Enrolment,
     consent_path: PathBuf,
+    interval_s: u64,
     loopback: bool,
     salt: [u8; 32],
     answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>,
@@ -187,7 +188,10 @@ pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
 /// The plan that configuration and consent leave: the longer of two intervals.
 #[must_use]
 pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
-    let configured = config.values().duration_s("interval");
+    plan(config.values().duration_s("interval"), terms)
+}
+
+fn plan(configured: u64, terms: Option<&ConsentTerms>) -> Plan {
     let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
     let interval_s = configured.max(consented);
     let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
@@ -241,6 +245,7 @@ impl Shell {
             trust,
             enrolment,
             consent_path: config.consent_file(),
+            interval_s: config.values().duration_s("interval"),
             loopback,
             salt,
             answers,
@@ -315,6 +320,7 @@ impl Shell {
         match read {
             Ok(consent) => {
                 self.said.consent = None;
+                self.agent.set_plan(plan(self.interval_s, Some(&consent.terms)));
                 Consent::Valid(consent.terms)
             }
             Err(why) => {

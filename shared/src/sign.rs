@@ -215,7 +215,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Bytes whose signature holds. There is no way to make one but [`verify`].
+/// Bytes whose signature holds. There is no way to make one but [`verify`] (I2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     kind: PayloadType,

@@ -274,6 +274,11 @@ impl Agent {
         }
     }
 
+    /// The plan under another consent: it holds from the next entry on, which states it.
+    pub fn set_plan(&mut self, plan: Plan) {
+        self.settings.plan = plan;
+    }
+
     /// Takes one event and says what to do. `random` is fresh entropy.
     pub fn step(&mut self, event: Event, now: Now, random: [u8; 16]) -> Vec<Effect> {
         let mut effects = Vec::new();

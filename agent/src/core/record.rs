@@ -47,7 +47,7 @@ pub struct Record {
     pub(super) given: bool,
 }
 
-/// Entries that are gone, with what is known of them.
+/// Entries that are gone, with what is known of them (I6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LossSpec {
     /// Their chain.

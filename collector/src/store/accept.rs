@@ -1,4 +1,4 @@
-//! The one place that decides what becomes of a verified entry.
+//! The one place that decides what becomes of a verified entry (I16).
 //!
 //! Pure: the chain's branches and a way to look at held rows go in, an [`Action`] comes out. Whether the key may
 //! speak at all, and how many chains an agent may open, is decided before (see `sqlite::ingest`).

@@ -56,7 +56,7 @@ impl Store {
         sqlite::Engine::open(path, now_ms).map(Store::Sqlite)
     }
 
-    /// Takes what an agent sent. What is answered is durable when this returns; other agents' requests may have
+    /// Takes what an agent sent. What is answered is durable when this returns (I4); other agents' requests may have
     /// shared the transaction, and a failure of theirs does not touch this one.
     ///
     /// # Errors
