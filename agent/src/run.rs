@@ -6,18 +6,18 @@
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
-use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Restored, Settings};
+use crate::say::{complain, say, say_note, say_noticed};
+use crate::setup::{Environment, boot_id, host_of, names_of, plan, plan_of, quota_of, uplink_of};
+use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::notify_systemd as systemd;
-use crate::outbox::{Noticed, Outbox, OutboxError, Quota};
+use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
-use mimamori_shared::config::Secret;
-use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::error::chain;
 use mimamori_shared::fields::AgentSelf;
-use mimamori_shared::id::{BootId, ChainId};
+use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
 use mimamori_shared::payload::{ConsentState, Layer};
 use std::collections::VecDeque;
@@ -118,15 +118,6 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
     })
 }
 
-/// What `main` read from the environment.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// `https_proxy`.
-    pub https_proxy: Option<String>,
-    /// `no_proxy`.
-    pub no_proxy: Option<String>,
-}
-
 fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -134,88 +125,6 @@ fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(dir.to_owned())),
         Err(fault) => Err(RunError::System(fault.into())),
     }
-}
-
-/// The way out, as configuration and enrolment have it.
-///
-/// # Errors
-/// What is wrong and how to mend it.
-pub fn uplink_of(config: &Config, url: &str, ca_pin: mimamori_shared::id::Hash, environment: &Environment) -> Result<Uplink, String> {
-    let values = config.values();
-    let url = values.text_opt("collector.url").unwrap_or(url);
-    let mut out = uplink::UplinkConfig::new(url.to_owned(), ca_pin);
-    out.allow_plain_loopback = values.flag("collector.plain_http_loopback");
-    if let Some(path) = values.path_opt("tls.extra_ca_file") {
-        out.extra_ca_pem = Some(std::fs::read(path).map_err(|fault| format!("tls.extra_ca_file {}: {fault}", path.display()))?);
-    }
-    out.proxy = proxy_of(config, environment)?;
-    Uplink::new(out).map_err(|fault| fault.to_string())
-}
-
-fn proxy_of(config: &Config, environment: &Environment) -> Result<uplink::Proxy, String> {
-    let values = config.values();
-    if let Some(url) = values.text_opt("proxy.url") {
-        let password = config.proxy_password()?;
-        let user = values.text_opt("proxy.user").map(str::to_owned);
-        let user = match (user, password) {
-            (Some(user), Some(password)) => Some((user, password)),
-            (None, None) => None,
-            _ => return Err("proxy.user and proxy.password_file belong together".to_owned()),
-        };
-        return Ok(uplink::Proxy::Explicit { url: url.to_owned(), user });
-    }
-    if values.flag("proxy.from_environment") {
-        return Ok(uplink::Proxy::Environment { https_proxy: environment.https_proxy.clone().map(Secret::new), no_proxy: environment.no_proxy.clone() });
-    }
-    Ok(uplink::Proxy::None)
-}
-
-/// Names for what lies outside the vocabulary.
-///
-/// # Errors
-/// An alias that cannot be used.
-pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
-    let aliases = |key: &str| {
-        let read = config.aliases(key).iter().map(|(outside, alias)| {
-            let word = mimamori_shared::word::Word::alias(alias).map_err(|fault| format!("{key}.\"{outside}\": {fault}"))?;
-            Ok((outside.clone(), word))
-        });
-        read.collect::<Result<std::collections::BTreeMap<_, _>, String>>()
-    };
-    Ok(Names::new(salt, aliases("aliases.filesystems")?))
-}
-
-/// The plan that configuration and consent leave: the longer of two intervals.
-#[must_use]
-pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
-    plan(config.values().duration_s("interval"), terms)
-}
-
-fn plan(configured: u64, terms: Option<&ConsentTerms>) -> Plan {
-    let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
-    let interval_s = configured.max(consented);
-    let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
-    Plan { v: 1, interval_s, sections: sections.map(|probe| (probe.name.to_owned(), interval_s)).collect() }
-}
-
-/// What the outbox may use.
-#[must_use]
-pub fn quota_of(config: &Config) -> Quota {
-    let values = config.values();
-    Quota {
-        bytes: values.size_bytes("outbox.size"),
-        age_ms: i64::try_from(values.duration_s("outbox.age")).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
-        free_floor_bytes: values.size_bytes("outbox.free_floor"),
-    }
-}
-
-/// The boot this is, from the host's tree.
-///
-/// # Errors
-/// When the kernel does not say.
-pub fn boot_id(host: &Host) -> Result<BootId, RunError> {
-    let text = host.read("proc/sys/kernel/random/boot_id", 256).map_err(|code| RunError::Config(format!("proc/sys/kernel/random/boot_id: {}", code.name())))?;
-    BootId::from_uuid(&text).ok_or_else(|| RunError::Config("proc/sys/kernel/random/boot_id is no UUID".to_owned()))
 }
 
 impl Shell {
@@ -508,13 +417,6 @@ impl Shell {
     }
 }
 
-/// The tree the readings come from.
-#[must_use]
-pub fn host_of(config: &Config) -> Host {
-    let root = config.values().path("host_root");
-    if root == Path::new("/") { Host::live() } else { Host::recorded(root) }
-}
-
 /// Tells at once when the consent file or its folder changes; the nap catches what this misses.
 fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
     use notify::Watcher as _;
@@ -534,31 +436,4 @@ fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWa
 /// Without systemd, or when it does not listen, the agent works all the same.
 fn tell(told: std::io::Result<()>) {
     drop(told);
-}
-
-fn say_noticed(noticed: &Noticed) {
-    match noticed {
-        Noticed::SetAside(path) => complain(&format!("the outbox was damaged and is set aside as {}; a new one is begun and says so", path.display())),
-        Noticed::TailLost { entries } => complain(&format!("the outbox lost its last {entries} entries; they are reported as lost")),
-    }
-}
-
-fn say_note(note: Note) {
-    match note {
-        Note::CollectorWentBack { next_seq } => complain(&format!("the collector went back to place {next_seq}: it was restored or replaced; it gets everything again")),
-        Note::Forked => complain("the collector sees this key used twice: was this machine cloned or restored? Ask the RSC"),
-        Note::ChainOpened(reason) => say(&format!("a new chain was opened: {reason:?}")),
-        Note::Revoked => complain("the collector no longer takes reports of this machine; they are kept. Ask the RSC"),
-        Note::NeedsApproval => complain("the collector wants an operator's approval first; reports are kept"),
-        Note::NoConsent(_) => {}
-    }
-}
-
-#[allow(clippy::print_stdout, reason = "the journal reads standard output")]
-fn say(text: &str) {
-    println!("<6>{text}");
-}
-
-fn complain(text: &str) {
-    eprintln!("<4>{text}");
 }

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::consent_file::NoConsent;
 use crate::identity::{self, Enrolment};
 use crate::outbox::Ledger;
-use crate::run::{self, Environment};
+use crate::setup::{self, Environment};
 use crate::uplink::{PushError, Step};
 use crate::{clock, probe};
 use mimamori_shared::config::show_size;
@@ -135,7 +135,7 @@ impl Doctor<'_> {
         let names = crate::probe::Names::new(&[0; 32], std::collections::BTreeMap::new());
         let mut faults = Vec::new();
         if let Some(probe) = probe::PROBES.iter().find(|probe| probe.name == "clock") {
-            (probe.read)(&run::host_of(self.config), &names, &mut readings, &mut faults);
+            (probe.read)(&setup::host_of(self.config), &names, &mut readings, &mut faults);
         }
         let synchronised = readings.clock.and_then(|clock| clock.synchronised);
         match synchronised {
@@ -164,7 +164,7 @@ impl Doctor<'_> {
     }
 
     fn way_out(&mut self, enrolment: &Enrolment, environment: &Environment) {
-        let uplink = match run::uplink_of(self.config, &enrolment.url, enrolment.ca_pin, environment) {
+        let uplink = match setup::uplink_of(self.config, &enrolment.url, enrolment.ca_pin, environment) {
             Ok(uplink) => uplink,
             Err(fault) => return self.add("proxy", Verdict::Fail, fault, self.lang.of("mend the configuration", "設定を直してください")),
         };

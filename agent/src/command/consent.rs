@@ -4,7 +4,7 @@ use super::manifest::consent_of;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
-use crate::run::Environment;
+use crate::setup::Environment;
 use mimamori_shared::config::show_duration;
 use mimamori_shared::time;
 use serde_json::json;

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, ConsentFile, NoConsent};
 use crate::identity;
-use crate::run::{self, Environment};
+use crate::setup::{self, Environment};
 use mimamori_shared::fields::fields;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub(super) fn consent_of(config: &Config, environment: &Environment) -> Result<C
     // Before enrolment there is no salt yet, and no address: the consent can be looked at all the same.
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
     let stays_here = match identity::load(&dir) {
-        Ok((_, given)) => run::uplink_of(config, &given.url, given.ca_pin, environment).is_ok_and(|uplink| uplink.stays_here()),
+        Ok((_, given)) => setup::uplink_of(config, &given.url, given.ca_pin, environment).is_ok_and(|uplink| uplink.stays_here()),
         Err(_) => true,
     };
     consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, stays_here)

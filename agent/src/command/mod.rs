@@ -11,7 +11,8 @@ mod status;
 
 use crate::cli::{Cli, Command, ConsentCommand, Lang, LedgerCommand, exit};
 use crate::config::Config;
-use crate::run::{self, Environment};
+use crate::run;
+use crate::setup::Environment;
 use clap::CommandFactory as _;
 use mimamori_shared::error::chain;
 use std::path::Path;

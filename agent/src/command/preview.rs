@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::core::{Agent, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::identity::IdentityError;
 use crate::outbox::Outbox;
-use crate::run::Environment;
-use crate::{clock, identity, probe, run};
+use crate::setup::{self, Environment};
+use crate::{clock, identity, probe};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::sign::SecretKey;
 use zeroize::Zeroizing;
@@ -36,8 +36,8 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
         }
     };
     let dir = config.state_dir();
-    let host = run::host_of(config);
-    let boot_id = run::boot_id(&host).map_err(|fault| fault.to_string())?;
+    let host = setup::host_of(config);
+    let boot_id = setup::boot_id(&host).map_err(|fault| fault.to_string())?;
     let (identity, restored) = match identity::load(&dir) {
         Ok((key, given)) => {
             let restored = Outbox::peek(&dir).map_err(|fault| mimamori_shared::error::chain(&fault))?;
@@ -51,8 +51,8 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
         Err(fault) => return Err(fault.to_string()),
     };
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
-    let names = run::names_of(config, &salt)?;
-    let settings = Settings { plan: run::plan_of(config, Some(&consent)) };
+    let names = setup::names_of(config, &salt)?;
+    let settings = Settings { plan: setup::plan_of(config, Some(&consent)) };
     let mut agent = Agent::new(identity, settings, restored);
     let mut event = Event::Consent(Consent::Valid(consent));
     // Statements that are due come first; a report follows after at most three of them.

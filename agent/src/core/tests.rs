@@ -1,6 +1,10 @@
 //! The state machine with the real outbox, a virtual clock and a collector made of the chain's rule alone.
 
 use super::*;
+use crate::uplink::Sent;
+use mimamori_shared::consent::ConsentTerms;
+use mimamori_shared::id::CollectorId;
+use mimamori_shared::sign::SecretKey;
 use crate::outbox::{Outbox, Quota};
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::fields::{Scope, System};
