@@ -9,6 +9,8 @@ mod event;
 mod push;
 mod record;
 #[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
 
 pub use event::{ChainState, Consent, Effect, Event, Held, Identity, Note, Now, Restored};
