@@ -15,4 +15,6 @@ pub mod notify_systemd;
 pub mod outbox;
 pub mod probe;
 pub mod run;
+mod say;
+pub mod setup;
 pub mod uplink;

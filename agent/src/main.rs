@@ -4,7 +4,7 @@ use clap::Parser as _;
 use mimamori_agent::cli::{Cli, Lang};
 use mimamori_agent::command::carry_out;
 use mimamori_agent::config::ENV_PREFIX;
-use mimamori_agent::run::Environment;
+use mimamori_agent::setup::Environment;
 use std::process::ExitCode;
 
 #[allow(clippy::disallowed_methods, reason = "only main reads the environment")]

@@ -6,18 +6,18 @@
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
-use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Settings};
+use crate::say::{complain, say, say_note, say_noticed};
+use crate::setup::{Environment, boot_id, host_of, names_of, plan, plan_of, quota_of, uplink_of};
+use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::notify_systemd as systemd;
-use crate::outbox::{Noticed, Outbox, OutboxError, Quota};
+use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
-use mimamori_shared::config::Secret;
-use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::error::chain;
 use mimamori_shared::fields::AgentSelf;
-use mimamori_shared::id::{BootId, ChainId};
+use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
 use mimamori_shared::payload::{ConsentState, Layer};
 use std::collections::VecDeque;
@@ -72,6 +72,10 @@ impl RunError {
 /// Everything the agent works with.
 struct Shell {
     agent: Agent,
+    identity: Identity,
+    settings: Settings,
+    /// The outbox was begun anew: the agent goes on from it after the present event.
+    anew: Option<Restored>,
     outbox: Outbox,
     host: Host,
     names: Names,
@@ -114,15 +118,6 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
     })
 }
 
-/// What `main` read from the environment.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// `https_proxy`.
-    pub https_proxy: Option<String>,
-    /// `no_proxy`.
-    pub no_proxy: Option<String>,
-}
-
 fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -130,96 +125,6 @@ fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(dir.to_owned())),
         Err(fault) => Err(RunError::System(fault.into())),
     }
-}
-
-/// The way out, as configuration and enrolment have it.
-///
-/// # Errors
-/// What is wrong and how to mend it.
-pub fn uplink_of(config: &Config, url: &str, ca_pin: mimamori_shared::id::Hash, environment: &Environment) -> Result<Uplink, String> {
-    let values = config.values();
-    let url = values.text_opt("collector.url").unwrap_or(url);
-    let mut out = uplink::UplinkConfig::new(url.to_owned(), ca_pin);
-    out.allow_plain_loopback = values.flag("collector.plain_http_loopback");
-    if let Some(path) = values.path_opt("tls.extra_ca_file") {
-        out.extra_ca_pem = Some(std::fs::read(path).map_err(|fault| format!("tls.extra_ca_file {}: {fault}", path.display()))?);
-    }
-    out.proxy = proxy_of(config, environment)?;
-    Uplink::new(out).map_err(|fault| fault.to_string())
-}
-
-fn proxy_of(config: &Config, environment: &Environment) -> Result<uplink::Proxy, String> {
-    let values = config.values();
-    if let Some(url) = values.text_opt("proxy.url") {
-        let password = config.proxy_password()?;
-        let user = values.text_opt("proxy.user").map(str::to_owned);
-        let user = match (user, password) {
-            (Some(user), Some(password)) => Some((user, password)),
-            (None, None) => None,
-            _ => return Err("proxy.user and proxy.password_file belong together".to_owned()),
-        };
-        return Ok(uplink::Proxy::Explicit { url: url.to_owned(), user });
-    }
-    if values.flag("proxy.from_environment") {
-        return Ok(uplink::Proxy::Environment { https_proxy: environment.https_proxy.clone().map(Secret::new), no_proxy: environment.no_proxy.clone() });
-    }
-    Ok(uplink::Proxy::None)
-}
-
-/// Whether a URL leads to this machine.
-#[must_use]
-pub fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']', '/']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Names for what lies outside the vocabulary.
-///
-/// # Errors
-/// An alias that cannot be used.
-pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
-    let aliases = |key: &str| {
-        let read = config.aliases(key).iter().map(|(outside, alias)| {
-            let word = mimamori_shared::word::Word::alias(alias).map_err(|fault| format!("{key}.\"{outside}\": {fault}"))?;
-            Ok((outside.clone(), word))
-        });
-        read.collect::<Result<std::collections::BTreeMap<_, _>, String>>()
-    };
-    Ok(Names::new(salt, aliases("aliases.filesystems")?))
-}
-
-/// The plan that configuration and consent leave: the longer of two intervals.
-#[must_use]
-pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
-    plan(config.values().duration_s("interval"), terms)
-}
-
-fn plan(configured: u64, terms: Option<&ConsentTerms>) -> Plan {
-    let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
-    let interval_s = configured.max(consented);
-    let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
-    Plan { v: 1, interval_s, sections: sections.map(|probe| (probe.name.to_owned(), interval_s)).collect() }
-}
-
-/// What the outbox may use.
-#[must_use]
-pub fn quota_of(config: &Config) -> Quota {
-    let values = config.values();
-    Quota {
-        bytes: values.size_bytes("outbox.size"),
-        age_ms: i64::try_from(values.duration_s("outbox.age")).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
-        free_floor_bytes: values.size_bytes("outbox.free_floor"),
-    }
-}
-
-/// The boot this is, from the host's tree.
-///
-/// # Errors
-/// When the kernel does not say.
-pub fn boot_id(host: &Host) -> Result<BootId, RunError> {
-    let text = host.read("proc/sys/kernel/random/boot_id", 256).map_err(|code| RunError::Config(format!("proc/sys/kernel/random/boot_id: {}", code.name())))?;
-    BootId::from_uuid(&text).ok_or_else(|| RunError::Config("proc/sys/kernel/random/boot_id is no UUID".to_owned()))
 }
 
 impl Shell {
@@ -232,13 +137,16 @@ impl Shell {
         let host = host_of(config);
         let (outbox, restored, noticed) = Outbox::open(&dir, quota_of(config), clock::now().wall_ms).map_err(|fault| RunError::Outbox(dir.clone(), fault))?;
         noticed.iter().for_each(say_noticed);
-        let loopback = is_loopback(config.values().text_opt("collector.url").unwrap_or(&enrolment.url));
+        let loopback = uplink.stays_here();
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
         let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: None };
         let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
         Ok(Shell {
-            agent: Agent::new(identity, settings, restored),
+            agent: Agent::new(identity.clone(), settings.clone(), restored),
+            identity,
+            settings,
+            anew: None,
             outbox,
             names: names_of(config, &salt).map_err(RunError::Config)?,
             host,
@@ -312,8 +220,13 @@ impl Shell {
     }
 
     fn read_consent(&mut self) -> Result<(), RunError> {
+        let consent = self.consent();
+        self.handle(Event::Consent(consent))
+    }
+
+    fn consent(&mut self) -> Consent {
         let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
-        let consent = match read {
+        match read {
             Ok(consent) => {
                 self.said.consent = None;
                 self.agent.set_plan(plan(self.interval_s, Some(&consent.terms)));
@@ -328,8 +241,7 @@ impl Shell {
                 }
                 Consent::Invalid(state)
             }
-        };
-        self.handle(Event::Consent(consent))
+        }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -338,39 +250,62 @@ impl Shell {
             for effect in self.agent.step(event, clock::now(), clock::random()?) {
                 self.carry_out(effect, &mut queue);
             }
+            if let Some(restored) = self.anew.take() {
+                // What was asked of the old file is void; a push under way reports to an agent that does not wait for it.
+                self.agent = Agent::new(self.identity.clone(), self.settings.clone(), restored);
+                let consent = self.consent();
+                queue = VecDeque::from([Event::Consent(consent)]);
+            }
         }
         Ok(())
+    }
+
+    /// Says what failed; if the file itself is at fault, begins a new one.
+    fn failed(&mut self, what: &str, fault: &OutboxError) {
+        complain(&format!("{what}: {}", chain(fault)));
+        match self.outbox.heal(fault, clock::now().wall_ms) {
+            Ok(None) => {}
+            Ok(Some((restored, noticed))) => {
+                noticed.iter().for_each(say_noticed);
+                self.anew = Some(restored);
+            }
+            Err(fault) => complain(&format!("the outbox cannot be begun anew: {}", chain(&fault))),
+        }
     }
 
     fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
         match effect {
             Effect::Sample => queue.push_back(self.sample()),
             Effect::Commit(record) => {
-                queue.push_front(match self.outbox.commit(&record) {
-                    Ok(()) => Event::Committed,
-                    Err(fault) => {
-                        complain(&format!("a report could not be kept and was not created: {}", chain(&fault)));
-                        Event::CommitFailed
-                    }
-                });
+                let committed = self.outbox.commit(&record);
+                queue.push_front(if committed.is_ok() { Event::Committed } else { Event::CommitFailed });
+                if let Err(fault) = committed {
+                    self.failed("a report could not be kept and was not created", &fault);
+                }
                 self.trim(queue);
             }
             Effect::Bridge(record) => {
                 if let Err(fault) = self.outbox.bridge(&record) {
-                    complain(&format!("a loss could not be recorded: {}", chain(&fault)));
+                    queue.push_front(Event::BridgeFailed);
+                    self.failed("a loss could not be recorded", &fault);
                 }
             }
             Effect::Push { chain_id, from_seq, frames_max } => self.push(chain_id, from_seq, frames_max, queue),
             Effect::Rewind { chain_id, next_seq, head } => match self.outbox.rewind(chain_id, next_seq, head) {
                 Ok(held) => queue.push_back(Event::Rewound { chain_id, held }),
-                Err(fault) => complain(&format!("the ledger cannot be read: {}", chain(&fault))),
+                Err(fault) => {
+                    queue.push_back(Event::PushFailed);
+                    self.failed("the ledger cannot be read", &fault);
+                }
             },
             Effect::Purge => {
-                match self.outbox.unsent(self.agent.chains()) {
+                let unsent = self.outbox.unsent(self.agent.chains());
+                let read = unsent.is_ok();
+                match unsent {
                     Ok(specs) => queue.extend(specs.into_iter().map(Event::Dropped)),
-                    Err(fault) => complain(&format!("the outbox cannot be purged: {}", chain(&fault))),
+                    Err(fault) => self.failed("the outbox cannot be purged", &fault),
                 }
-                queue.push_back(Event::Purged);
+                queue.push_back(Event::Purged(read));
             }
             Effect::Note(note) => say_note(note),
         }
@@ -383,7 +318,7 @@ impl Shell {
         own.outbox_entries = i64::try_from(entries).ok();
         own.outbox_bytes = i64::try_from(bytes).ok();
         let states = probe::state_fingerprint(&readings, &faults);
-        Event::Sampled { readings, faults, states }
+        Event::Sampled { readings: Box::new(readings), faults, states }
     }
 
     /// Over the quota at once; over the age once an hour.
@@ -395,7 +330,7 @@ impl Shell {
         self.trim_at = now.boottime_ms.saturating_add(TRIM_EVERY_MS);
         match self.outbox.trim(self.agent.chains(), now.wall_ms) {
             Ok(spec) => queue.extend(spec.map(Event::Dropped)),
-            Err(fault) => complain(&format!("the outbox could not be trimmed: {}", chain(&fault))),
+            Err(fault) => self.failed("the outbox could not be trimmed", &fault),
         }
     }
 
@@ -408,12 +343,12 @@ impl Shell {
                 return;
             }
             Ok(Ok(None)) => {
-                complain("the outbox holds nothing where something should be unsent");
-                return;
+                queue.push_back(Event::PushFailed);
+                return complain("the outbox holds nothing where something should be unsent");
             }
             Err(fault) => {
-                complain(&format!("the outbox cannot be read: {}", chain(&fault)));
-                return;
+                queue.push_back(Event::PushFailed);
+                return self.failed("the outbox cannot be read", &fault);
             }
         };
         let body = zstd::bulk::compress(&batch.body.to_bytes(), 3);
@@ -482,13 +417,6 @@ impl Shell {
     }
 }
 
-/// The tree the readings come from.
-#[must_use]
-pub fn host_of(config: &Config) -> Host {
-    let root = config.values().path("host_root");
-    if root == Path::new("/") { Host::live() } else { Host::recorded(root) }
-}
-
 /// Tells at once when the consent file or its folder changes; the nap catches what this misses.
 fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
     use notify::Watcher as _;
@@ -508,31 +436,4 @@ fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWa
 /// Without systemd, or when it does not listen, the agent works all the same.
 fn tell(told: std::io::Result<()>) {
     drop(told);
-}
-
-fn say_noticed(noticed: &Noticed) {
-    match noticed {
-        Noticed::SetAside(path) => complain(&format!("the outbox was damaged and is set aside as {}; a new one is begun and says so", path.display())),
-        Noticed::TailLost { entries } => complain(&format!("the outbox lost its last {entries} entries; they are reported as lost")),
-    }
-}
-
-fn say_note(note: Note) {
-    match note {
-        Note::CollectorWentBack { next_seq } => complain(&format!("the collector went back to place {next_seq}: it was restored or replaced; it gets everything again")),
-        Note::Forked => complain("the collector sees this key used twice: was this machine cloned or restored? Ask the RSC"),
-        Note::ChainOpened(reason) => say(&format!("a new chain was opened: {reason:?}")),
-        Note::Revoked => complain("the collector no longer takes reports of this machine; they are kept. Ask the RSC"),
-        Note::NeedsApproval => complain("the collector wants an operator's approval first; reports are kept"),
-        Note::NoConsent(_) => {}
-    }
-}
-
-#[allow(clippy::print_stdout, reason = "the journal reads standard output")]
-fn say(text: &str) {
-    println!("<6>{text}");
-}
-
-fn complain(text: &str) {
-    eprintln!("<4>{text}");
 }

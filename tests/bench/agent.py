@@ -41,7 +41,7 @@ class Relay:
     """Forwards TCP and counts the bytes of both directions."""
 
     def __init__(self, port):
-        self.target, self.bytes = port, 0
+        self.target, self.sent, self.back = port, 0, 0
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -50,13 +50,13 @@ class Relay:
         while True:
             here, _ = self.socket.accept()
             there = socket.create_connection(("127.0.0.1", self.target))
-            for a, b in ((here, there), (there, here)):
-                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+            for a, b, up in ((here, there, True), (there, here, False)):
+                threading.Thread(target=self.pump, args=(a, b, up), daemon=True).start()
 
-    def pump(self, a, b):
+    def pump(self, a, b, up):
         try:
             while data := a.recv(65536):
-                self.bytes += len(data)
+                self.sent, self.back = self.sent + len(data) * up, self.back + len(data) * (not up)
                 b.sendall(data)
         except OSError:
             pass
@@ -150,7 +150,7 @@ def main():
                 peers[interval] = peer.pid
         listed = lambda: {row["machine"]: row["reports"] for row in json.loads(run("machine", "list", "--json"))["machines"]}
         time.sleep(SETTLE_S)
-        before = {i: (cpu_s(pid), relay.bytes, field(f"/proc/{pid}/io", "write_bytes"), listed()[f"m{i}"]) for i, (pid, relay) in agents.items()}
+        before = {i: (cpu_s(pid), (relay.sent, relay.back), field(f"/proc/{pid}/io", "write_bytes"), listed()[f"m{i}"]) for i, (pid, relay) in agents.items()}
         peer_before = {i: cpu_s(pid) for i, pid in peers.items()}
         begun = time.monotonic()
         time.sleep(max(options.minutes * 60 - SETTLE_S, 120))
@@ -173,7 +173,8 @@ def main():
             print(f"at {i} s, {reports} reports in {took:.0f} s:")
             print(f"  resident {rss:.2f} MiB, proportional {pss:.2f} MiB (aim <= 7.5), {threads} threads")
             print(f"  CPU {cpu:.3f} s per hour (aim <= {aim}){peer}")
-            print(f"  on the wire {(relay.bytes - wire) / max(reports, 1):.0f} bytes per report with its answer, TLS and HTTP included (aim <= 1500)")
+            sent, back = ((now - then) / max(reports, 1) for now, then in zip((relay.sent, relay.back), wire))
+            print(f"  on the wire {sent:.0f} bytes per report (aim <= 1500) and {back:.0f} back with the receipt, TLS and HTTP included")
             print(f"  written to disk {(field(f'/proc/{pid}/io', 'write_bytes') - written) * hour / 1e6:.2f} MB per hour" + (" (aim <= 3)" if i == 60 else ""))
     finally:
         for process in reversed(processes):

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 /// The account agents run under when the tests run as root: the agent refuses root.
 const NOBODY: u32 = 65_534;
@@ -54,9 +55,10 @@ pub fn program(path: &Path) -> Command {
 #[must_use]
 pub fn python(script: &str, args: &[&str]) -> Output {
     let python = Path::new("/usr/bin/python3");
-    let there = program(python).args(["-c", "import tomllib, cryptography"]).output();
+    static THERE: OnceLock<bool> = OnceLock::new();
+    let look = || program(python).args(["-c", "import tomllib, cryptography"]).output().is_ok_and(|done| done.status.success());
     assert!(
-        there.is_ok_and(|done| done.status.success()),
+        THERE.get_or_init(look),
         "/usr/bin/python3 (3.11 or later) with the module `cryptography` is missing: `make setup` installs it (Debian: python3-cryptography)"
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify").join(script);

@@ -5,7 +5,7 @@ use crate::{get, wait_until};
 use mimamori_collector::config::Config;
 use mimamori_collector::serve::{self, Running};
 use mimamori_shared::token::Token;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -239,17 +239,6 @@ impl World {
     #[must_use]
     pub fn agent_home(&self, name: &str) -> AgentHome {
         AgentHome::new(&self.dir.join("agents").join(name))
-    }
-
-    /// A file in the folder.
-    ///
-    /// # Panics
-    /// When it cannot be made.
-    #[must_use]
-    pub fn file(&self, name: &str) -> (PathBuf, File) {
-        let path = self.dir.join(name);
-        let file = File::create(&path).unwrap();
-        (path, file)
     }
 }
 

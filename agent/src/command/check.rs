@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::consent_file::NoConsent;
 use crate::identity::{self, Enrolment};
 use crate::outbox::Ledger;
-use crate::run::{self, Environment};
+use crate::setup::{self, Environment};
 use crate::uplink::{PushError, Step};
 use crate::{clock, probe};
 use mimamori_shared::config::show_size;
@@ -16,6 +16,9 @@ use mimamori_shared::error::chain;
 use mimamori_shared::fields::Readings;
 use mimamori_shared::time;
 use serde_json::json;
+
+/// Below this the agent is still small, but the machine is not one of today.
+const MEMORY_BYTES_MIN: u64 = 256 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -40,9 +43,10 @@ struct Doctor<'a> {
 pub(super) fn check(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let mut doctor = Doctor { config, lang, lines: Vec::new() };
     doctor.ok("configuration", lang.of("read without fault", "問題ありません"));
+    doctor.system();
     doctor.account();
     let enrolment = doctor.identity();
-    doctor.consent();
+    doctor.consent(environment);
     doctor.clock();
     doctor.space();
     if let Some(enrolment) = enrolment {
@@ -59,6 +63,23 @@ impl Doctor<'_> {
 
     fn ok(&mut self, name: &'static str, text: impl Into<String>) {
         self.add(name, Verdict::Ok, text, "");
+    }
+
+    /// What this machine is, and whether it is one the agent is made for.
+    fn system(&mut self) {
+        let lang = self.lang;
+        let os = sysinfo::System::long_os_version().unwrap_or_else(|_| lang.of("unknown system", "不明なOS").to_owned());
+        let kernel = sysinfo::System::kernel_version().unwrap_or_default();
+        let memory = sysinfo::System::new().map_or(0, |mut system| {
+            system.refresh_memory();
+            system.total_memory() >> 20 << 20
+        });
+        let text = format!("{os}, {kernel}, {}", show_size(memory));
+        if memory < MEMORY_BYTES_MIN {
+            self.add("system", Verdict::Warn, text, lang.of("this machine has little memory; the agent itself needs about 10 MiB", "メモリが少ない機器です（エージェントは約10MiB使用）"));
+        } else {
+            self.ok("system", text);
+        }
     }
 
     fn account(&mut self) {
@@ -85,9 +106,9 @@ impl Doctor<'_> {
         }
     }
 
-    fn consent(&mut self) {
+    fn consent(&mut self, environment: &Environment) {
         let lang = self.lang;
-        match consent_of(self.config) {
+        match consent_of(self.config, environment) {
             Ok(consent) => {
                 let days = (consent.terms.valid_to_ms - clock::now().wall_ms) / 86_400_000;
                 let until = format!("{} {} ({days} d)", lang.of("valid until", "有効期限"), time::show(consent.terms.valid_to_ms));
@@ -114,7 +135,7 @@ impl Doctor<'_> {
         let names = crate::probe::Names::new(&[0; 32], std::collections::BTreeMap::new());
         let mut faults = Vec::new();
         if let Some(probe) = probe::PROBES.iter().find(|probe| probe.name == "clock") {
-            (probe.read)(&run::host_of(self.config), &names, &mut readings, &mut faults);
+            (probe.read)(&setup::host_of(self.config), &names, &mut readings, &mut faults);
         }
         let synchronised = readings.clock.and_then(|clock| clock.synchronised);
         match synchronised {
@@ -131,7 +152,7 @@ impl Doctor<'_> {
         match rustix::fs::statvfs(&dir) {
             Ok(fs) => {
                 let free = fs.f_bavail.saturating_mul(fs.f_frsize);
-                let text = format!("{} {}", show_size(free), lang.of("free for the outbox", "の空き"));
+                let text = format!("{} {}", show_size(free >> 20 << 20), lang.of("free for the outbox", "の空き"));
                 if free < floor {
                     self.add("disk space", Verdict::Fail, text, format!("{} {}", lang.of("free space up to at least", "次の容量まで空けてください："), show_size(floor)));
                 } else {
@@ -143,10 +164,14 @@ impl Doctor<'_> {
     }
 
     fn way_out(&mut self, enrolment: &Enrolment, environment: &Environment) {
-        let uplink = match run::uplink_of(self.config, &enrolment.url, enrolment.ca_pin, environment) {
+        let uplink = match setup::uplink_of(self.config, &enrolment.url, enrolment.ca_pin, environment) {
             Ok(uplink) => uplink,
             Err(fault) => return self.add("proxy", Verdict::Fail, fault, self.lang.of("mend the configuration", "設定を直してください")),
         };
+        match uplink.proxy() {
+            Some(proxy) => self.ok("proxy", proxy),
+            None => self.ok("proxy", self.lang.of("none on the way", "使用しません")),
+        }
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             let step = uplink.resolve().await;

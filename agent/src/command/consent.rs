@@ -4,12 +4,13 @@ use super::manifest::consent_of;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
+use crate::setup::Environment;
 use mimamori_shared::config::show_duration;
 use mimamori_shared::time;
 use serde_json::json;
 
-pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
-    let consent = consent_of(config);
+pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
+    let consent = consent_of(config, environment);
     if output.json {
         print_json(&match &consent {
             Ok(consent) => json!({"schema": "mimamori.consent/1", "valid": true, "hash": consent.terms.hash(), "terms": consent.terms,

@@ -5,7 +5,8 @@ use crate::cli::{Lang, exit};
 use crate::clock;
 use crate::config::Config;
 use crate::identity::{self, Enrolment, IdentityError};
-use crate::run::{self, Environment};
+use crate::run::RunError;
+use crate::setup::{self, Environment};
 use crate::uplink::{self, judge_enrolled};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 
 pub(super) fn enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Environment) -> u8 {
     if rustix::process::geteuid().is_root() {
-        complain(&run::RunError::Root.to_string());
+        complain(&RunError::Root.to_string());
         return exit::CONFIG;
     }
     match try_enroll(config, token_file, environment) {
@@ -53,7 +54,7 @@ fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> 
     let usage = |fault: String| (exit::CONFIG, fault);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
     let root = PublicKey::from_bytes(&token.root_key).map_err(|fault| (exit::USAGE, format!("the token's root key cannot be used: {fault}")))?;
-    let uplink = run::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
+    let uplink = setup::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
     // The key is durable before it is sent: if the answer is lost, the same key asks again and gets the same identity.
     let key = match identity::load_key(&dir).map_err(|fault| usage(fault.to_string()))? {
         Some(key) => key,
@@ -64,14 +65,14 @@ fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> 
             key
         }
     };
-    let host = run::host_of(config);
+    let host = setup::host_of(config);
     let now = clock::now();
     let enrol = Enrol {
         collector_id: token.collector_id,
         token_id: token.id,
         key_id: key.public().id(),
         public_key: STANDARD.encode(key.public().to_bytes()),
-        boot_id: run::boot_id(&host).map_err(|fault| usage(fault.to_string()))?,
+        boot_id: setup::boot_id(&host).map_err(|fault| usage(fault.to_string()))?,
         taken_at_ms: now.wall_ms,
         agent_version: env!("CARGO_PKG_VERSION").parse().unwrap_or_default(),
     };

@@ -69,8 +69,10 @@ pub(super) fn show(config: &Config, last: u64, full: bool, output: Output) -> u8
 
 fn show_entry(chain: &LedgerChain, entry: &LedgerEntry, full: bool, output: Output) {
     let LedgerEntry::Frame { frame, seq, last_seq, tip_hash } = entry else {
-        if let LedgerEntry::Head { seq, tip_hash, .. } = entry {
-            print(&format!("{seq:>8}  payload no longer kept, hash {tip_hash}\n"));
+        if let LedgerEntry::Head { seq, last_seq, tip_hash, damaged, .. } = entry {
+            let places = if last_seq > seq { format!(" (to {last_seq})") } else { String::new() };
+            let why = if *damaged { "payload cannot be read" } else { "payload no longer kept" };
+            print(&format!("{seq:>8}  {why}{places}, hash {tip_hash}\n"));
         }
         return;
     };
@@ -141,9 +143,10 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
                     }
                     tip = next;
                 }
-                LedgerEntry::Head { seq, prev_hash, tip_hash, .. } => {
+                LedgerEntry::Head { seq, damaged: true, .. } => return Err(wrong(seq, "what is kept of it is damaged")),
+                LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, .. } => {
                     counts.heads += 1;
-                    let link = Link { seq, last_seq: seq, prev_hash, tip_hash };
+                    let link = Link { seq, last_seq, prev_hash, tip_hash };
                     let Fit::Extends(next) = tip.fit(&link) else { return Err(wrong(seq, "the head kept does not follow the entry before")) };
                     tip = next;
                 }
@@ -211,9 +214,10 @@ fn write_export(ledger: &Ledger, key: &SecretKey, given: &Enrolment, mut out: im
                     let hash: Hash = frame_hash(kind, &frame.payload);
                     writeln!(out, "{{\"frame\":{},\"hash\":\"{hash}\"}}", two(&frame))?;
                 }
-                LedgerEntry::Head { seq, prev_hash, tip_hash, key_id } => {
+                LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, key_id, .. } => {
                     let chain_id = chain.chain_id;
-                    writeln!(out, "{{\"head\":{{\"chain_id\":\"{chain_id}\",\"seq\":{seq},\"last_seq\":{seq},\"prev_hash\":\"{prev_hash}\",\"tip_hash\":\"{tip_hash}\",\"key_id\":\"{key_id}\"}}}}")?;
+                    let key_id = key_id.unwrap_or(key.public().id());
+                    writeln!(out, "{{\"head\":{{\"chain_id\":\"{chain_id}\",\"seq\":{seq},\"last_seq\":{last_seq},\"prev_hash\":\"{prev_hash}\",\"tip_hash\":\"{tip_hash}\",\"key_id\":\"{key_id}\"}}}}")?;
                 }
             }
             Ok(())
@@ -238,3 +242,6 @@ fn two(frame: &Frame) -> String {
     format!("[{},{}]", json!(String::from_utf8_lossy(&frame.payload)), json!(wrapper(frame.key_id, &frame.signature)))
 }
 
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

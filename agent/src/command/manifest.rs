@@ -5,23 +5,25 @@ use crate::cli::{Lang, Output, exit};
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, ConsentFile, NoConsent};
-use crate::{identity, run};
+use crate::identity;
+use crate::setup::{self, Environment};
 use mimamori_shared::fields::fields;
 use serde_json::json;
 
 /// The consent in force, as any command sees it.
-pub(super) fn consent_of(config: &Config) -> Result<ConsentFile, NoConsent> {
+pub(super) fn consent_of(config: &Config, environment: &Environment) -> Result<ConsentFile, NoConsent> {
     let dir = config.state_dir();
-    let enrolment = identity::load(&dir).ok().map(|(_, enrolment)| enrolment);
-    let url = config.values().text_opt("collector.url").map(str::to_owned).or(enrolment.map(|enrolment| enrolment.url)).unwrap_or_default();
     // Before enrolment there is no salt yet, and no address: the consent can be looked at all the same.
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
-    let loopback = url.is_empty() || run::is_loopback(&url);
-    consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback)
+    let stays_here = match identity::load(&dir) {
+        Ok((_, given)) => setup::uplink_of(config, &given.url, given.ca_pin, environment).is_ok_and(|uplink| uplink.stays_here()),
+        Err(_) => true,
+    };
+    consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, stays_here)
 }
 
-pub(super) fn manifest(config: &Config, output: Output, lang: Lang) -> u8 {
-    let consent = consent_of(config);
+pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
+    let consent = consent_of(config, environment);
     let allowed = |field| consent.as_ref().is_ok_and(|consent| consent.terms.allows(field));
     if output.json {
         let rows: Vec<_> = fields()

@@ -11,7 +11,8 @@ mod status;
 
 use crate::cli::{Cli, Command, ConsentCommand, Lang, LedgerCommand, exit};
 use crate::config::Config;
-use crate::run::{self, Environment};
+use crate::run;
+use crate::setup::Environment;
 use clap::CommandFactory as _;
 use mimamori_shared::error::chain;
 use std::path::Path;
@@ -48,9 +49,9 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         },
         Command::Check(output) => check::check(&config, *output, lang, environment),
         Command::Status(output) => status::status(&config, *output, lang),
-        Command::Preview => preview::preview(&config, lang),
-        Command::Manifest(output) => manifest::manifest(&config, *output, lang),
-        Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang),
+        Command::Preview => preview::preview(&config, lang, environment),
+        Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
+        Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),

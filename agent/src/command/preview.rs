@@ -7,13 +7,14 @@ use crate::config::Config;
 use crate::core::{Agent, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::identity::IdentityError;
 use crate::outbox::Outbox;
-use crate::{clock, identity, probe, run};
+use crate::setup::{self, Environment};
+use crate::{clock, identity, probe};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::sign::SecretKey;
 use zeroize::Zeroizing;
 
-pub(super) fn preview(config: &Config, lang: Lang) -> u8 {
-    match payload(config, lang) {
+pub(super) fn preview(config: &Config, lang: Lang, environment: &Environment) -> u8 {
+    match payload(config, lang, environment) {
         Ok(Some(payload)) => {
             print(&format!("{}\n", String::from_utf8_lossy(&payload)));
             exit::OK
@@ -26,8 +27,8 @@ pub(super) fn preview(config: &Config, lang: Lang) -> u8 {
     }
 }
 
-fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
-    let consent = match consent_of(config) {
+fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Option<Vec<u8>>, String> {
+    let consent = match consent_of(config, environment) {
         Ok(consent) => consent.terms,
         Err(why) => {
             complain(&format!("{}: {why}", lang.of("nothing would leave", "何も送信されません")));
@@ -35,8 +36,8 @@ fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
         }
     };
     let dir = config.state_dir();
-    let host = run::host_of(config);
-    let boot_id = run::boot_id(&host).map_err(|fault| fault.to_string())?;
+    let host = setup::host_of(config);
+    let boot_id = setup::boot_id(&host).map_err(|fault| fault.to_string())?;
     let (identity, restored) = match identity::load(&dir) {
         Ok((key, given)) => {
             let restored = Outbox::peek(&dir).map_err(|fault| mimamori_shared::error::chain(&fault))?;
@@ -50,8 +51,8 @@ fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
         Err(fault) => return Err(fault.to_string()),
     };
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
-    let names = run::names_of(config, &salt)?;
-    let settings = Settings { plan: run::plan_of(config, Some(&consent)) };
+    let names = setup::names_of(config, &salt)?;
+    let settings = Settings { plan: setup::plan_of(config, Some(&consent)) };
     let mut agent = Agent::new(identity, settings, restored);
     let mut event = Event::Consent(Consent::Valid(consent));
     // Statements that are due come first; a report follows after at most three of them.
@@ -69,7 +70,7 @@ fn payload(config: &Config, lang: Lang) -> Result<Option<Vec<u8>>, String> {
                 Effect::Sample => {
                     let (readings, faults) = probe::sample(&host, &names, &|_| true);
                     let states = probe::state_fingerprint(&readings, &faults);
-                    event = Event::Sampled { readings, faults, states };
+                    event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }
                 Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Purge | Effect::Note(_) => {}
             }

@@ -5,203 +5,34 @@
 //! with events: a [`Effect::Commit`] is answered by [`Event::Committed`] or [`Event::CommitFailed`] before any
 //! other event.
 
+mod event;
 mod push;
 mod record;
 #[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
 
+pub use event::{ChainState, Consent, Effect, Event, Held, Identity, Note, Now, Restored};
 pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
 
 use mimamori_shared::chain::Tip;
-use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::consent::Plan;
 use mimamori_shared::fields::Readings;
-use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, Lease};
+use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
-use mimamori_shared::sign::SecretKey;
-use crate::uplink::Sent;
-
-/// One reading of the machine's three clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Wall clock, UTC, milliseconds since 1970. May jump.
-    pub wall_ms: i64,
-    /// Milliseconds since boot, suspended time included. All waiting is measured by it.
-    pub boottime_ms: i64,
-    /// Milliseconds since boot without suspended time.
-    pub monotonic_ms: i64,
-}
-
-/// Who the agent is; fixed while it runs.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Whom it reports to.
-    pub collector_id: CollectorId,
-    /// Its name there.
-    pub agent_id: AgentId,
-    /// Its key.
-    pub key: SecretKey,
-    /// The boot it runs in.
-    pub boot_id: BootId,
-}
-
-/// One chain as the outbox holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainState {
-    /// Its id.
-    pub chain_id: ChainId,
-    /// Where it ends.
-    pub tip: Tip,
-    /// The first place without a receipt.
-    pub unsent_from: u64,
-    /// The lease of its newest receipt; zero before the first.
-    pub lease: Lease,
-}
-
-impl ChainState {
-    fn has_unsent(&self) -> bool {
-        self.unsent_from < self.tip.next_seq
-    }
-}
-
-/// What the outbox knew when the agent started.
-#[derive(Debug, Clone, Default)]
-pub struct Restored {
-    /// Chains with anything unsent, oldest first, and the newest one last.
-    pub chains: Vec<ChainState>,
-    /// Hash of the consent last stated, while it was granted.
-    pub stated_consent: Option<Hash>,
-    /// Hash of the plan last stated.
-    pub stated_plan: Option<Hash>,
-    /// The boot of the newest entry.
-    pub last_boot: Option<BootId>,
-    /// Milliseconds of failed pushes in the newest chain, by layer.
-    pub push_fail_ms: [u64; 6],
-    /// Why a new chain must be opened although the agent is not new: its state was lost.
-    pub lost: Option<Option<Place>>,
-}
-
-/// What the facility allows now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Consent {
-    /// In force.
-    Valid(ConsentTerms),
-    /// Not in force; why.
-    Invalid(ConsentState),
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Time passed.
-    Wake,
-    /// The consent file was read; also the first event of all.
-    Consent(Consent),
-    /// A sample was taken, with a fingerprint of everything in it that counts as a state.
-    Sampled {
-        /// What was measured.
-        readings: Readings,
-        /// What could not be.
-        faults: Vec<Fault>,
-        /// Changes when a state changes.
-        states: u64,
-    },
-    /// The last [`Effect::Commit`] is durable.
-    Committed,
-    /// The last [`Effect::Commit`] failed; nothing was created.
-    CommitFailed,
-    /// The outbox must drop entries, or finds them gone, and wants the loss recorded in their place.
-    Dropped(LossSpec),
-    /// [`Effect::Purge`] was carried out.
-    Purged,
-    /// A push ended.
-    Answered {
-        /// What was sent.
-        sent: Sent,
-        /// How it ended.
-        answer: Answered,
-    },
-    /// [`Effect::Push`] found a place whose entries are gone; [`Event::Dropped`] with them came first.
-    PushEmpty,
-    /// [`Effect::Rewind`] was carried out.
-    Rewound {
-        /// The chain.
-        chain_id: ChainId,
-        /// What the ledger still holds from the place on.
-        held: Held,
-    },
-}
-
-/// What the ledger holds at a place the collector asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Held {
-    /// Everything from there on; the hash before the place is the collector's.
-    All {
-        /// The place.
-        next_seq: u64,
-    },
-    /// The first part is gone; what is known of it.
-    Bridge(LossSpec),
-    /// The hash before the place is another than the collector's.
-    Contradicts,
-}
-
-/// What the shell shall do, in order.
-#[derive(Debug, Clone)]
-pub enum Effect {
-    /// Take a sample and answer with [`Event::Sampled`].
-    Sample,
-    /// Make this entry durable, with the receipts so far; answer at once.
-    Commit(Box<Record>),
-    /// Put this loss record in the place of what it bridges; no answer.
-    Bridge(Box<Record>),
-    /// Send unsent entries; answer with [`Event::Answered`] when done.
-    Push {
-        /// The chain.
-        chain_id: ChainId,
-        /// From this place on.
-        from_seq: u64,
-        /// At most so many entries.
-        frames_max: usize,
-    },
-    /// Look what the ledger holds from a place on; answer at once.
-    Rewind {
-        /// The chain.
-        chain_id: ChainId,
-        /// The place the collector waits for.
-        next_seq: u64,
-        /// The hash it holds before that.
-        head: Hash,
-    },
-    /// Entries unsent in all chains may no longer leave: drop them, keep their hashes; answer with
-    /// [`Event::Dropped`] for each gap, then [`Event::Purged`].
-    Purge,
-    /// Tell the person who reads the log.
-    Note(Note),
-}
-
-/// What is worth telling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Note {
-    /// The collector holds less than it once receipted: it was restored or replaced.
-    CollectorWentBack {
-        /// The place it waits for.
-        next_seq: u64,
-    },
-    /// The collector sees two holders of this key.
-    Forked,
-    /// A new chain was opened.
-    ChainOpened(OpenReason),
-    /// The collector no longer takes this agent's reports.
-    Revoked,
-    /// The collector wants an operator's approval first.
-    NeedsApproval,
-    /// Nothing is collected: no valid consent.
-    NoConsent(ConsentState),
-}
 
 /// How long nothing is committed after a commit failed, in milliseconds.
 const STALL_MS: i64 = 10_000;
+
+/// Whether what is unsent must go before anything else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purging {
+    No,
+    UnderWay { whole: bool },
+    Again { at: i64 },
+}
 
 /// The machine's settings that decide when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,7 +53,7 @@ pub struct Agent {
     last_boot: Option<BootId>,
     last_states: Option<u64>,
     purged: Counts,
-    purging: bool,
+    purging: Purging,
     stalled_until: i64,
     to_open: Option<(OpenReason, Option<Place>)>,
     owed: Option<ConsentState>,
@@ -251,7 +82,7 @@ impl Agent {
             last_boot: restored.last_boot,
             last_states: None,
             purged: Counts::default(),
-            purging: false,
+            purging: Purging::No,
             stalled_until: i64::MIN,
             to_open,
             owed: None,
@@ -273,11 +104,13 @@ impl Agent {
         match event {
             Event::Wake => {}
             Event::Consent(consent) => self.consent_read(consent, &mut effects),
-            Event::Sampled { readings, faults, states } => self.sampled(readings, faults, states, now),
+            Event::Sampled { readings, faults, states } => self.sampled(*readings, faults, states, now),
             Event::Committed => self.committed(&mut effects),
             Event::CommitFailed => self.commit_failed(now),
             Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),
-            Event::Purged => self.purging = false,
+            Event::Purged(whole) => self.purged(whole, now),
+            Event::BridgeFailed => self.bridge_failed(now),
+            Event::PushFailed => self.push.stall(now.boottime_ms.saturating_add(STALL_MS)),
             Event::PushEmpty => self.push.none_sent(),
             Event::Answered { sent, answer } => self.answered(&sent, answer, now, random, &mut effects),
             Event::Rewound { chain_id, held } => self.rewound(chain_id, held, now, &mut effects),
@@ -291,6 +124,9 @@ impl Agent {
     pub fn wake_at(&self) -> Option<i64> {
         let sample = if self.may_collect() { self.sample_at } else { None };
         let push = if self.push_chain().is_some() { self.push.due_at() } else { None };
+        if let Purging::Again { at } = self.purging {
+            return Some(at);
+        }
         let stalled = (self.stalled_until != i64::MIN).then_some(self.stalled_until);
         [sample, push, stalled].into_iter().flatten().min()
     }
@@ -327,7 +163,7 @@ impl Agent {
                 // What was collected under the consent may no longer leave; one statement says so.
                 self.purged = Counts::default();
                 self.owed = Some(*state);
-                self.purging = true;
+                self.purging = Purging::UnderWay { whole: true };
                 effects.push(Effect::Purge);
             }
             self.sampling = false;
@@ -385,8 +221,23 @@ impl Agent {
         self.stalled_until = now.boottime_ms.saturating_add(STALL_MS);
     }
 
+    /// Until every unsent entry is gone, neither the statement nor anything else leaves.
+    fn purged(&mut self, read: bool, now: Now) {
+        let whole = read && self.purging == (Purging::UnderWay { whole: true });
+        self.purging = if whole { Purging::No } else { Purging::Again { at: now.boottime_ms.saturating_add(STALL_MS) } };
+    }
+
+    fn bridge_failed(&mut self, now: Now) {
+        let until = now.boottime_ms.saturating_add(STALL_MS);
+        self.stalled_until = until;
+        self.push.stall(until);
+        if let Purging::UnderWay { whole } = &mut self.purging {
+            *whole = false;
+        }
+    }
+
     fn dropped(&mut self, spec: &LossSpec, now: Now, effects: &mut Vec<Effect>) {
-        if self.purging {
+        if self.purging != Purging::No {
             self.purged.sample = self.purged.sample.saturating_add(spec.counts.sample);
             self.purged.change = self.purged.change.saturating_add(spec.counts.change);
             self.purged.statement = self.purged.statement.saturating_add(spec.counts.statement);
@@ -418,8 +269,14 @@ impl Agent {
 
     /// Whatever is due now: a statement owed, a sample, a push.
     fn go_on(&mut self, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
-        if self.purging {
-            return;
+        match self.purging {
+            Purging::No => {}
+            Purging::Again { at } if now.boottime_ms >= at => {
+                self.purging = Purging::UnderWay { whole: true };
+                effects.push(Effect::Purge);
+                return;
+            }
+            Purging::Again { .. } | Purging::UnderWay { .. } => return,
         }
         if self.pending.is_none() && now.boottime_ms >= self.stalled_until {
             self.pending = self.next_statement(now, random).map(Box::new);

@@ -86,6 +86,12 @@ impl Push {
         seconds
     }
 
+    /// Nothing was sent, and asking again at once would change nothing.
+    pub(super) fn stall(&mut self, until: i64) {
+        self.under_way = false;
+        self.not_before = self.not_before.max(until);
+    }
+
     pub(super) fn none_sent(&mut self) {
         self.under_way = false;
     }

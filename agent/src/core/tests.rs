@@ -1,213 +1,10 @@
-//! The state machine with the real outbox, a virtual clock and a collector made of the chain's rule alone.
+//! What the core does, driven by the rig.
 
+use super::rig::{QUOTA, Rig, identity, settings, terms};
 use super::*;
 use crate::outbox::{Outbox, Quota};
-use mimamori_shared::chain::{Fit, Link, lease};
-use mimamori_shared::fields::{Scope, System};
-use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
-use mimamori_shared::sign::verify;
+use mimamori_shared::payload::{Body, Refusal, RefusalReason};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
-use zeroize::Zeroizing;
-
-fn terms() -> ConsentTerms {
-    let all = mimamori_shared::consent::ScopeTerms { every_s: 60, except: Vec::new() };
-    ConsentTerms {
-        v: 1,
-        valid_from_ms: 0,
-        valid_to_ms: i64::MAX,
-        mode: mimamori_shared::consent::ConsentMode::Continuous,
-        scopes: BTreeMap::from([(Scope::Heartbeat, all)]),
-        approval_hash: Hash::ZERO,
-        example: true,
-    }
-}
-
-/// What a collector holds of one chain: every entry, in order.
-#[derive(Default, Clone)]
-struct Held0 {
-    tip: Option<Tip>,
-    entries: Vec<Entry>,
-}
-
-struct Rig {
-    dir: tempfile::TempDir,
-    agent: Agent,
-    outbox: Outbox,
-    now: Now,
-    collector: BTreeMap<ChainId, Held0>,
-    online: bool,
-    lose_answers: bool,
-    notes: Vec<Note>,
-    requests: usize,
-    sample_value: i64,
-    random: u8,
-    quota: Quota,
-}
-
-const QUOTA: Quota = Quota { bytes: 1 << 30, age_ms: i64::MAX / 2, free_floor_bytes: 0 };
-
-fn identity() -> Identity {
-    Identity {
-        collector_id: CollectorId([1; 16]),
-        agent_id: AgentId([2; 16]),
-        key: SecretKey::from_seed(&Zeroizing::new([3; 32])),
-        boot_id: BootId([4; 16]),
-    }
-}
-
-fn settings() -> Settings {
-    Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) } }
-}
-
-impl Rig {
-    fn new(quota: Quota) -> Rig {
-        let dir = tempfile::tempdir().unwrap();
-        let (outbox, restored, _) = Outbox::open(dir.path(), quota, 0).unwrap();
-        let now = Now { wall_ms: 1_000_000, boottime_ms: 5_000, monotonic_ms: 5_000 };
-        Rig {
-            agent: Agent::new(identity(), settings(), restored), outbox, dir, now, collector: BTreeMap::new(),
-            online: true, lose_answers: false, notes: Vec::new(), requests: 0, sample_value: 0, random: 0, quota,
-        }
-    }
-
-    fn restart(&mut self) {
-        let (outbox, restored, _) = Outbox::open(self.dir.path(), self.quota, 0).unwrap();
-        self.outbox = outbox;
-        self.agent = Agent::new(identity(), settings(), restored);
-        self.event(Event::Consent(Consent::Valid(terms())));
-    }
-
-    fn event(&mut self, event: Event) {
-        let mut queue = VecDeque::from([event]);
-        let mut steps = 0;
-        while let Some(event) = queue.pop_front() {
-            steps += 1;
-            assert!(steps < 10_000, "the agent turns in a circle");
-            self.random = self.random.wrapping_add(1);
-            for effect in self.agent.step(event.clone(), self.now, [self.random; 16]) {
-                self.carry_out(effect, &mut queue);
-            }
-            if let Some(spec) = self.outbox.trim(self.agent.chains(), self.now.wall_ms).unwrap() {
-                queue.push_back(Event::Dropped(spec));
-            }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
-        match effect {
-            Effect::Sample => {
-                self.sample_value += 1;
-                let system = System { uptime_ms: Some(self.sample_value), ..System::default() };
-                let readings = Readings { system: Some(system), ..Readings::default() };
-                queue.push_back(Event::Sampled { readings, faults: Vec::new(), states: 0 });
-            }
-            Effect::Commit(record) => {
-                self.outbox.commit(&record).unwrap();
-                queue.push_front(Event::Committed);
-            }
-            Effect::Bridge(record) => self.outbox.bridge(&record).unwrap(),
-            Effect::Push { chain_id, from_seq, frames_max } => {
-                match self.outbox.batch(chain_id, from_seq, frames_max.min(100), 1 << 20).unwrap() {
-                    Ok(Some(batch)) => queue.push_back(self.deliver(batch.body, batch.sent)),
-                    Ok(None) => panic!("nothing to send at {from_seq}"),
-                    Err(spec) => {
-                        queue.push_back(Event::Dropped(spec));
-                        queue.push_back(Event::PushEmpty);
-                    }
-                }
-            }
-            Effect::Rewind { chain_id, next_seq, head } => {
-                let held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
-                queue.push_back(Event::Rewound { chain_id, held });
-            }
-            Effect::Purge => {
-                for spec in self.outbox.unsent(self.agent.chains()).unwrap() {
-                    queue.push_back(Event::Dropped(spec));
-                }
-                queue.push_back(Event::Purged);
-            }
-            Effect::Note(note) => self.notes.push(note),
-        }
-    }
-
-    /// The collector's side, by the chain's rule alone.
-    fn deliver(&mut self, body: mimamori_shared::frame::Batch, sent: Sent) -> Event {
-        if !self.online {
-            let answer = Answered::Failed { layer: Layer::Tcp, retry_after_s: None, too_large: false };
-            return Event::Answered { sent, answer };
-        }
-        self.requests += 1;
-        let public = identity().key.public();
-        let mut answer = None;
-        for frame in body.frames {
-            let verified = verify(frame, &public).unwrap();
-            let entry = Entry::read(&verified).unwrap();
-            let link = Link::of(&entry, verified.hash());
-            let held = self.collector.entry(entry.head.chain_id).or_default();
-            let tip = held.tip.unwrap_or(Tip::EMPTY);
-            match tip.fit(&link) {
-                Fit::Extends(next) => {
-                    held.tip = Some(next);
-                    held.entries.push(entry);
-                }
-                Fit::Before => {}
-                Fit::Ahead | Fit::Contradicts => {
-                    answer = Some(RefusalReason::Behind { next_seq: tip.next_seq, head_hash: tip.head });
-                    break;
-                }
-            }
-        }
-        let id = identity();
-        let answer = match answer {
-            Some(reason) => Answered::Refusal(Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, in_reply_to: sent.first_hash, reason }),
-            None => {
-                let last = *sent.frames.last().unwrap();
-                let (seq, head_hash) = (last.last_seq, last.tip_hash);
-                Answered::Receipt(Receipt {
-                    collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, branch: 0, seq, head_hash,
-                    received_at_ms: 0, lease: lease(b"secret", sent.chain_id, seq), status: ReceiptStatus::Ok,
-                })
-            }
-        };
-        let answer = if self.lose_answers { Answered::Failed { layer: Layer::Http, retry_after_s: None, too_large: false } } else { answer };
-        Event::Answered { sent, answer }
-    }
-
-    /// Lets time pass, waking the agent whenever it wants.
-    fn pass(&mut self, seconds: i64) {
-        let end = self.now.boottime_ms + seconds * 1000;
-        loop {
-            let at = self.agent.wake_at().unwrap_or(i64::MAX).max(self.now.boottime_ms + 1).min(end);
-            let step = at - self.now.boottime_ms;
-            self.now = Now { wall_ms: self.now.wall_ms + step, boottime_ms: at, monotonic_ms: self.now.monotonic_ms + step };
-            self.event(Event::Wake);
-            if at == end {
-                return;
-            }
-        }
-    }
-
-    fn granted() -> Rig {
-        let mut rig = Rig::new(QUOTA);
-        rig.event(Event::Consent(Consent::Valid(terms())));
-        rig
-    }
-
-    /// What arrived: reports' values, places bridged, in the order of the newest chain.
-    fn arrived(&self) -> (Vec<i64>, u64) {
-        let mut values = Vec::new();
-        let mut lost = 0;
-        for entry in self.collector.values().flat_map(|held| &held.entries) {
-            match &entry.body {
-                Body::Report(report) => values.extend(report.readings.system.as_ref().and_then(|system| system.uptime_ms)),
-                Body::Loss(loss) => lost += loss.last_seq - loss.first_seq + 1,
-                Body::Statement(_) | Body::Unusable(_) => {}
-            }
-        }
-        (values, lost)
-    }
-}
 
 #[test]
 fn a_new_agent_opens_its_chain_states_consent_and_plan_and_reports_at_once() {
@@ -396,6 +193,36 @@ fn a_commit_that_fails_creates_nothing_and_is_not_tried_in_a_circle() {
     assert_eq!(agent.wake_at(), Some(STALL_MS));
     let later = Now { boottime_ms: STALL_MS, ..now };
     assert!(matches!(agent.step(Event::Wake, later, [3; 16]).as_slice(), [Effect::Commit(_)]));
+}
+
+#[test]
+fn until_what_is_unsent_is_purged_nothing_leaves() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    let withdrawn = Event::Consent(Consent::Invalid(ConsentState::Withdrawn));
+    let effects = rig.agent.step(withdrawn, rig.now, [1; 16]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Purge)));
+    // The disk is full: the losses cannot be recorded.
+    for event in [Event::BridgeFailed, Event::Purged(true), Event::Wake] {
+        assert!(rig.agent.step(event, rig.now, [2; 16]).is_empty());
+    }
+    let later = Now { boottime_ms: rig.now.boottime_ms + STALL_MS, ..rig.now };
+    assert_eq!(rig.agent.wake_at(), Some(later.boottime_ms));
+    assert!(matches!(rig.agent.step(Event::Wake, later, [3; 16]).as_slice(), [Effect::Purge]));
+}
+
+#[test]
+fn a_push_that_cannot_read_the_outbox_is_tried_again_later() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(61);
+    let later = Now { boottime_ms: rig.now.boottime_ms + 3_600_000, ..rig.now };
+    let effects = rig.agent.step(Event::Wake, later, [1; 16]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Push { .. })), "{effects:?}");
+    let effects = rig.agent.step(Event::PushFailed, later, [2; 16]);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Push { .. })));
+    assert_eq!(rig.agent.push_state().due_at(), Some(later.boottime_ms + STALL_MS));
 }
 
 #[derive(Debug, Clone)]

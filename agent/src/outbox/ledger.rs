@@ -1,7 +1,7 @@
 //! Reading the file as what it also is: the ledger of everything that left.
 
-use super::batch::{read_frame, unpack};
-use super::{FILE, OutboxError, hash_before, id_of, schema, seq_of};
+use super::rows::{self, Head, hash_before, tip_of};
+use super::{FILE, OutboxError, id_of, schema, seq_of};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{ChainId, Hash, KeyId};
 use rusqlite::Connection;
@@ -50,14 +50,18 @@ pub enum LedgerEntry {
     },
     /// The payload is gone; the hash is kept.
     Head {
-        /// Place.
+        /// First place.
         seq: u64,
+        /// Last place; another than the first only when not even rows are left.
+        last_seq: u64,
         /// Hash before it.
         prev_hash: Hash,
         /// Hash at it.
         tip_hash: Hash,
-        /// Who signed.
-        key_id: KeyId,
+        /// Who signed, when that is still known.
+        key_id: Option<KeyId>,
+        /// It was not dropped on purpose: the file was damaged.
+        damaged: bool,
     },
 }
 
@@ -97,40 +101,42 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be read, or `see` ends it.
     pub fn walk<E: From<OutboxError>>(&self, chain: &LedgerChain, most: Option<u64>, mut see: impl FnMut(LedgerEntry) -> Result<(), E>) -> Result<(), E> {
-        let sql = |fault: rusqlite::Error| E::from(OutboxError::from(fault));
-        let next = super::tip_of(&self.db, chain.no).map_err(sql)?.next_seq;
+        let next = tip_of(&self.db, chain.no)?.next_seq;
         let mut seq = most.map_or(0, |most| next.saturating_sub(most));
         while seq < next {
-            let entry = self.at(chain.no, seq)?;
-            seq = match &entry {
-                Some(LedgerEntry::Frame { last_seq, .. }) => last_seq + 1,
-                Some(LedgerEntry::Head { .. }) | None => seq + 1,
-            };
-            if let Some(entry) = entry {
-                see(entry)?;
-            }
+            let entry = self.at(chain.no, seq, next)?;
+            let (LedgerEntry::Frame { last_seq, .. } | LedgerEntry::Head { last_seq, .. }) = &entry;
+            seq = last_seq + 1;
+            see(entry)?;
         }
         Ok(())
     }
 
-    fn at(&self, no: i64, seq: u64) -> Result<Option<LedgerEntry>, OutboxError> {
+    fn at(&self, no: i64, seq: u64, next: u64) -> Result<LedgerEntry, OutboxError> {
         let id = id_of(no, seq);
-        let mut loss = self.db.prepare_cached("SELECT last_id, key_id, signature, payload FROM loss WHERE first_id = ?")?;
-        let mut rows = loss.query([id])?;
-        if let Some(row) = rows.next()? {
-            let last_seq = seq_of(row.get(0)?);
-            let frame = unpack(read_frame(row, 1)?)?;
-            let tip_hash = hash_before(&self.db, no, last_seq + 1)?.unwrap_or(Hash::ZERO);
-            return Ok(Some(LedgerEntry::Frame { frame, seq, last_seq, tip_hash }));
+        if let Some(loss) = rows::loss(&self.db, id)? {
+            return Ok(LedgerEntry::Frame { frame: loss.frame, seq, last_seq: loss.last_seq, tip_hash: loss.last_hash });
         }
-        let mut entry = self.db.prepare_cached("SELECT hash, key_id, signature, payload FROM entry WHERE id = ?")?;
-        let mut rows = entry.query([id])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let tip_hash = Hash(row.get(0)?);
-        if row.get_ref(3)?.as_blob_or_null().ok().flatten().is_none() {
-            let prev_hash = hash_before(&self.db, no, seq)?.unwrap_or(Hash::ZERO);
-            return Ok(Some(LedgerEntry::Head { seq, prev_hash, tip_hash, key_id: KeyId(row.get(1)?) }));
+        let hash = |seq: u64| Ok::<_, OutboxError>(hash_before(&self.db, no, seq)?.unwrap_or(Hash::ZERO));
+        let Some(head) = rows::head(&self.db, id)? else {
+            let last_seq = self.next_row(no, seq, next)? - 1;
+            return Ok(LedgerEntry::Head { seq, last_seq, prev_hash: hash(seq)?, tip_hash: hash(last_seq + 1)?, key_id: None, damaged: true });
+        };
+        if let (true, Some(frame)) = (head.kept, rows::frame(&self.db, &head)?) {
+            return Ok(LedgerEntry::Frame { frame, seq, last_seq: seq, tip_hash: head.hash });
         }
-        Ok(Some(LedgerEntry::Frame { frame: unpack(read_frame(row, 1)?)?, seq, last_seq: seq, tip_hash }))
+        Ok(LedgerEntry::Head { seq, last_seq: seq, prev_hash: hash(seq)?, tip_hash: head.hash, key_id: Some(head.key_id), damaged: head.kept })
+    }
+
+    /// The first place behind `seq` that has a whole row, or the end.
+    fn next_row(&self, no: i64, seq: u64, next: u64) -> Result<u64, OutboxError> {
+        let mut statement = self.db.prepare_cached(&format!("SELECT {} FROM entry WHERE id > ? AND id < ? ORDER BY id", Head::COLUMNS))?;
+        let mut rows = statement.query([id_of(no, seq), id_of(no, next)])?;
+        while let Some(row) = rows.next()? {
+            if let Some(head) = Head::read(row) {
+                return Ok(seq_of(head.id));
+            }
+        }
+        Ok(next)
     }
 }

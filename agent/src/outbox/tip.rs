@@ -9,7 +9,9 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-const SLOT_BYTES: u64 = 512;
+const SLOT_BYTES: usize = 512;
+/// Places fit into 40 bits of a row's id.
+const SEQ_MAX: u64 = (1 << 40) - 2;
 const BODY_BYTES: usize = 8 + 16 + 8 + 32;
 
 #[derive(Debug)]
@@ -23,9 +25,9 @@ impl TipFile {
     pub(super) fn open(path: &Path) -> io::Result<TipFile> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut newest: Option<(u64, Place)> = None;
-        for slot in 0..2 {
+        for slot in [0, SLOT_BYTES as u64] {
             let mut bytes = [0; BODY_BYTES + 32];
-            if file.read_exact_at(&mut bytes, slot * SLOT_BYTES).is_err() {
+            if file.read_exact_at(&mut bytes, slot).is_err() {
                 continue;
             }
             if let Some((generation, place)) = decode(&bytes)
@@ -36,18 +38,23 @@ impl TipFile {
         Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
     }
 
+    /// Whether anything was ever written, readable or not.
+    pub(super) fn was_written(&self) -> bool {
+        self.newest.is_some() || self.file.metadata().is_ok_and(|meta| meta.len() > 0)
+    }
+
     pub(super) fn newest(&self) -> Option<Place> {
         self.newest
     }
 
     pub(super) fn write(&mut self, place: Place) -> io::Result<()> {
-        let generation = self.generation + 1;
-        let mut slot = [0; SLOT_BYTES as usize];
+        let generation = self.generation.saturating_add(1);
+        let mut slot = [0; SLOT_BYTES];
         let bytes = encode(generation, &place);
         for (to, from) in slot.iter_mut().zip(bytes) {
             *to = from;
         }
-        self.file.write_all_at(&slot, generation % 2 * SLOT_BYTES)?;
+        self.file.write_all_at(&slot, generation % 2 * SLOT_BYTES as u64)?;
         self.file.sync_data()?;
         self.generation = generation;
         self.newest = Some(place);
@@ -75,7 +82,7 @@ fn decode(bytes: &[u8]) -> Option<(u64, Place)> {
     let (chain, rest) = rest.split_first_chunk::<16>()?;
     let (seq, rest) = rest.split_first_chunk::<8>()?;
     let place = Place { chain_id: ChainId(*chain), seq: u64::from_le_bytes(*seq), hash: Hash(rest.try_into().ok()?) };
-    Some((u64::from_le_bytes(*generation), place))
+    (place.seq <= SEQ_MAX).then_some((u64::from_le_bytes(*generation), place))
 }
 
 #[cfg(test)]

@@ -242,6 +242,18 @@ impl Uplink {
         })
     }
 
+    /// Whether what is sent stays on this machine: a loopback address, by number, and no proxy on the way.
+    #[must_use]
+    pub fn stays_here(&self) -> bool {
+        self.proxy.is_none() && self.host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// The proxy on the way, as `host:port`.
+    #[must_use]
+    pub fn proxy(&self) -> Option<String> {
+        self.proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host, proxy.port))
+    }
+
     fn classify(&self, error: &reqwest::Error) -> PushError {
         classify::classify(error, self.tracker.get(), self.proxy.is_some())
     }

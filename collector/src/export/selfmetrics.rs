@@ -59,21 +59,14 @@ labels! {
 
 /// Seconds: from a fast disk's commit to one that keeps agents waiting.
 const COMMIT_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Frames in a group.
-const GROUP_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-
 /// The metrics, in their own registry.
 #[derive(Debug)]
 pub struct SelfMetrics {
     registry: Registry,
-    /// Frames stored.
+    /// Frames receipted.
     pub frames_accepted: IntCounter,
-    /// Frames held already.
-    pub frames_replayed: IntCounter,
-    /// Durations of commits, in seconds.
+    /// Seconds until a request's frames were durable.
     pub ingest_commit: Histogram,
-    /// Frames in one commit.
-    pub ingest_group: Histogram,
     /// Bytes of the store's files.
     pub store_bytes: IntGauge,
     requests_refused: IntCounterVec,
@@ -111,10 +104,8 @@ impl SelfMetrics {
         start.set(started_ms as f64 / 1000.0);
         let connections = Opts::new(name("connections"), "Connections of agents, by whether they brought a verified report.");
         let metrics = SelfMetrics {
-            frames_accepted: counter("frames_accepted_total", "Frames verified and stored.")?,
-            frames_replayed: counter("frames_replayed_total", "Frames that were held already.")?,
-            ingest_commit: histogram("ingest_commit_seconds", "How long a commit of reports took.", COMMIT_BUCKETS)?,
-            ingest_group: histogram("ingest_group_size", "Frames in one commit.", GROUP_BUCKETS)?,
+            frames_accepted: counter("frames_accepted_total", "Frames verified, durable and receipted; what was held already counts again.")?,
+            ingest_commit: histogram("ingest_commit_seconds", "How long it took until a request's frames were durable, waiting for others included.", COMMIT_BUCKETS)?,
             store_bytes: register(&registry, IntGauge::new(name("store_bytes"), "Size of the store's files."))?,
             requests_refused: counters("requests_refused_total", "Requests refused, by reason.", "reason")?,
             connections: register(&registry, IntGaugeVec::new(connections, &["state"]))?,
@@ -233,7 +224,9 @@ mod tests {
         metrics.frames_accepted.inc_by(3);
         metrics.refused(RefusedBecause::Behind).inc();
         metrics.ingest_commit.observe(0.004);
-        metrics.connections(ConnectionState::Verified).set(2);
+        let net = NetTelemetry::default();
+        net.open_authenticated.store(2, Ordering::Relaxed);
+        metrics.take_over(&net);
         let mut out = String::new();
         metrics.write(&mut Exposition::new(&mut out, Format::Text)).unwrap();
         for line in [

@@ -41,7 +41,7 @@ pub struct Ingest {
     pub limits: ConnLimits,
     /// Own metrics.
     pub metrics: Arc<SelfMetrics>,
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
     known: Mutex<HashMap<KeyId, (AgentId, PublicKey)>>,
 }
 
@@ -49,7 +49,7 @@ impl Ingest {
     /// With nothing remembered yet.
     #[must_use]
     pub fn new(store: Store, keys: Keys, limits: ConnLimits, metrics: Arc<SelfMetrics>) -> Ingest {
-        Ingest { store, keys, limits, metrics, bodies: Semaphore::new(BODIES_MAX), known: Mutex::new(HashMap::new()) }
+        Ingest { store, keys, limits, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)), known: Mutex::new(HashMap::new()) }
     }
 
     /// Whose key this is; the store says whether it is still welcome.

@@ -4,7 +4,7 @@ use super::{Ingest, Refused, decompress};
 use crate::clock;
 use crate::export::selfmetrics::RefusedBecause;
 use crate::net::{ConnHandle, read_body};
-use crate::store::{Answered, FindingKind, IngestBatch, Noted, lease_known};
+use crate::store::{Answered, FindingKind, IngestBatch, Noted, StoreError, lease_known};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -17,6 +17,7 @@ use mimamori_shared::limits::{BODY_BYTES_MAX, FRAMES_MAX};
 use mimamori_shared::payload::{Entry, Refusal, RefusalReason, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, Verified, verify};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Takes a batch.
 pub async fn reports(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
@@ -38,7 +39,7 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
         return Err(Refused::Type);
     }
     let body = read_body(body, headers, BODY_BYTES_MAX, &ingest.limits).await?;
-    let permit = ingest.bodies.acquire().await.map_err(|_| Refused::Busy)?;
+    let permit = Arc::clone(&ingest.bodies).acquire_owned().await.map_err(|_| Refused::Busy)?;
     let batch = blocking(move || Ok(Batch::parse(&decompress(&body)?, FRAMES_MAX)?)).await?;
     let key_id = batch.frames.first().or(batch.preview.as_ref()).ok_or(Refused::Empty)?.key_id;
     let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::Unsigned)?;
@@ -46,12 +47,23 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     let batch = read_all(ingest, verified, agent_id)?;
     // Verified: from here on this is a known agent's connection. Over the budget it only keeps the short idle limit.
     connection.mark_verified(&agent_id.to_string()).ok();
-    // In a task of its own: an agent that hangs up does not stop what is being made durable.
-    let (store, frames) = (ingest.store.clone(), batch.entries.len());
-    let stored = tokio::spawn(async move { store.ingest(batch).await });
+    // In a task of its own: an agent that hangs up stops neither what is being made durable nor its being counted,
+    // and its body counts among those held until it is.
+    let stored = tokio::spawn(store(Arc::clone(ingest), batch, permit));
     let answered = stored.await.map_err(|_| Refused::Busy)?.map_err(Refused::store)?;
+    answer(ingest, agent_id, answered)
+}
+
+async fn store(ingest: Arc<Ingest>, batch: IngestBatch, permit: OwnedSemaphorePermit) -> Result<Answered, StoreError> {
+    let frames = batch.entries.len();
+    let timer = ingest.metrics.ingest_commit.start_timer();
+    let answered = ingest.store.ingest(batch).await?;
+    timer.observe_duration();
     drop(permit);
-    answer(ingest, agent_id, answered, frames)
+    if let Answered::Receipt(_) = &answered {
+        ingest.metrics.frames_accepted.inc_by(frames as u64);
+    }
+    Ok(answered)
 }
 
 /// CPU work leaves the threads that serve connections.
@@ -112,10 +124,9 @@ fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry
     Ok(entry)
 }
 
-fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered, frames: usize) -> Result<Response, Refused> {
+fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered) -> Result<Response, Refused> {
     match answered {
         Answered::Receipt(fields) => {
-            ingest.metrics.frames_accepted.inc_by(frames as u64);
             let receipt = fields.receipt(ingest.keys.collector_id, ingest.keys.lease_secret.as_slice());
             Ok(ingest.signed(StatusCode::OK, PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt])))
         }

@@ -62,7 +62,6 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// The router of one listener, made from [`ROUTES`].
-#[must_use]
 pub fn router(listener: Listener, ingest: &Arc<Ingest>, web: &Arc<Web>) -> Router {
     let mut router = Router::new();
     for route in ROUTES.iter().filter(|route| route.listener == listener) {

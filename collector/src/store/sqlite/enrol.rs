@@ -127,10 +127,20 @@ fn use_up(db: &Connection, ask: &Redeem, token: &Token, now_ms: i64) -> Result<U
     Ok(Used { key: ask.key_id, agent: ask.agent_id, alias, active, at_ms: now_ms })
 }
 
+/// Keys that contest one token and are written down by name: whoever copied a token cannot fill the audit with more.
+const CONTESTS_MAX: u64 = 128;
+
 /// Two keys with one token: somebody copied it. Written down once per pair, so that asking on fills nothing.
 fn contested(db: &Connection, ask: &Redeem, token: &Token, used: &Used, now_ms: i64) -> Result<(), StoreError> {
     let detail = json!({ "used_by": used.key, "asked_by": ask.key_id });
     let id = ask.token_id.to_string();
+    let held: u64 = db
+        .prepare_cached("SELECT COUNT(*) FROM audit WHERE noun = 'token' AND id = ?1 AND verb = 'contest'")?
+        .query_row([&id], |row| row.get::<_, i64>(0))
+        .map(i64::unsigned_abs)?;
+    if held >= CONTESTS_MAX {
+        return Ok(());
+    }
     let known = db
         .prepare_cached("SELECT 1 FROM audit WHERE verb = 'contest' AND noun = 'token' AND id = ?1 AND detail = ?2")?
         .exists(params![id, detail.to_string()])?;

@@ -28,6 +28,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0003_work.sql"),
         sha256: "6f71370a0aa100f22bd6a2f04786e365a5e6f6f3ce332c18ac43300a4469f9d3",
     },
+    Migration {
+        version: 4,
+        sql: include_str!("../migrations/0004_audit_index.sql"),
+        sha256: "1c4a1aa1827b5d9d2ce0c4ef003c9c1a4f57a05605871f358550a3229af440eb",
+    },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.
@@ -100,7 +105,7 @@ mod tests {
     fn databases_of_other_versions_are_refused() {
         let mut newer = Connection::open_in_memory().unwrap();
         apply(&mut newer, MIGRATIONS, 1).unwrap();
-        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(3))));
+        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(4))));
         newer.execute("UPDATE migration SET sha256 = 'x' WHERE version = 2", []).unwrap();
         assert!(matches!(apply(&mut newer, MIGRATIONS, 2), Err(StoreError::OtherMigration(2))));
     }

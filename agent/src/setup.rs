@@ -1,0 +1,110 @@
+//! What follows from configuration, enrolment and consent, for the running agent and for the commands alike.
+
+use crate::config::Config;
+use crate::host::Host;
+use crate::outbox::Quota;
+use crate::probe::{self, Names};
+use crate::run::RunError;
+use crate::uplink::{self, Uplink};
+use mimamori_shared::config::Secret;
+use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::id::BootId;
+use std::path::Path;
+
+/// What `main` read from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `https_proxy`.
+    pub https_proxy: Option<String>,
+    /// `no_proxy`.
+    pub no_proxy: Option<String>,
+}
+
+/// The way out, as configuration and enrolment have it.
+///
+/// # Errors
+/// What is wrong and how to mend it.
+pub fn uplink_of(config: &Config, url: &str, ca_pin: mimamori_shared::id::Hash, environment: &Environment) -> Result<Uplink, String> {
+    let values = config.values();
+    let url = values.text_opt("collector.url").unwrap_or(url);
+    let mut out = uplink::UplinkConfig::new(url.to_owned(), ca_pin);
+    out.allow_plain_loopback = values.flag("collector.plain_http_loopback");
+    if let Some(path) = values.path_opt("tls.extra_ca_file") {
+        out.extra_ca_pem = Some(std::fs::read(path).map_err(|fault| format!("tls.extra_ca_file {}: {fault}", path.display()))?);
+    }
+    out.proxy = proxy_of(config, environment)?;
+    Uplink::new(out).map_err(|fault| fault.to_string())
+}
+
+fn proxy_of(config: &Config, environment: &Environment) -> Result<uplink::Proxy, String> {
+    let values = config.values();
+    if let Some(url) = values.text_opt("proxy.url") {
+        let password = config.proxy_password()?;
+        let user = values.text_opt("proxy.user").map(str::to_owned);
+        let user = match (user, password) {
+            (Some(user), Some(password)) => Some((user, password)),
+            (None, None) => None,
+            _ => return Err("proxy.user and proxy.password_file belong together".to_owned()),
+        };
+        return Ok(uplink::Proxy::Explicit { url: url.to_owned(), user });
+    }
+    if values.flag("proxy.from_environment") {
+        return Ok(uplink::Proxy::Environment { https_proxy: environment.https_proxy.clone().map(Secret::new), no_proxy: environment.no_proxy.clone() });
+    }
+    Ok(uplink::Proxy::None)
+}
+
+/// Names for what lies outside the vocabulary.
+///
+/// # Errors
+/// An alias that cannot be used.
+pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
+    let aliases = |key: &str| {
+        let read = config.aliases(key).iter().map(|(outside, alias)| {
+            let word = mimamori_shared::word::Word::alias(alias).map_err(|fault| format!("{key}.\"{outside}\": {fault}"))?;
+            Ok((outside.clone(), word))
+        });
+        read.collect::<Result<std::collections::BTreeMap<_, _>, String>>()
+    };
+    Ok(Names::new(salt, aliases("aliases.filesystems")?))
+}
+
+/// The plan that configuration and consent leave: the longer of two intervals.
+#[must_use]
+pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
+    plan(config.values().duration_s("interval"), terms)
+}
+
+pub(crate) fn plan(configured: u64, terms: Option<&ConsentTerms>) -> Plan {
+    let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
+    let interval_s = configured.max(consented);
+    let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
+    Plan { v: 1, interval_s, sections: sections.map(|probe| (probe.name.to_owned(), interval_s)).collect() }
+}
+
+/// What the outbox may use.
+#[must_use]
+pub fn quota_of(config: &Config) -> Quota {
+    let values = config.values();
+    Quota {
+        bytes: values.size_bytes("outbox.size"),
+        age_ms: i64::try_from(values.duration_s("outbox.age")).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+        free_floor_bytes: values.size_bytes("outbox.free_floor"),
+    }
+}
+
+/// The boot this is, from the host's tree.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn boot_id(host: &Host) -> Result<BootId, RunError> {
+    let text = host.read("proc/sys/kernel/random/boot_id", 256).map_err(|code| RunError::Config(format!("proc/sys/kernel/random/boot_id: {}", code.name())))?;
+    BootId::from_uuid(&text).ok_or_else(|| RunError::Config("proc/sys/kernel/random/boot_id is no UUID".to_owned()))
+}
+
+/// The tree the readings come from.
+#[must_use]
+pub fn host_of(config: &Config) -> Host {
+    let root = config.values().path("host_root");
+    if root == Path::new("/") { Host::live() } else { Host::recorded(root) }
+}
