@@ -36,6 +36,7 @@ bench-agent: ## Measures what the agent costs a machine, beside collectd
 	/usr/bin/python3 tests/bench/agent.py target/agent/mimamori-agent target/release/mimamori-collector
 
 lint: ## Clippy without a warning, shellcheck where it is installed, and the exposure of the units
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck packaging/*/*.sh .ci/run; else echo "shellcheck is not installed: left out"; fi
 	@if command -v systemd-analyze >/dev/null; then \

@@ -162,9 +162,10 @@ pub fn load(path: &Path, salt: &[u8; 32], now_ms: i64, loopback: bool) -> Result
     let text = read(path, &shown)?;
     let consent = parse(&text, salt).map_err(|faults| NoConsent::Faults(shown.clone(), faults.join("; ")))?;
     if !(consent.terms.example && loopback)
-        && let Some(what) = writable(path) {
-            return Err(NoConsent::NotProven { path: shown, what });
-        }
+        && let Some(what) = writable(path)
+    {
+        return Err(NoConsent::NotProven { path: shown, what });
+    }
     if now_ms < consent.terms.valid_from_ms {
         return Err(NoConsent::NotYet(time::show(consent.terms.valid_from_ms)));
     }

@@ -81,11 +81,7 @@ impl Host {
         let file = File::open(self.path(relative)?).map_err(|e| code(&e))?;
         let mut bytes = Vec::new();
         file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| code(&e))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
-            Ok(bytes)
-        } else {
-            Err(FaultCode::TooLarge)
-        }
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) { Ok(bytes) } else { Err(FaultCode::TooLarge) }
     }
 
     /// The text of a file.
@@ -139,11 +135,7 @@ impl Host {
     /// The path below the root. Names that came from the machine are joined here, so no part may lead upwards.
     fn path(&self, relative: &str) -> Result<PathBuf, FaultCode> {
         let relative = Path::new(relative);
-        if relative.components().all(|part| matches!(part, Component::Normal(_))) {
-            Ok(self.root.join(relative))
-        } else {
-            Err(FaultCode::Malformed)
-        }
+        if relative.components().all(|part| matches!(part, Component::Normal(_))) { Ok(self.root.join(relative)) } else { Err(FaultCode::Malformed) }
     }
 }
 
@@ -179,8 +171,7 @@ fn clocks(_: &Host) -> Result<Now, FaultCode> {
 }
 
 fn modified(host: &Host, relative: &Path) -> Result<i64, FaultCode> {
-    let time: SystemTime =
-        fs::metadata(host.root.join(relative)).and_then(|found| found.modified()).map_err(|e| code(&e))?;
+    let time: SystemTime = fs::metadata(host.root.join(relative)).and_then(|found| found.modified()).map_err(|e| code(&e))?;
     let since = time.duration_since(UNIX_EPOCH).map_err(|_| FaultCode::Malformed)?;
     i64::try_from(since.as_millis()).map_err(|_| FaultCode::Malformed)
 }

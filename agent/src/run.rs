@@ -6,14 +6,14 @@
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
-use crate::say::{complain, say, say_note, say_noticed};
-use crate::setup::{Environment, boot_id, host_of, names_of, plan, plan_of, quota_of, uplink_of};
 use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::notify_systemd as systemd;
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
+use crate::say::{complain, say, say_note, say_noticed};
+use crate::setup::{Environment, boot_id, host_of, names_of, plan, plan_of, quota_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use mimamori_shared::error::chain;
 use mimamori_shared::fields::AgentSelf;
@@ -170,7 +170,10 @@ impl Shell {
         let mut hangup = signal(SignalKind::hangup())?;
         let (changed, mut changes) = mpsc::channel(1);
         let watcher = watch(&self.consent_path, changed);
-        say(&format!("agent {} of machine {} at facility {} reports to {}", self.enrolment.agent_id, self.enrolment.machine, self.enrolment.facility, self.enrolment.url));
+        say(&format!(
+            "agent {} of machine {} at facility {} reports to {}",
+            self.enrolment.agent_id, self.enrolment.machine, self.enrolment.facility, self.enrolment.url
+        ));
         self.read_consent()?;
         tell(systemd::ready());
         loop {
@@ -365,8 +368,7 @@ impl Shell {
     }
 
     fn take_answer(&mut self, sent: Sent, result: Result<Answer, PushError>) -> Result<(), RunError> {
-        let too_large = matches!(&result, Ok(answer) if answer.status == 413)
-            || matches!(&result, Err(fault) if fault.detail == uplink::Detail::Status(413));
+        let too_large = matches!(&result, Ok(answer) if answer.status == 413) || matches!(&result, Err(fault) if fault.detail == uplink::Detail::Status(413));
         let outcome = match &result {
             Ok(answer) => uplink::judge(answer, &mut self.trust, &sent),
             Err(fault) => Outcome::Failed(fault.clone(), None),

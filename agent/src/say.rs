@@ -12,7 +12,9 @@ pub(crate) fn say_noticed(noticed: &Noticed) {
 
 pub(crate) fn say_note(note: Note) {
     match note {
-        Note::CollectorWentBack { next_seq } => complain(&format!("the collector went back to place {next_seq}: it was restored or replaced; it gets everything again")),
+        Note::CollectorWentBack { next_seq } => {
+            complain(&format!("the collector went back to place {next_seq}: it was restored or replaced; it gets everything again"))
+        }
         Note::Forked => complain("the collector sees this key used twice: was this machine cloned or restored? Ask the RSC"),
         Note::ChainOpened(reason) => say(&format!("a new chain was opened: {reason:?}")),
         Note::Revoked => complain("the collector no longer takes reports of this machine; they are kept. Ask the RSC"),

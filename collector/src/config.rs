@@ -12,12 +12,34 @@ pub const ENV_PREFIX: &str = "MIMAMORI_COLLECTOR_";
 
 /// Every key.
 pub const KEYS: &[Key] = &[
-    Key::with_default("state_dir", Kind::Path, "/var/lib/mimamori-collector", "Folder of keys, certificates and database.", "鍵・証明書・データベースを置くフォルダー。"),
+    Key::with_default(
+        "state_dir",
+        Kind::Path,
+        "/var/lib/mimamori-collector",
+        "Folder of keys, certificates and database.",
+        "鍵・証明書・データベースを置くフォルダー。",
+    ),
     Key::with_default("ingest.listen", Kind::Address, "0.0.0.0:8443", "Where agents report to (TLS).", "エージェントの報告先（TLS）。"),
-    Key::optional("ingest.public_url", Kind::Url, "How agents reach it; stands in tokens. By default the first host of `init` and the port.", "エージェントから見た宛先。トークンに記載される。"),
-    Key::with_default("pages.listen", Kind::Address, "127.0.0.1:8080", "Pages; this machine only, there is no login yet.", "画面。ログイン機能がないため自機のみ。"),
+    Key::optional(
+        "ingest.public_url",
+        Kind::Url,
+        "How agents reach it; stands in tokens. By default the first host of `init` and the port.",
+        "エージェントから見た宛先。トークンに記載される。",
+    ),
+    Key::with_default(
+        "pages.listen",
+        Kind::Address,
+        "127.0.0.1:8080",
+        "Pages; this machine only, there is no login yet.",
+        "画面。ログイン機能がないため自機のみ。",
+    ),
     Key::with_default("metrics.listen", Kind::Address, "127.0.0.1:9464", "Metrics and health.", "メトリクスと死活確認。"),
-    Key::optional("tls.certificate_file", Kind::Path, "Certificate chain as PEM, leaf first, up to and with the authority; by default the collector's own.", "証明書チェーン（PEM、認証局まで含む）。"),
+    Key::optional(
+        "tls.certificate_file",
+        Kind::Path,
+        "Certificate chain as PEM, leaf first, up to and with the authority; by default the collector's own.",
+        "証明書チェーン（PEM、認証局まで含む）。",
+    ),
     Key::optional("tls.key_file", Kind::Path, "Its private key as PEM.", "その秘密鍵（PEM）。"),
 ];
 

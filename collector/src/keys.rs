@@ -139,12 +139,8 @@ pub fn init(dir: &Path, hosts: &[String], now_ms: i64, random: &mut dyn FnMut() 
 }
 
 fn certify(root: &SecretKey, signing: &SecretKey, collector_id: CollectorId, now_ms: i64) -> Vec<u8> {
-    let certificate = Certificate {
-        collector_id,
-        key_id: signing.public().id(),
-        public_key: STANDARD.encode(signing.public().to_bytes()),
-        issued_at_ms: now_ms,
-    };
+    let certificate =
+        Certificate { collector_id, key_id: signing.public().id(), public_key: STANDARD.encode(signing.public().to_bytes()), issued_at_ms: now_ms };
     let payload = encode(PayloadType::Certificate, &[&certificate]);
     Frame { key_id: root.public().id(), signature: root.sign(PayloadType::Certificate, &payload), payload }.to_lines()
 }

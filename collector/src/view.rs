@@ -1,10 +1,10 @@
 //! What pages and metrics show, as plain data: made from the store, rendered without it. A latest report always is a
 //! live one (docs/WIRE.md, "Freshness"), so the difference of its two times is the machine's skew and the line's delay.
 
-use mimamori_domain::presence::{Because, State, grace_ms};
-use mimamori_shared::id::{AgentId, CollectorId};
 use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
+use mimamori_domain::presence::{Because, State, grace_ms};
+use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
 use std::collections::HashMap;
 

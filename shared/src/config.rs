@@ -66,10 +66,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::File { name, line: None } => f.write_str(name),
-            Origin::File {
-                name,
-                line: Some(line),
-            } => write!(f, "{name}:{line}"),
+            Origin::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
             Origin::Env(name) => write!(f, "environment {}", echo(name)),
             Origin::Flag(key) => write!(f, "--set {}", echo(key)),
         }

@@ -15,9 +15,7 @@ pub fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let sources = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     for part in sources.take(PARTS_MAX).map(ToString::to_string) {
-        let said = parts
-            .iter()
-            .any(|earlier| *earlier == part || ends_with_part(earlier, &part));
+        let said = parts.iter().any(|earlier| *earlier == part || ends_with_part(earlier, &part));
         if !part.is_empty() && !said {
             parts.push(part);
         }
@@ -27,8 +25,7 @@ pub fn chain(error: &dyn Error) -> String {
 
 /// Whether `text` ends with `: part`.
 fn ends_with_part(text: &str, part: &str) -> bool {
-    text.strip_suffix(part)
-        .is_some_and(|head| head.ends_with(": "))
+    text.strip_suffix(part).is_some_and(|head| head.ends_with(": "))
 }
 
 #[cfg(test)]
@@ -57,14 +54,8 @@ mod tests {
     #[test]
     fn every_part_appears_once() {
         check(&["disk full"], "disk full");
-        check(
-            &["store refused the report", "disk full"],
-            "store refused the report: disk full",
-        );
-        check(
-            &["send failed", "send failed", "refused"],
-            "send failed: refused",
-        );
+        check(&["store refused the report", "disk full"], "store refused the report: disk full");
+        check(&["send failed", "send failed", "refused"], "send failed: refused");
         check(&["a: b: c", "b: c", "c"], "a: b: c");
         check(&["a: b", "b", "c"], "a: b: c");
         check(&["a", "", "b"], "a: b");
@@ -73,10 +64,7 @@ mod tests {
 
     #[test]
     fn a_long_chain_is_cut() {
-        let names: Vec<&'static str> = vec![
-            "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q",
-            "r",
-        ];
+        let names: Vec<&'static str> = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r"];
         check(&names, "a: b: c: d: e: f: g: h: i: j: k: l: m: n: o: p");
     }
 }

@@ -145,16 +145,24 @@ impl Field {
 }
 
 macro_rules! value_type {
-    (Text) => { Word };
-    ($other:ident) => { i64 };
+    (Text) => {
+        Word
+    };
+    ($other:ident) => {
+        i64
+    };
 }
 
 macro_rules! visit_value {
     (Text, $self:ident, $field:ident, $row:expr, $name:expr, $see:ident) => {
-        if let Some(word) = &$self.$field { $see($row, $name, Value::Text(word.as_str())); }
+        if let Some(word) = &$self.$field {
+            $see($row, $name, Value::Text(word.as_str()));
+        }
     };
     ($other:ident, $self:ident, $field:ident, $row:expr, $name:expr, $see:ident) => {
-        if let Some(number) = $self.$field { $see($row, $name, Value::Number(number)); }
+        if let Some(number) = $self.$field {
+            $see($row, $name, Value::Number(number));
+        }
     };
 }
 
@@ -395,10 +403,7 @@ mod tests {
 
     #[test]
     fn visit_names_list_entries() {
-        let readings = Readings {
-            disk: vec![Disk { name: "sda".parse().unwrap(), reads: Some(7), ..Disk::default() }],
-            ..Readings::default()
-        };
+        let readings = Readings { disk: vec![Disk { name: "sda".parse().unwrap(), reads: Some(7), ..Disk::default() }], ..Readings::default() };
         let mut seen = Vec::new();
         readings.visit(|field, name, value| seen.push((field.id, name, value)));
         assert_eq!(seen, vec![(100, Some("sda"), Value::Number(7))]);

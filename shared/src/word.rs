@@ -34,11 +34,7 @@ impl Word {
     /// When the text is anything else.
     pub fn alias(text: &str) -> Result<Word, BadWord> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        if (1..=ALIAS_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Word(text.to_owned()))
-        } else {
-            Err(BadWord)
-        }
+        if (1..=ALIAS_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain) { Ok(Word(text.to_owned())) } else { Err(BadWord) }
     }
 
     /// What hardware says of itself, with everything that is no word character dropped and cut at 64 bytes;
@@ -63,11 +59,7 @@ impl Default for Word {
 impl FromStr for Word {
     type Err = BadWord;
     fn from_str(text: &str) -> Result<Self, BadWord> {
-        if (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_word_byte) {
-            Ok(Word(text.to_owned()))
-        } else {
-            Err(BadWord)
-        }
+        if (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_word_byte) { Ok(Word(text.to_owned())) } else { Err(BadWord) }
     }
 }
 

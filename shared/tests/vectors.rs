@@ -427,8 +427,7 @@ fn exported_envelopes_are_the_same() {
         dsse: String,
     }
     let (chains, answers) = (chains(), answers());
-    let all: Vec<&FrameVector> =
-        chains.chains.iter().flat_map(|chain| &chain.entries).chain(&answers.frames).chain([&answers.certificate]).collect();
+    let all: Vec<&FrameVector> = chains.chains.iter().flat_map(|chain| &chain.entries).chain(&answers.frames).chain([&answers.certificate]).collect();
     let exports: Exports = load("dsse.json");
     assert!(exports.exports.len() >= 7);
     for export in exports.exports {

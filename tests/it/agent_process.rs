@@ -195,7 +195,11 @@ fn a_withdrawn_consent_stops_everything_but_one_statement() {
     let tail = held(&world);
     let (loss, statement) = (&tail[tail.len() - 2], &tail[tail.len() - 1]);
     assert!(loss["type"] == "loss" && loss["reason"] == "withdrawn", "{loss}");
-    assert!(statement.to_string().contains("\"withdrawn\"") && statement["purged"]["sample"].as_u64().unwrap() + statement["purged"]["change"].as_u64().unwrap() >= 2, "{statement}");
+    assert!(
+        statement.to_string().contains("\"withdrawn\"")
+            && statement["purged"]["sample"].as_u64().unwrap() + statement["purged"]["change"].as_u64().unwrap() >= 2,
+        "{statement}"
+    );
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(held(&world).len(), tail.len());
     // The longer of two intervals counts, also when the consent comes while it runs.

@@ -131,7 +131,12 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged_and_keep_nothin
     let total: usize = drained.iter().map(|agent| agent.made.len()).sum();
     println!(
         "{KILLS} kills: {total} entries, {} receipts, {} failed pushes, {} times behind, {quiet} quiet intervals; ready after {:?} (median), {:?} (longest); drained in {:.1?}",
-        tally.receipts.load(Relaxed), tally.failures.load(Relaxed), tally.behind.load(Relaxed), ready[KILLS / 2], ready[KILLS - 1], draining.elapsed()
+        tally.receipts.load(Relaxed),
+        tally.failures.load(Relaxed),
+        tally.behind.load(Relaxed),
+        ready[KILLS / 2],
+        ready[KILLS - 1],
+        draining.elapsed()
     );
     for agent in &drained {
         compare(agent, &world.export(agent.enrolled.machine.as_str()));

@@ -55,8 +55,10 @@ fn cli_page() -> String {
         (agent_exit::USAGE, collector_exit::USAGE, "The command line, or what it names, cannot be used."),
         (agent_exit::CONFIG, collector_exit::CONFIG, "Configuration, identity or keys cannot be used: systemd must not try again."),
     ];
-    let mut page = String::from("# Commands\n\nMade from the command tables (`agent/src/cli.rs`, `collector/src/cli.rs`); do not edit. \
-         The options of a program stand in its first entry and go with every command below it.\n\n## Exit status\n\n| Status | Meaning |\n|---|---|\n");
+    let mut page = String::from(
+        "# Commands\n\nMade from the command tables (`agent/src/cli.rs`, `collector/src/cli.rs`); do not edit. \
+         The options of a program stand in its first entry and go with every command below it.\n\n## Exit status\n\n| Status | Meaning |\n|---|---|\n",
+    );
     for (agent, collector, meaning) in codes {
         assert_eq!(agent, collector, "both programs mean the same by a status");
         page.push_str(&format!("| {agent} | {meaning} |\n"));
@@ -101,7 +103,15 @@ fn generated_references_are_what_the_code_says() {
 #[test]
 fn every_command_key_and_exit_status_stands_in_the_pages() {
     let (cli, config) = (cli_page(), config_page());
-    for command in ["mimamori-agent enroll", "mimamori-agent run", "mimamori-agent ledger verify", "mimamori-agent config show", "mimamori-collector token create", "mimamori-collector machine approve", "mimamori-collector fsck"] {
+    for command in [
+        "mimamori-agent enroll",
+        "mimamori-agent run",
+        "mimamori-agent ledger verify",
+        "mimamori-agent config show",
+        "mimamori-collector token create",
+        "mimamori-collector machine approve",
+        "mimamori-collector fsck",
+    ] {
         assert!(cli.contains(&format!("\n### `{command}`\n")), "{command}");
     }
     for status in [0, 1, 2, 78] {

@@ -57,8 +57,21 @@ impl Rig {
         // A day ago, so that no report comes from the future.
         let now = Now { wall_ms: now_ms() - 86_400_000, boottime_ms: 10_000_000, monotonic_ms: 10_000_000 };
         Rig {
-            agent, outbox, now, frames_max: usize::MAX, ends: Vec::new(), sent: None, samples: 0, losses: Vec::new(),
-            uplink: Uplink::new(uplink).unwrap(), trust, identity, dir, quota, names: Names::new(&[3; 32], BTreeMap::new()), random: Random(7),
+            agent,
+            outbox,
+            now,
+            frames_max: usize::MAX,
+            ends: Vec::new(),
+            sent: None,
+            samples: 0,
+            losses: Vec::new(),
+            uplink: Uplink::new(uplink).unwrap(),
+            trust,
+            identity,
+            dir,
+            quota,
+            names: Names::new(&[3; 32], BTreeMap::new()),
+            random: Random(7),
         }
     }
 
@@ -82,7 +95,8 @@ impl Rig {
 
     pub(crate) async fn consent(&mut self) {
         let scopes = Purpose::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
-        let terms = ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true };
+        let terms =
+            ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true };
         self.handle(Event::Consent(Consent::Valid(terms))).await;
     }
 
@@ -120,7 +134,7 @@ impl Rig {
                 self.samples += 1;
                 let (readings, faults) = probe::sample(&Host::live(), &self.names, &|_| true);
                 let states = probe::state_fingerprint(&readings, &faults);
-                queue.push_back(Event::Sampled { readings, faults, states });
+                queue.push_back(Event::Sampled { readings: Box::new(readings), faults, states });
             }
             Effect::Commit(record) => {
                 self.outbox.commit(&record).unwrap();
@@ -146,7 +160,7 @@ impl Rig {
                 let held: Held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
             }
-            Effect::Purge => queue.push_back(Event::Purged),
+            Effect::Purge => queue.push_back(Event::Purged(true)),
             Effect::Note(note) => assert!(matches!(note, Note::ChainOpened(_)), "{note:?}"),
         }
     }
@@ -223,7 +237,11 @@ async fn five_hundred_reports_of_an_outage_arrive_once_in_order_and_in_few_reque
     assert!(requests <= 5, "{requests} requests for {unsent} entries");
     let lines = world.export("ct-1");
     let reports = once_and_in_order(&lines);
-    assert!(reports >= 500 && lines.len() == usize::try_from(rig.agent.newest().unwrap().tip.next_seq).unwrap(), "{reports} reports in {} entries", lines.len());
+    assert!(
+        reports >= 500 && lines.len() == usize::try_from(rig.agent.newest().unwrap().tip.next_seq).unwrap(),
+        "{reports} reports in {} entries",
+        lines.len()
+    );
     assert_eq!(world.machines()[0]["epoch"], 1, "one chain over both restarts");
     assert!(rig.losses.is_empty());
     world.fsck();
@@ -306,7 +324,11 @@ async fn a_hole_is_bridged_by_a_loss_record_and_by_nothing_else() {
     let sends = [(&batch.body.frames[..at], true), (&without[at..], false), (&without[at..], false)];
     for (frames, fits) in sends.into_iter().filter(|(frames, _)| !frames.is_empty()) {
         let first_hash = frame_hash(PayloadType::of(&frames[0].payload).unwrap(), &frames[0].payload);
-        let places = batch.sent.frames.iter().filter(|place| frames.iter().any(|frame| frame_hash(PayloadType::of(&frame.payload).unwrap(), &frame.payload) == place.tip_hash));
+        let places = batch
+            .sent
+            .frames
+            .iter()
+            .filter(|place| frames.iter().any(|frame| frame_hash(PayloadType::of(&frame.payload).unwrap(), &frame.payload) == place.tip_hash));
         let sent = Sent { chain_id: chain.chain_id, first_hash, frames: places.copied().collect() };
         let outcome = rig.post(&mimamori_shared::frame::Batch { frames: frames.to_vec(), preview: None }, &sent).await;
         if fits {
@@ -325,7 +347,11 @@ async fn a_hole_is_bridged_by_a_loss_record_and_by_nothing_else() {
     assert_eq!(waiting(&world, running.metrics), (None, "0".to_owned()));
     let lines = world.export("ct-1");
     once_and_in_order(&lines);
-    let losses: Vec<Value> = lines.iter().map(|line| serde_json::from_str::<Value>(line["frame"][0].as_str().unwrap()).unwrap()).filter(|payload| payload["type"] == "loss").collect();
+    let losses: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line["frame"][0].as_str().unwrap()).unwrap())
+        .filter(|payload| payload["type"] == "loss")
+        .collect();
     let told: u64 = losses.iter().map(|loss| loss["last_seq"].as_u64().unwrap() - loss["first_seq"].as_u64().unwrap() + 1).sum();
     let counted: u64 = losses.iter().map(|loss| ["sample", "change", "statement"].iter().filter_map(|class| loss["counts"][class].as_u64()).sum::<u64>()).sum();
     assert!(told > 0 && told == counted && losses.iter().all(|loss| loss["reason"] == "quota"), "{losses:?}");

@@ -190,8 +190,22 @@ fn lacking(lines: &[String], binding: &[&str]) -> Vec<String> {
 }
 
 const BINDING: &[&str] = &[
-    "Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "AmbientCapabilities=", "RestartPreventExitStatus=2 78", "Restart=on-failure", "SocketBindDeny=any",
-    "MemoryDenyWriteExecute=yes", "RestrictSUIDSGID=yes", "RestrictNamespaces=yes", "PrivateDevices=yes", "PrivateTmp=yes", "ProtectProc=invisible", "UMask=0077", "StateDirectoryMode=0700",
+    "Type=notify",
+    "NoNewPrivileges=yes",
+    "ProtectSystem=strict",
+    "CapabilityBoundingSet=",
+    "AmbientCapabilities=",
+    "RestartPreventExitStatus=2 78",
+    "Restart=on-failure",
+    "SocketBindDeny=any",
+    "MemoryDenyWriteExecute=yes",
+    "RestrictSUIDSGID=yes",
+    "RestrictNamespaces=yes",
+    "PrivateDevices=yes",
+    "PrivateTmp=yes",
+    "ProtectProc=invisible",
+    "UMask=0077",
+    "StateDirectoryMode=0700",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
 ];
 
@@ -227,7 +241,9 @@ fn systemd_finds_the_units_closed() {
     // A unit that forgets one line of ours is noticed by the same command.
     let dir = tempfile::tempdir().unwrap();
     let open = dir.path().join("open.service");
-    let text = lines("mimamori-agent.service").into_iter().filter(|line| !["PrivateUsers=", "CapabilityBoundingSet=", "RestrictAddressFamilies="].iter().any(|name| line.starts_with(name)));
+    let text = lines("mimamori-agent.service")
+        .into_iter()
+        .filter(|line| !["PrivateUsers=", "CapabilityBoundingSet=", "RestrictAddressFamilies="].iter().any(|name| line.starts_with(name)));
     fs::write(&open, text.collect::<Vec<_>>().join("\n")).unwrap();
     assert!(!analyze(&open).status.success(), "the threshold notices nothing");
 }

@@ -88,7 +88,9 @@ type Case = (&'static str, Duration, Option<u16>, Box<dyn Fn(&Raw, u8) -> End + 
 
 fn cases() -> Vec<Case> {
     let limits = ConnLimits::default();
-    let head = |length: usize| format!("POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {REPORTS_TYPE}\r\nContent-Encoding: zstd\r\nContent-Length: {length}\r\n");
+    let head = |length: usize| {
+        format!("POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {REPORTS_TYPE}\r\nContent-Encoding: zstd\r\nContent-Length: {length}\r\n")
+    };
     let body = move |length, first: usize| format!("{}\r\n{}", head(length), "x".repeat(first)).into_bytes();
     // 200 bytes a second: the allowed time runs out where 2 s + received / 1024 B/s meets the clock.
     let slow = limits.body_grace.mul_f64(1.0 / (1.0 - 200.0 / 1024.0));
@@ -162,10 +164,12 @@ fn every_slow_connection_ends_within_its_limit_while_a_healthy_agent_reports() {
         let beating = scope.spawn(|| healthy(&token, &stop));
         let staying = scope.spawn(|| verified_stays(&raw, &patient));
         // Three of each at once, from three addresses.
-        let slow: Vec<_> = (0..cases.len() * 3).map(|n| {
-            let (raw, case) = (&raw, &cases[n % cases.len()]);
-            scope.spawn(move || (case, (case.3)(raw, u8::try_from(n / 10 + 1).unwrap())))
-        }).collect();
+        let slow: Vec<_> = (0..cases.len() * 3)
+            .map(|n| {
+                let (raw, case) = (&raw, &cases[n % cases.len()]);
+                scope.spawn(move || (case, (case.3)(raw, u8::try_from(n / 10 + 1).unwrap())))
+            })
+            .collect();
         let ends: Vec<_> = slow.into_iter().map(|thread| thread.join()).collect();
         let stayed = staying.join();
         // Also when something failed: or the scope would wait for ever.

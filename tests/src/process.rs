@@ -131,7 +131,12 @@ impl AgentHome {
             program(&self.binary)
         };
         command.args(["--config", "/nonexistent/agent.toml", "--lang", "en"]);
-        command.args(["--set", &format!("state_dir={}", self.state_dir().display()), "--set", &format!("consent_file={}", self.dir.join("consent.toml").display())]);
+        command.args([
+            "--set",
+            &format!("state_dir={}", self.state_dir().display()),
+            "--set",
+            &format!("consent_file={}", self.dir.join("consent.toml").display()),
+        ]);
         command.args(self.sets.iter().flat_map(|set| ["--set", set])).args(args).stdin(Stdio::null());
         command
     }

@@ -108,8 +108,17 @@ impl SimAgent {
         let Hash(random) = sha256(format!("chain {} {name}", token.id).as_bytes());
         let half = |at: usize| std::array::from_fn::<u8, 16, _>(|n| random[at + n]);
         let mut agent = SimAgent {
-            key, enrolled, chain_id: ChainId(half(0)), made: Vec::new(), receipted: BTreeMap::new(), receipt: None, unsent_from: 0,
-            uplink, trust, boot_id: BootId(half(16)), start_ms: now_ms(),
+            key,
+            enrolled,
+            chain_id: ChainId(half(0)),
+            made: Vec::new(),
+            receipted: BTreeMap::new(),
+            receipt: None,
+            unsent_from: 0,
+            uplink,
+            trust,
+            boot_id: BootId(half(16)),
+            start_ms: now_ms(),
         };
         agent.state(&Statement::Open { reason: OpenReason::Enrolled, previous: None });
         Ok(agent)

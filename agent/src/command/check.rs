@@ -76,7 +76,12 @@ impl Doctor<'_> {
         });
         let text = format!("{os}, {kernel}, {}", show_size(memory));
         if memory < MEMORY_BYTES_MIN {
-            self.add("system", Verdict::Warn, text, lang.of("this machine has little memory; the agent itself needs about 10 MiB", "メモリが少ない機器です（エージェントは約10MiB使用）"));
+            self.add(
+                "system",
+                Verdict::Warn,
+                text,
+                lang.of("this machine has little memory; the agent itself needs about 10 MiB", "メモリが少ない機器です（エージェントは約10MiB使用）"),
+            );
         } else {
             self.ok("system", text);
         }
@@ -85,8 +90,16 @@ impl Doctor<'_> {
     fn account(&mut self) {
         let lang = self.lang;
         if rustix::process::geteuid().is_root() {
-            let mend = lang.of("run this as the agent's account: `sudo -u mimamori-agent mimamori-agent check`", "エージェントのアカウントで実行：`sudo -u mimamori-agent mimamori-agent check`");
-            self.add("account", Verdict::Warn, lang.of("this is root; the agent itself refuses to run as root", "rootで実行しています（エージェントはrootでは動きません）"), mend);
+            let mend = lang.of(
+                "run this as the agent's account: `sudo -u mimamori-agent mimamori-agent check`",
+                "エージェントのアカウントで実行：`sudo -u mimamori-agent mimamori-agent check`",
+            );
+            self.add(
+                "account",
+                Verdict::Warn,
+                lang.of("this is root; the agent itself refuses to run as root", "rootで実行しています（エージェントはrootでは動きません）"),
+                mend,
+            );
         } else {
             self.ok("account", lang.of("an ordinary account", "一般アカウントです"));
         }
@@ -122,7 +135,9 @@ impl Doctor<'_> {
                 let mend = match &why {
                     NoConsent::Missing(_) => lang.of("the facility's administrator writes it", "医療機関の管理者が作成します"),
                     NoConsent::NotProven { .. } => lang.of("chown it to root, chmod 644, in a folder of root's", "所有者をrootにし、644にしてください"),
-                    NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotYet(_) | NoConsent::Expired(_) => lang.of("mend what is named", "示された点を直してください"),
+                    NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotYet(_) | NoConsent::Expired(_) => {
+                        lang.of("mend what is named", "示された点を直してください")
+                    }
                 };
                 self.add("consent", Verdict::Fail, why.to_string(), mend);
             }
@@ -140,8 +155,18 @@ impl Doctor<'_> {
         let synchronised = readings.clock.and_then(|clock| clock.synchronised);
         match synchronised {
             Some(1) => self.ok("clock", lang.of("synchronised", "同期しています")),
-            Some(_) => self.add("clock", Verdict::Warn, lang.of("not synchronised", "同期していません"), lang.of("set up NTP: chrony or systemd-timesyncd", "chronyやsystemd-timesyncdで時刻同期を設定してください")),
-            None => self.add("clock", Verdict::Warn, lang.of("whether it is synchronised cannot be told", "同期状態を確認できません"), lang.of("see `preview` for the fault", "`preview`で理由を確認してください")),
+            Some(_) => self.add(
+                "clock",
+                Verdict::Warn,
+                lang.of("not synchronised", "同期していません"),
+                lang.of("set up NTP: chrony or systemd-timesyncd", "chronyやsystemd-timesyncdで時刻同期を設定してください"),
+            ),
+            None => self.add(
+                "clock",
+                Verdict::Warn,
+                lang.of("whether it is synchronised cannot be told", "同期状態を確認できません"),
+                lang.of("see `preview` for the fault", "`preview`で理由を確認してください"),
+            ),
         }
     }
 
@@ -154,12 +179,22 @@ impl Doctor<'_> {
                 let free = fs.f_bavail.saturating_mul(fs.f_frsize);
                 let text = format!("{} {}", show_size(free >> 20 << 20), lang.of("free for the outbox", "の空き"));
                 if free < floor {
-                    self.add("disk space", Verdict::Fail, text, format!("{} {}", lang.of("free space up to at least", "次の容量まで空けてください："), show_size(floor)));
+                    self.add(
+                        "disk space",
+                        Verdict::Fail,
+                        text,
+                        format!("{} {}", lang.of("free space up to at least", "次の容量まで空けてください："), show_size(floor)),
+                    );
                 } else {
                     self.ok("disk space", text);
                 }
             }
-            Err(fault) => self.add("disk space", Verdict::Fail, format!("{}: {fault}", dir.display()), lang.of("make the state folder", "状態フォルダーを作成してください")),
+            Err(fault) => self.add(
+                "disk space",
+                Verdict::Fail,
+                format!("{}: {fault}", dir.display()),
+                lang.of("make the state folder", "状態フォルダーを作成してください"),
+            ),
         }
     }
 
@@ -181,7 +216,8 @@ impl Doctor<'_> {
             let step = uplink.tls_handshake(stream).await;
             let lang = self.lang;
             self.step("tls", step, |facts| {
-                let inspected = if facts.inspected { lang.of(", read along by a device of the facility", "、施設の機器が復号しています") } else { "" };
+                let inspected =
+                    if facts.inspected { lang.of(", read along by a device of the facility", "、施設の機器が復号しています") } else { "" };
                 format!(", {}{inspected}", facts.version)
             });
         });
@@ -211,12 +247,22 @@ impl Doctor<'_> {
                 let age_s = (clock::now().wall_ms - receipt.received_at_ms) / 1000;
                 let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), time::show(receipt.received_at_ms));
                 if age_s > 3600 {
-                    self.add("receipt", Verdict::Warn, text, lang.of("is the agent running? See the lines above and `status`", "エージェントは動いていますか。上の行と`status`を確認してください"));
+                    self.add(
+                        "receipt",
+                        Verdict::Warn,
+                        text,
+                        lang.of("is the agent running? See the lines above and `status`", "エージェントは動いていますか。上の行と`status`を確認してください"),
+                    );
                 } else {
                     self.ok("receipt", text);
                 }
             }
-            None => self.add("receipt", Verdict::Warn, lang.of("none held yet", "まだありません"), lang.of("start the agent and check again in two minutes", "エージェントを起動し、2分後に再確認してください")),
+            None => self.add(
+                "receipt",
+                Verdict::Warn,
+                lang.of("none held yet", "まだありません"),
+                lang.of("start the agent and check again in two minutes", "エージェントを起動し、2分後に再確認してください"),
+            ),
         }
     }
 
@@ -227,7 +273,8 @@ impl Doctor<'_> {
             Verdict::Fail => "fail",
         };
         if output.json {
-            let lines: Vec<_> = self.lines.iter().map(|line| json!({"name": line.name, "verdict": word(line.verdict), "text": line.text, "mend": line.mend})).collect();
+            let lines: Vec<_> =
+                self.lines.iter().map(|line| json!({"name": line.name, "verdict": word(line.verdict), "text": line.text, "mend": line.mend})).collect();
             print_json(&json!({"schema": "mimamori.check/1", "ok": self.passed(), "lines": lines}));
         } else {
             for line in &self.lines {

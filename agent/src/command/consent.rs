@@ -28,7 +28,10 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
     };
     let terms = &consent.terms;
     if terms.example {
-        print(lang.of("EXAMPLE: nobody approved this; it counts only towards a collector on this machine.\n", "例：誰も承認していません。この機器上のコレクターに対してのみ有効です。\n"));
+        print(lang.of(
+            "EXAMPLE: nobody approved this; it counts only towards a collector on this machine.\n",
+            "例：誰も承認していません。この機器上のコレクターに対してのみ有効です。\n",
+        ));
     }
     let rows = [
         (lang.of("Approved by (stays here)", "承認者（送信しません）"), consent.approver.clone()),
@@ -41,7 +44,8 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
         print(&format!("{name}: {value}\n"));
     }
     for (scope, given) in &terms.scopes {
-        let except = if given.except.is_empty() { String::new() } else { format!(", {} {:?}", lang.of("except fields", "除外フィールド"), given.except) };
+        let except =
+            if given.except.is_empty() { String::new() } else { format!(", {} {:?}", lang.of("except fields", "除外フィールド"), given.except) };
         print(&format!("  {:<18} {} {}{except}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
     }
     exit::OK

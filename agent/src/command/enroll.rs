@@ -46,7 +46,13 @@ fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> 
         Err(IdentityError::NotEnrolled) => {}
         Ok((_, old)) => {
             let dir = dir.display();
-            return Err((exit::USAGE, format!("this machine is enrolled already as {} at facility {}: to begin anew, have the RSC retire it and move {dir} away", old.machine, old.facility)));
+            return Err((
+                exit::USAGE,
+                format!(
+                    "this machine is enrolled already as {} at facility {}: to begin anew, have the RSC retire it and move {dir} away",
+                    old.machine, old.facility
+                ),
+            ));
         }
         Err(fault) => return Err((exit::CONFIG, fault.to_string())),
     }
@@ -116,7 +122,10 @@ fn read_token(path: &Path) -> Result<Token, String> {
         let shown = path.display();
         let meta = fs::metadata(path).map_err(|fault| format!("{shown}: {fault}"))?;
         if meta.mode() & 0o077 != 0 {
-            return Err(format!("{shown} can be read by others (mode {:o}), and whoever has a token can enrol: run `chmod 600 {shown}`; if others may have read it, ask for a new one", meta.mode() & 0o777));
+            return Err(format!(
+                "{shown} can be read by others (mode {:o}), and whoever has a token can enrol: run `chmod 600 {shown}`; if others may have read it, ask for a new one",
+                meta.mode() & 0o777
+            ));
         }
         let file = fs::File::open(path).map_err(|fault| format!("{shown}: {fault}"))?;
         file.take(4096).read_to_string(&mut text).map_err(|fault| format!("{shown}: {fault}"))?;

@@ -105,7 +105,13 @@ pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
             print_json(&json!({"schema": "mimamori.verify/1", "ok": fault.is_none(), "reports": counts.frames, "heads": counts.heads,
                                "receipts": counts.receipts, "chains": counts.chains, "first_fault": fault}));
         } else if fault.is_none() {
-            print(&format!("{}: {} / {} / {}\n", lang.of("The ledger holds (chains / entries / receipts)", "台帳は正しい（チェーン／エントリ／受領証）"), counts.chains, counts.frames + counts.heads, counts.receipts));
+            print(&format!(
+                "{}: {} / {} / {}\n",
+                lang.of("The ledger holds (chains / entries / receipts)", "台帳は正しい（チェーン／エントリ／受領証）"),
+                counts.chains,
+                counts.frames + counts.heads,
+                counts.receipts
+            ));
         }
         fault.map_or(Ok(()), |fault| Err((exit::FAILED, fault)))
     }))

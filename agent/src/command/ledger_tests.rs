@@ -31,9 +31,15 @@ struct Folder {
 
 fn enrolment() -> Enrolment {
     Enrolment {
-        collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), url: "https://127.0.0.1:8443".to_owned(),
-        root_key: to_hex(&key(ROOT).public().to_bytes()), ca_pin: Hash([3; 32]), recipient: "age1x".to_owned(),
-        facility: "example".to_owned(), machine: "m-1".to_owned(), enrolled_at_ms: 5,
+        collector_id: CollectorId([1; 16]),
+        agent_id: AgentId([2; 16]),
+        url: "https://127.0.0.1:8443".to_owned(),
+        root_key: to_hex(&key(ROOT).public().to_bytes()),
+        ca_pin: Hash([3; 32]),
+        recipient: "age1x".to_owned(),
+        facility: "example".to_owned(),
+        machine: "m-1".to_owned(),
+        enrolled_at_ms: 5,
     }
 }
 
@@ -50,7 +56,13 @@ impl Folder {
         let mut folder = Folder { dir, outbox, agent: Agent::new(identity, settings, restored), now, tips: Vec::new() };
         let scopes = BTreeMap::from([(Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() })]);
         folder.event(Event::Consent(Consent::Valid(ConsentTerms {
-            v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true,
+            v: 1,
+            valid_from_ms: 0,
+            valid_to_ms: i64::MAX,
+            mode: ConsentMode::Continuous,
+            scopes,
+            approval_hash: Hash::ZERO,
+            example: true,
         })));
         for _ in 1..reports {
             folder.minute();
@@ -94,13 +106,24 @@ impl Folder {
         let chain_id = self.chain_id();
         let place = seq as u64;
         let certificate = Certificate {
-            collector_id: CollectorId([1; 16]), key_id: key(signer).public().id(), public_key: STANDARD.encode(key(signer).public().to_bytes()), issued_at_ms: 1,
+            collector_id: CollectorId([1; 16]),
+            key_id: key(signer).public().id(),
+            public_key: STANDARD.encode(key(signer).public().to_bytes()),
+            issued_at_ms: 1,
         };
         let receipt = Receipt {
-            collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), chain_id, branch: 0, seq: place, head_hash,
-            received_at_ms: 2, lease: lease(b"secret", chain_id, place), status: ReceiptStatus::Ok,
+            collector_id: CollectorId([1; 16]),
+            agent_id: AgentId([2; 16]),
+            chain_id,
+            branch: 0,
+            seq: place,
+            head_hash,
+            received_at_ms: 2,
+            lease: lease(b"secret", chain_id, place),
+            status: ReceiptStatus::Ok,
         };
-        let lines = |kind: PayloadType, payload: Vec<u8>, by: u8| Frame { signature: key(by).sign(kind, &payload), key_id: key(by).public().id(), payload }.to_lines();
+        let lines =
+            |kind: PayloadType, payload: Vec<u8>, by: u8| Frame { signature: key(by).sign(kind, &payload), key_id: key(by).public().id(), payload }.to_lines();
         let certificate = lines(PayloadType::Certificate, encode(PayloadType::Certificate, &[&certificate]), root);
         let answer = lines(PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt]), signer);
         self.outbox.note_receipt(chain_id, answer, certificate);
@@ -145,7 +168,11 @@ fn a_good_ledger_holds_and_so_does_its_export() {
     let counts = folder.verdict().unwrap();
     assert_eq!((counts.chains, counts.frames, counts.heads, counts.receipts), (1, 10, 0, 1));
     let (code, said) = folder.exported();
-    assert_eq!((code, &said["ok"], &said["trusted"], &said["reports"], &said["receipts"]), (Some(0), &json!(true), &json!(true), &json!(7), &json!(1)), "{said}");
+    assert_eq!(
+        (code, &said["ok"], &said["trusted"], &said["reports"], &said["receipts"]),
+        (Some(0), &json!(true), &json!(true), &json!(7), &json!(1)),
+        "{said}"
+    );
 }
 
 #[test]

@@ -56,7 +56,10 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
         }));
         return exit::OK;
     }
-    let last = receipt.map_or_else(|| lang.of("none yet", "まだありません").to_owned(), |receipt| format!("{} ({} {})", time::show(receipt.received_at_ms), lang.of("up to place", "連番"), receipt.seq));
+    let last = receipt.map_or_else(
+        || lang.of("none yet", "まだありません").to_owned(),
+        |receipt| format!("{} ({} {})", time::show(receipt.received_at_ms), lang.of("up to place", "連番"), receipt.seq),
+    );
     let rows = [
         (lang.of("Running", "稼働"), lang.of(if running { "yes" } else { "no" }, if running { "はい" } else { "いいえ" }).to_owned()),
         (lang.of("Facility / machine", "医療機関／機器"), format!("{} / {}", given.facility, given.machine)),

@@ -1,7 +1,7 @@
 //! When to send, and what an answer changes.
 
-use crate::uplink::{Sent, next_delay};
 use super::{Agent, ChainState, Effect, Note, Now};
+use crate::uplink::{Sent, next_delay};
 use mimamori_shared::id::Hash;
 use mimamori_shared::limits::FRAMES_MAX;
 use mimamori_shared::payload::{Layer, OpenReason, Place, PushFail, Receipt, ReceiptStatus, Refusal, RefusalReason};
@@ -42,16 +42,7 @@ pub struct Push {
 
 impl Push {
     pub(super) fn new(failed_ms: [u64; 6]) -> Push {
-        Push {
-            under_way: false,
-            failures: 0,
-            not_before: i64::MIN,
-            frames_max: FRAMES_MAX,
-            failed_ms,
-            failing: None,
-            behind_at: None,
-            forked: false,
-        }
+        Push { under_way: false, failures: 0, not_before: i64::MIN, frames_max: FRAMES_MAX, failed_ms, failing: None, behind_at: None, forked: false }
     }
 
     /// When a push may begin, in boot time; `None` while one is under way.

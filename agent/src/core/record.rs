@@ -4,9 +4,7 @@ use super::{Agent, ChainState, Consent, Now};
 use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
 use mimamori_shared::limits::REPORT_BYTES_MAX;
-use mimamori_shared::payload::{
-    Class, Counts, Fault, FaultCode, Head, Loss, LossReason, OpenReason, Place, Report, Statement, encode,
-};
+use mimamori_shared::payload::{Class, Counts, Fault, FaultCode, Head, Loss, LossReason, OpenReason, Place, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, frame_hash};
 
 /// One signed entry, for the outbox.

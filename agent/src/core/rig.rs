@@ -1,14 +1,14 @@
 //! A rig for the tests of the core: the real outbox, a virtual clock and a collector made of the chain's rule alone.
 
 use super::*;
-use crate::uplink::Sent;
-use mimamori_shared::consent::ConsentTerms;
-use mimamori_shared::id::CollectorId;
-use mimamori_shared::sign::SecretKey;
 use crate::outbox::{Outbox, Quota};
+use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
+use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Scope, System};
+use mimamori_shared::id::CollectorId;
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
+use mimamori_shared::sign::SecretKey;
 use mimamori_shared::sign::verify;
 use std::collections::{BTreeMap, VecDeque};
 use zeroize::Zeroizing;
@@ -51,12 +51,7 @@ pub(super) struct Rig {
 pub(super) const QUOTA: Quota = Quota { bytes: 1 << 30, age_ms: i64::MAX / 2, free_floor_bytes: 0 };
 
 pub(super) fn identity() -> Identity {
-    Identity {
-        collector_id: CollectorId([1; 16]),
-        agent_id: AgentId([2; 16]),
-        key: SecretKey::from_seed(&Zeroizing::new([3; 32])),
-        boot_id: BootId([4; 16]),
-    }
+    Identity { collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), key: SecretKey::from_seed(&Zeroizing::new([3; 32])), boot_id: BootId([4; 16]) }
 }
 
 pub(super) fn settings() -> Settings {
@@ -69,8 +64,18 @@ impl Rig {
         let (outbox, restored, _) = Outbox::open(dir.path(), quota, 0).unwrap();
         let now = Now { wall_ms: 1_000_000, boottime_ms: 5_000, monotonic_ms: 5_000 };
         Rig {
-            agent: Agent::new(identity(), settings(), restored), outbox, dir, now, collector: BTreeMap::new(),
-            online: true, lose_answers: false, notes: Vec::new(), requests: 0, sample_value: 0, random: 0, quota,
+            agent: Agent::new(identity(), settings(), restored),
+            outbox,
+            dir,
+            now,
+            collector: BTreeMap::new(),
+            online: true,
+            lose_answers: false,
+            notes: Vec::new(),
+            requests: 0,
+            sample_value: 0,
+            random: 0,
+            quota,
         }
     }
 
@@ -110,16 +115,14 @@ impl Rig {
                 queue.push_front(Event::Committed);
             }
             Effect::Bridge(record) => self.outbox.bridge(&record).unwrap(),
-            Effect::Push { chain_id, from_seq, frames_max } => {
-                match self.outbox.batch(chain_id, from_seq, frames_max.min(100), 1 << 20).unwrap() {
-                    Ok(Some(batch)) => queue.push_back(self.deliver(batch.body, batch.sent)),
-                    Ok(None) => panic!("nothing to send at {from_seq}"),
-                    Err(spec) => {
-                        queue.push_back(Event::Dropped(spec));
-                        queue.push_back(Event::PushEmpty);
-                    }
+            Effect::Push { chain_id, from_seq, frames_max } => match self.outbox.batch(chain_id, from_seq, frames_max.min(100), 1 << 20).unwrap() {
+                Ok(Some(batch)) => queue.push_back(self.deliver(batch.body, batch.sent)),
+                Ok(None) => panic!("nothing to send at {from_seq}"),
+                Err(spec) => {
+                    queue.push_back(Event::Dropped(spec));
+                    queue.push_back(Event::PushEmpty);
                 }
-            }
+            },
             Effect::Rewind { chain_id, next_seq, head } => {
                 let held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
@@ -163,13 +166,26 @@ impl Rig {
         }
         let id = identity();
         let answer = match answer {
-            Some(reason) => Answered::Refusal(Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, in_reply_to: sent.first_hash, reason }),
+            Some(reason) => Answered::Refusal(Refusal {
+                collector_id: id.collector_id,
+                agent_id: id.agent_id,
+                chain_id: sent.chain_id,
+                in_reply_to: sent.first_hash,
+                reason,
+            }),
             None => {
                 let last = *sent.frames.last().unwrap();
                 let (seq, head_hash) = (last.last_seq, last.tip_hash);
                 Answered::Receipt(Receipt {
-                    collector_id: id.collector_id, agent_id: id.agent_id, chain_id: sent.chain_id, branch: 0, seq, head_hash,
-                    received_at_ms: 0, lease: lease(b"secret", sent.chain_id, seq), status: ReceiptStatus::Ok,
+                    collector_id: id.collector_id,
+                    agent_id: id.agent_id,
+                    chain_id: sent.chain_id,
+                    branch: 0,
+                    seq,
+                    head_hash,
+                    received_at_ms: 0,
+                    lease: lease(b"secret", sent.chain_id, seq),
+                    status: ReceiptStatus::Ok,
                 })
             }
         };

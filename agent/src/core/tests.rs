@@ -10,13 +10,17 @@ use proptest::prelude::*;
 fn a_new_agent_opens_its_chain_states_consent_and_plan_and_reports_at_once() {
     let rig = Rig::granted();
     let held = rig.collector.values().next().unwrap();
-    let kinds: Vec<&str> = held.entries.iter().map(|entry| match &entry.body {
-        Body::Statement(Statement::Open { .. }) => "open",
-        Body::Statement(Statement::Consent { .. }) => "consent",
-        Body::Statement(Statement::Plan { .. }) => "plan",
-        Body::Report(_) => "report",
-        _ => "other",
-    }).collect();
+    let kinds: Vec<&str> = held
+        .entries
+        .iter()
+        .map(|entry| match &entry.body {
+            Body::Statement(Statement::Open { .. }) => "open",
+            Body::Statement(Statement::Consent { .. }) => "consent",
+            Body::Statement(Statement::Plan { .. }) => "plan",
+            Body::Report(_) => "report",
+            _ => "other",
+        })
+        .collect();
     assert_eq!(kinds, ["open", "consent", "plan", "report"]);
 }
 

@@ -68,11 +68,20 @@ impl OutboxError {
             OutboxError::Damaged => true,
             OutboxError::Io(_) | OutboxError::NoSpace(_) => false,
             OutboxError::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) => match fault.code {
-                ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory
-                | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::OperationInterrupted | ErrorCode::FileLockingProtocolFailed => false,
+                ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::FileLockingProtocolFailed => false,
                 // Reading fails for good where a disk has a bad sector; writing fails for many reasons that pass.
                 ErrorCode::SystemIoFailure => {
-                    matches!(fault.extended_code, rusqlite::ffi::SQLITE_IOERR_READ | rusqlite::ffi::SQLITE_IOERR_SHORT_READ | rusqlite::ffi::SQLITE_IOERR_CORRUPTFS)
+                    matches!(
+                        fault.extended_code,
+                        rusqlite::ffi::SQLITE_IOERR_READ | rusqlite::ffi::SQLITE_IOERR_SHORT_READ | rusqlite::ffi::SQLITE_IOERR_CORRUPTFS
+                    )
                 }
                 _ => true,
             },
@@ -146,15 +155,28 @@ impl Outbox {
             None => open_chain(&transaction, &self.numbers, record.chain_id)?,
         };
         let head = Head {
-            id: id_of(no, record.seq), kind: record.kind, class: record.class, taken_at_ms: record.taken_at_ms,
-            key_id: record.key_id, signature: record.signature, hash: record.hash, kept: true,
+            id: id_of(no, record.seq),
+            kind: record.kind,
+            class: record.class,
+            taken_at_ms: record.taken_at_ms,
+            key_id: record.key_id,
+            signature: record.signature,
+            hash: record.hash,
+            kept: true,
         };
-        transaction.prepare_cached(
-            "INSERT INTO entry (id, kind, class, taken_at_ms, key_id, signature, hash, sum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            head.id, head.kind.name(), class_no(head.class), head.taken_at_ms, head.key_id.0, head.signature, head.hash.0, head.sum(), payload
-        ])?;
+        transaction
+            .prepare_cached("INSERT INTO entry (id, kind, class, taken_at_ms, key_id, signature, hash, sum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                head.id,
+                head.kind.name(),
+                class_no(head.class),
+                head.taken_at_ms,
+                head.key_id.0,
+                head.signature,
+                head.hash.0,
+                head.sum(),
+                payload
+            ])?;
         save_receipts(&transaction, &self.numbers, &record.receipts, &self.receipts)?;
         save_state(&transaction, record)?;
         transaction.commit()?;
@@ -231,7 +253,10 @@ fn chain_sum(no: ChainNo, chain_id: ChainId, unsent_from: i64, lease: Lease) -> 
 }
 
 fn save_receipts(
-    transaction: &Transaction<'_>, numbers: &BTreeMap<ChainId, ChainNo>, chains: &[ChainState], receipts: &BTreeMap<ChainId, (Vec<u8>, Vec<u8>)>,
+    transaction: &Transaction<'_>,
+    numbers: &BTreeMap<ChainId, ChainNo>,
+    chains: &[ChainState],
+    receipts: &BTreeMap<ChainId, (Vec<u8>, Vec<u8>)>,
 ) -> Result<(), OutboxError> {
     let mut update = transaction.prepare_cached("UPDATE chain SET unsent_from = ?2, lease = ?3, sum = ?4 WHERE no = ?1 AND sum <> ?4")?;
     for chain in chains {
@@ -253,7 +278,8 @@ fn save_receipts(
 }
 
 fn save_state(transaction: &Transaction<'_>, record: &Record) -> Result<(), rusqlite::Error> {
-    let mut statement = transaction.prepare_cached("INSERT INTO state (key, value, sum) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, sum = ?3 WHERE sum <> ?3")?;
+    let mut statement = transaction
+        .prepare_cached("INSERT INTO state (key, value, sum) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, sum = ?3 WHERE sum <> ?3")?;
     let mut put = |key: &str, value: &[u8]| statement.execute(params![key, value, sum(&[key.as_bytes(), value])]).map(|_| ());
     put("push_fail_ms", &write_numbers(record.push_fail_ms))?;
     put("boot", &record.boot_id.0)?;

@@ -128,10 +128,13 @@ fn gap_sum(first_id: i64, last_id: i64, prev_hash: Hash, last_hash: Hash) -> [u8
 /// be whole.
 fn sweep(db: &mut Connection) -> Result<(), OutboxError> {
     let transaction = db.transaction()?;
-    let gaps = transaction.prepare("SELECT first_id, last_id, prev_hash, last_hash, sum FROM gap")?.query_map([], |row| {
-        let sum = gap_sum(row.get(0)?, row.get(1)?, Hash(row.get(2)?), Hash(row.get(3)?));
-        Ok(row.get::<_, [u8; 16]>(4)? == sum)
-    })?.collect::<Result<Vec<bool>, _>>()?;
+    let gaps = transaction
+        .prepare("SELECT first_id, last_id, prev_hash, last_hash, sum FROM gap")?
+        .query_map([], |row| {
+            let sum = gap_sum(row.get(0)?, row.get(1)?, Hash(row.get(2)?), Hash(row.get(3)?));
+            Ok(row.get::<_, [u8; 16]>(4)? == sum)
+        })?
+        .collect::<Result<Vec<bool>, _>>()?;
     if gaps.contains(&false) {
         return Err(OutboxError::Damaged);
     }
@@ -148,10 +151,13 @@ fn sweep(db: &mut Connection) -> Result<(), OutboxError> {
             transaction.execute("DELETE FROM entry WHERE id >= ? AND id < ?", [from, to])?;
         }
     }
-    let losses = transaction.prepare("SELECT first_id, last_id, key_id, signature, hash, sum FROM loss")?.query_map([], |row| {
-        let sum = rows::loss_sum(row.get(0)?, row.get(1)?, KeyId(row.get(2)?), &row.get(3)?, Hash(row.get(4)?));
-        Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(5)? == sum))
-    })?.collect::<Result<Vec<_>, _>>()?;
+    let losses = transaction
+        .prepare("SELECT first_id, last_id, key_id, signature, hash, sum FROM loss")?
+        .query_map([], |row| {
+            let sum = rows::loss_sum(row.get(0)?, row.get(1)?, KeyId(row.get(2)?), &row.get(3)?, Hash(row.get(4)?));
+            Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(5)? == sum))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
     for (first_id, _) in losses.into_iter().filter(|(_, whole)| !whole) {
         transaction.execute("DELETE FROM loss WHERE first_id = ?", [first_id])?;
     }

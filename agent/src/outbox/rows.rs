@@ -44,8 +44,13 @@ impl Head {
 
     pub(super) fn sum(&self) -> [u8; 16] {
         sum(&[
-            &self.id.to_le_bytes(), self.kind.name().as_bytes(), &class_no(self.class).to_le_bytes(), &self.taken_at_ms.to_le_bytes(),
-            &self.key_id.0, &self.signature, &self.hash.0,
+            &self.id.to_le_bytes(),
+            self.kind.name().as_bytes(),
+            &class_no(self.class).to_le_bytes(),
+            &self.taken_at_ms.to_le_bytes(),
+            &self.key_id.0,
+            &self.signature,
+            &self.hash.0,
         ])
     }
 

@@ -31,9 +31,10 @@ impl TipFile {
                 continue;
             }
             if let Some((generation, place)) = decode(&bytes)
-                && newest.as_ref().is_none_or(|(other, _)| generation > *other) {
-                    newest = Some((generation, place));
-                }
+                && newest.as_ref().is_none_or(|(other, _)| generation > *other)
+            {
+                newest = Some((generation, place));
+            }
         }
         Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
     }

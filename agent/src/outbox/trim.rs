@@ -42,8 +42,9 @@ impl Outbox {
             // A chain that is no longer carried is wholly receipted.
             let carried = chains.iter().find(|chain| chain.chain_id == chain_id);
             let end = carried.map_or(id_of(no + 1, 0), |chain| id_of(no, chain.unsent_from));
-            let mut statement =
-                self.db.prepare_cached("SELECT id, LENGTH(payload), taken_at_ms FROM entry WHERE id >= ? AND id < ? AND payload IS NOT NULL ORDER BY id LIMIT ?")?;
+            let mut statement = self
+                .db
+                .prepare_cached("SELECT id, LENGTH(payload), taken_at_ms FROM entry WHERE id >= ? AND id < ? AND payload IS NOT NULL ORDER BY id LIMIT ?")?;
             let mut rows = statement.query([id_of(no, 0), end, RUN_MAX])?;
             while let Some(row) = rows.next()? {
                 if freed >= over && row.get::<_, i64>(2)? >= oldest_ms {
@@ -135,7 +136,15 @@ impl Outbox {
         transaction.execute("UPDATE entry SET payload = NULL WHERE id BETWEEN ? AND ?", [first, last])?;
         transaction.execute(
             "INSERT INTO loss (first_id, last_id, key_id, signature, hash, sum, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![first, last, record.key_id.0, record.signature, record.hash.0, rows::loss_sum(first, last, record.key_id, &record.signature, record.hash), payload],
+            params![
+                first,
+                last,
+                record.key_id.0,
+                record.signature,
+                record.hash.0,
+                rows::loss_sum(first, last, record.key_id, &record.signature, record.hash),
+                payload
+            ],
         )?;
         transaction.commit()?;
         self.payload_bytes = self.payload_bytes.saturating_sub(u64::try_from(freed).unwrap_or(0));

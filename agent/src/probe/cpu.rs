@@ -16,8 +16,7 @@ pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut
 
 fn parse(text: &str, take: &mut Take<'_>) -> Cpu {
     // Kernels older than 2.6.11 end their line earlier; what is not there is not zero.
-    let mut ticks =
-        text.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default().split_ascii_whitespace();
+    let mut ticks = text.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default().split_ascii_whitespace();
     let mut next = |field| take.parsed(field, ticks.next(), milliseconds);
     let mut cpu = Cpu {
         user_ms: next("user_ms"),
@@ -30,10 +29,7 @@ fn parse(text: &str, take: &mut Take<'_>) -> Cpu {
         steal_ms: next("steal_ms"),
         logical_count: None,
     };
-    let count = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("cpu"))
-        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let count = text.lines().filter_map(|line| line.strip_prefix("cpu")).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let count = i64::try_from(count.count()).ok().filter(|count| *count > 0).map(|count| count.to_string());
     cpu.logical_count = take.parsed("logical_count", count.as_deref(), text::whole);
     cpu

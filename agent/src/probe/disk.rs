@@ -111,10 +111,7 @@ mod tests {
         let many: String = (0..NAMES_PER_SECTION_MAX + 1).map(|n| line(&format!("dm-{n}"))).collect();
         let mut faults = Vec::new();
         assert_eq!(parse(&many, &mut Take::new("disk", &mut faults)).len(), NAMES_PER_SECTION_MAX);
-        assert_eq!(
-            faults.iter().map(|f| (f.code, f.name.is_some())).collect::<Vec<_>>(),
-            [(FaultCode::TooMany, false)]
-        );
+        assert_eq!(faults.iter().map(|f| (f.code, f.name.is_some())).collect::<Vec<_>>(), [(FaultCode::TooMany, false)]);
     }
 
     proptest! {

@@ -15,8 +15,7 @@ use mimamori_shared::payload::{Fault, FaultCode};
 use std::collections::HashSet;
 
 const BYTES_MAX: u64 = 1024 * 1024;
-const LOCAL_KINDS: [&str; 13] =
-    ["ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat", "f2fs", "zfs", "ntfs", "ntfs3", "jfs", "reiserfs"];
+const LOCAL_KINDS: [&str; 13] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat", "f2fs", "zfs", "ntfs", "ntfs3", "jfs", "reiserfs"];
 
 /// One line of `mountinfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +74,7 @@ fn sizes(space: Space, take: &mut Take<'_>) -> Filesystem {
 /// The local filesystems, each device once, where it was mounted first and nothing covers it.
 fn devices(mounts: &[Mount]) -> Vec<&Mount> {
     let mut seen = HashSet::new();
-    let local = |mount: &Mount| {
-        LOCAL_KINDS.contains(&mount.kind.as_str()) || (mount.kind == "overlay" && mount.mount_point == b"/")
-    };
+    let local = |mount: &Mount| LOCAL_KINDS.contains(&mount.kind.as_str()) || (mount.kind == "overlay" && mount.mount_point == b"/");
     let covered = |mount: &Mount| top(mounts, &mount.mount_point).is_some_and(|top| top.device != mount.device);
     mounts.iter().filter(|m| local(m) && !covered(m)).filter(|m| seen.insert(m.device.as_str())).collect()
 }

@@ -8,8 +8,7 @@ const ROOT: &str = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors
 #[track_caller]
 fn check(own: &str, machine: Option<&str>, statvfs: &str, expected: &[&str], faults: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
-    let files =
-        [("proc/self/mountinfo", Some(own)), ("proc/1/mountinfo", machine), ("recorded/statvfs", Some(statvfs))];
+    let files = [("proc/self/mountinfo", Some(own)), ("proc/1/mountinfo", machine), ("recorded/statvfs", Some(statvfs))];
     for (path, text) in files.into_iter().filter_map(|(path, text)| Some((path, text?))) {
         let path = folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -48,10 +47,8 @@ fn a_device_is_taken_once_where_it_was_mounted_first() {
 
 #[test]
 fn the_sandbox_neither_makes_disks_read_only_nor_lends_its_own_size() {
-    let machine =
-        [ROOT, "23 22 8:3 / /home rw - xfs /dev/sda3 rw\n", "24 22 8:4 / /data ro - ext4 /dev/sda4 rw\n"].concat();
-    let own =
-        machine.replace(" rw,relatime ", " ro,relatime ") + "30 22 0:30 /inaccessible /home ro - tmpfs tmpfs rw\n";
+    let machine = [ROOT, "23 22 8:3 / /home rw - xfs /dev/sda3 rw\n", "24 22 8:4 / /data ro - ext4 /dev/sda4 rw\n"].concat();
+    let own = machine.replace(" rw,relatime ", " ro,relatime ") + "30 22 0:30 /inaccessible /home ro - tmpfs tmpfs rw\n";
     let statvfs = "/ 1 1 1 1 0 0\n/home 1 77 77 77 0 0\n/data 1 1 1 1 0 0\n";
     let root = r#"{"name":"at-","kind":"ext4","size_bytes":1,"free_bytes":1,"available_bytes":1,"read_only":0}"#;
     let home = r#"{"name":"at-home","kind":"xfs","read_only":0}"#;
@@ -71,21 +68,11 @@ fn a_disk_the_kernel_made_read_only_after_an_error_is_read_only_in_every_view() 
 
 #[test]
 fn what_cannot_be_asked_is_a_fault_and_no_zero() {
-    let own =
-        [ROOT, "23 22 8:3 / /home rw - xfs /dev/sda3 rw\n", "broken line\n", "24 22 8:x / /data rw - ext4 a rw\n"];
-    let lines = [
-        r#"{"name":"at-","kind":"ext4","free_bytes":0,"available_bytes":0,"read_only":0}"#,
-        r#"{"name":"at-home","kind":"xfs","read_only":0}"#,
-    ];
+    let own = [ROOT, "23 22 8:3 / /home rw - xfs /dev/sda3 rw\n", "broken line\n", "24 22 8:x / /data rw - ext4 a rw\n"];
+    let lines = [r#"{"name":"at-","kind":"ext4","free_bytes":0,"available_bytes":0,"read_only":0}"#, r#"{"name":"at-home","kind":"xfs","read_only":0}"#];
     let faults = ["filesystem malformed", "filesystem malformed", "filesystem.size_bytes at- malformed"];
     let huge = "/ 4096 18446744073709551615 0 0 0 0\n";
-    check(
-        &own.concat(),
-        None,
-        &format!("{huge}/home permission_denied\n"),
-        &lines,
-        &[&faults[..], &["filesystem at-home permission_denied"]].concat(),
-    );
+    check(&own.concat(), None, &format!("{huge}/home permission_denied\n"), &lines, &[&faults[..], &["filesystem at-home permission_denied"]].concat());
     check(&own.concat(), None, huge, &lines, &[&faults[..], &["filesystem at-home hidden"]].concat());
     check("", None, "", &[], &["filesystem malformed"]);
 }

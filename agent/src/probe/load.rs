@@ -29,11 +29,7 @@ mod tests {
 
     #[test]
     fn averages_are_thousandths() {
-        check(
-            "0.21 12.37 128.00 1/719 19737\n",
-            r#"{"load1_milli":210,"load5_milli":12370,"load15_milli":128000}"#,
-            &[],
-        );
+        check("0.21 12.37 128.00 1/719 19737\n", r#"{"load1_milli":210,"load5_milli":12370,"load15_milli":128000}"#, &[]);
     }
 
     #[test]

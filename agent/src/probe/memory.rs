@@ -8,8 +8,7 @@ use mimamori_shared::payload::Fault;
 pub(super) const BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
-    readings.memory =
-        Take::new("memory", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Memory::is_empty);
+    readings.memory = Take::new("memory", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Memory::is_empty);
 }
 
 fn parse(text: &str, take: &mut Take<'_>) -> Memory {
@@ -57,12 +56,7 @@ mod tests {
         check(
             "MemTotal: 8 kB\nMemFree: -2 kB\nBuffers: 1 MB\nCached: 9223372036854775807 kB\n",
             r#"{"total_bytes":8192}"#,
-            &[
-                "memory.available_bytes not_found",
-                "memory.free_bytes malformed",
-                "memory.buffers_bytes malformed",
-                "memory.cached_bytes malformed",
-            ],
+            &["memory.available_bytes not_found", "memory.free_bytes malformed", "memory.buffers_bytes malformed", "memory.cached_bytes malformed"],
         );
         for text in ["", "garbage", "MemTotal: kB\n"] {
             check(text, "null", &["memory malformed"]);
@@ -71,9 +65,7 @@ mod tests {
 
     #[test]
     fn kernels_before_3_14_do_not_know_available_memory() {
-        let Some(text) =
-            corpus("memory::kernels_before_3_14_do_not_know_available_memory", "proc-sys/node_exporter/proc/meminfo")
-        else {
+        let Some(text) = corpus("memory::kernels_before_3_14_do_not_know_available_memory", "proc-sys/node_exporter/proc/meminfo") else {
             return;
         };
         check(

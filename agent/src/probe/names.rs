@@ -60,9 +60,7 @@ impl Names {
 #[must_use]
 pub fn disk(name: &str) -> Option<Word> {
     let tail = |prefix: &str| name.strip_prefix(prefix);
-    let lettered = ["sd", "vd", "xvd", "hd"]
-        .iter()
-        .any(|prefix| tail(prefix).is_some_and(|rest| is_letters(rest) && rest.len() <= 3));
+    let lettered = ["sd", "vd", "xvd", "hd"].iter().any(|prefix| tail(prefix).is_some_and(|rest| is_letters(rest) && rest.len() <= 3));
     let numbered = ["mmcblk", "dm-", "md"].iter().any(|prefix| tail(prefix).is_some_and(is_number));
     let nvme = tail("nvme").and_then(|rest| rest.split_once('n')).is_some_and(|(c, n)| is_number(c) && is_number(n));
     if lettered || numbered || nvme { name.parse().ok() } else { None }
@@ -70,8 +68,7 @@ pub fn disk(name: &str) -> Option<Word> {
 
 /// Whether the kernel or udev made the name up: a known prefix and numbers, so that no word of a person fits in.
 fn is_kernel_interface(name: &str) -> bool {
-    const NUMBERED: [&str; 13] =
-        ["eth", "wlan", "wwan", "ib", "bond", "br", "team", "docker", "virbr", "tun", "tap", "vlan", "ppp"];
+    const NUMBERED: [&str; 13] = ["eth", "wlan", "wwan", "ib", "bond", "br", "team", "docker", "virbr", "tun", "tap", "vlan", "ppp"];
     const PLACED: [&str; 4] = ["en", "wl", "ww", "ib"];
     if name.len() > INTERFACE_BYTES_MAX {
         return false;
@@ -155,21 +152,7 @@ mod tests {
     #[test]
     fn names_somebody_chose_leave_as_a_hash() {
         let long = "enp1s0f1n2p3d4u5";
-        for name in [
-            "dmz",
-            "yamada",
-            "bryamada",
-            "br-mri",
-            "entaro",
-            "enotaro",
-            "eth",
-            "eth0.lab",
-            "ethernet1",
-            "wlsato",
-            "",
-            "山",
-            long,
-        ] {
+        for name in ["dmz", "yamada", "bryamada", "br-mri", "entaro", "enotaro", "eth", "eth0.lab", "ethernet1", "wlsato", "", "山", long] {
             let word = names().interface(name).unwrap();
             assert!(word.as_str().starts_with("if-") && word.as_str().len() == 11, "{name}: {word}");
         }

@@ -100,11 +100,7 @@ mod tests {
     #[test]
     fn counters_are_read_with_and_without_a_space_behind_the_colon() {
         let expected = r#"[{"name":"eth0","rx_bytes":1,"rx_packets":2,"rx_errors":3,"rx_drops":4,"tx_bytes":9,"tx_packets":10,"tx_errors":11,"tx_drops":12}]"#;
-        check(
-            "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
-            expected,
-            &[],
-        );
+        check("    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n", expected, &[]);
         check("  eth0:1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n", expected, &[]);
     }
 

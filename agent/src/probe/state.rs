@@ -56,8 +56,7 @@ mod tests {
 
     #[track_caller]
     fn check(same: bool, change: impl Fn(&mut Readings, &mut Vec<Fault>)) {
-        let (before, faults) =
-            (readings(), vec![fault(None, FaultCode::TooMany), fault(Some("sda"), FaultCode::IoError)]);
+        let (before, faults) = (readings(), vec![fault(None, FaultCode::TooMany), fault(Some("sda"), FaultCode::IoError)]);
         let (mut after, mut faults_after) = (before.clone(), faults.clone());
         change(&mut after, &mut faults_after);
         assert_eq!(state_fingerprint(&before, &faults) == state_fingerprint(&after, &faults_after), same);

@@ -7,8 +7,5 @@ use mimamori_shared::payload::Fault;
 
 pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let now = Take::new("system", faults).whole(host.now());
-    readings.system = now.map(|now| System {
-        uptime_ms: Some(now.boottime_ms),
-        boot_at_ms: Some(now.wall_ms.saturating_sub(now.boottime_ms)),
-    });
+    readings.system = now.map(|now| System { uptime_ms: Some(now.boottime_ms), boot_at_ms: Some(now.wall_ms.saturating_sub(now.boottime_ms)) });
 }

@@ -4,8 +4,7 @@ use super::{Probe, Program, agent, clock, cpu, disk, filesystem, load, memory, n
 use mimamori_shared::fields::Scope;
 
 const INTERVAL_S: u64 = 60;
-const PROC: &str =
-    "Mount /proc for the agent's service and let its account read it; look for ProcSubset= and hidepid=.";
+const PROC: &str = "Mount /proc for the agent's service and let its account read it; look for ProcSubset= and hidepid=.";
 const PROC_JA: &str = "エージェントのサービスに /proc を見せ、そのアカウントに読み取りを許可してください（ProcSubset= と hidepid= を確認）。";
 
 /// What is measured, in the order of the table of fields.

@@ -38,12 +38,7 @@ impl<'a> Take<'a> {
     }
 
     /// A section out of one text. When not one value could be read, one fault says so instead of one per field.
-    pub(super) fn section<T>(
-        mut self,
-        text: Result<String, FaultCode>,
-        parse: fn(&str, &mut Take<'_>) -> T,
-        is_empty: fn(&T) -> bool,
-    ) -> Option<T> {
+    pub(super) fn section<T>(mut self, text: Result<String, FaultCode>, parse: fn(&str, &mut Take<'_>) -> T, is_empty: fn(&T) -> bool) -> Option<T> {
         let before = self.faults.len();
         let section = self.whole(text).map(|text| parse(&text, &mut self))?;
         if !is_empty(&section) {

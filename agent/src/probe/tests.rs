@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 /// A file of the real corpus, read where it lies; says which test skips when it is not there.
 pub(super) fn corpus(test: &str, relative: &str) -> Option<String> {
-    let folder = std::env::var_os("MIMAMORI_CORPUS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/open")), PathBuf::from);
+    let folder =
+        std::env::var_os("MIMAMORI_CORPUS").map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/open")), PathBuf::from);
     if !folder.is_dir() {
         println!("skipped: corpus absent: {test}");
         return None;
@@ -45,13 +45,7 @@ pub(super) fn check_section<T: Serialize>(
 }
 
 #[track_caller]
-pub(super) fn check_list<T: Serialize>(
-    section: &'static str,
-    text: &str,
-    parse: fn(&str, &mut Take<'_>) -> Vec<T>,
-    expected: &str,
-    faults: &[&str],
-) {
+pub(super) fn check_list<T: Serialize>(section: &'static str, text: &str, parse: fn(&str, &mut Take<'_>) -> Vec<T>, expected: &str, faults: &[&str]) {
     let mut found = Vec::new();
     let taken = parse(text, &mut Take::new(section, &mut found));
     assert_eq!(serde_json::to_string(&taken).unwrap(), expected);
@@ -87,8 +81,7 @@ fn debian12_gives_exactly_the_golden_report() {
     // The version moves with every release and is no business of the probes.
     let agent = readings.agent.as_mut().unwrap();
     assert_eq!(agent.version.take().unwrap().as_str(), env!("CARGO_PKG_VERSION"));
-    let taken =
-        serde_json::to_string_pretty(&serde_json::json!({ "readings": readings, "faults": faults })).unwrap() + "\n";
+    let taken = serde_json::to_string_pretty(&serde_json::json!({ "readings": readings, "faults": faults })).unwrap() + "\n";
     let golden = tree("debian12.golden.json");
     if std::env::var_os("MIMAMORI_BLESS").is_some() {
         std::fs::write(&golden, &taken).unwrap();
@@ -105,18 +98,14 @@ fn debian12_reaches_every_row_that_a_file_can_give() {
     readings.visit(|field, _, _| {
         reached.insert(field.path());
     });
-    let expected: BTreeSet<String> =
-        fields::fields().map(|f| f.path()).filter(|path| !elsewhere.contains(&path.as_str())).collect();
+    let expected: BTreeSet<String> = fields::fields().map(|f| f.path()).filter(|path| !elsewhere.contains(&path.as_str())).collect();
     assert_eq!(reached, expected);
 }
 
 #[test]
 fn only_what_is_wanted_is_read() {
     let (readings, faults) = sample(&Host::recorded(tree("debian12")), &names(), &|section| section == "load");
-    assert_eq!(
-        serde_json::to_string(&readings).unwrap(),
-        r#"{"load":{"load1_milli":80,"load5_milli":110,"load15_milli":90}}"#
-    );
+    assert_eq!(serde_json::to_string(&readings).unwrap(), r#"{"load":{"load1_milli":80,"load5_milli":110,"load15_milli":90}}"#);
     assert!(faults.is_empty());
 }
 

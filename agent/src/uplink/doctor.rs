@@ -41,8 +41,7 @@ impl Uplink {
     pub async fn resolve(&self) -> Step<Vec<SocketAddr>> {
         let (host, port) = self.first_hop();
         let (en, ja) = (format!("resolve the name {host}"), format!("名前解決: {host}"));
-        let (unknown, late) =
-            if self.proxy.is_some() { (Detail::ProxyName, Detail::ProxyTimeout) } else { (Detail::NameUnknown, Detail::NameTimeout) };
+        let (unknown, late) = if self.proxy.is_some() { (Detail::ProxyName, Detail::ProxyTimeout) } else { (Detail::NameUnknown, Detail::NameTimeout) };
         let bare = host.trim_matches(['[', ']']).to_owned();
         let work = async move {
             if let Ok(address) = bare.parse::<IpAddr>() {

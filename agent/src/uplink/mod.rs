@@ -204,14 +204,7 @@ impl Uplink {
     ///
     /// # Errors
     /// [`PushError`] tells the layer; an answer of any status is no error here.
-    pub async fn post(
-        &self,
-        path: &str,
-        content_type: &str,
-        encoding: Option<&str>,
-        body: Vec<u8>,
-        now_ms: i64,
-    ) -> Result<Answer, PushError> {
+    pub async fn post(&self, path: &str, content_type: &str, encoding: Option<&str>, body: Vec<u8>, now_ms: i64) -> Result<Answer, PushError> {
         let mut url = self.url.clone();
         url.set_path(path);
         let mut request = self.client.post(url).header(CONTENT_TYPE, content_type).body(body);

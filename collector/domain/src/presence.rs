@@ -79,15 +79,7 @@ impl Presence {
     }
 
     fn unseen(now_ms: i64) -> Presence {
-        Presence {
-            state: State::NotKnown,
-            since_ms: now_ms,
-            because: Because::NeverReported,
-            last_received_ms: None,
-            boot: None,
-            past: None,
-            due_at_ms: None,
-        }
+        Presence { state: State::NotKnown, since_ms: now_ms, because: Because::NeverReported, last_received_ms: None, boot: None, past: None, due_at_ms: None }
     }
 }
 
@@ -157,11 +149,7 @@ pub fn holds(presence: &Presence) -> bool {
 /// Decides. `interval_s` is the interval in force, by which silence is judged from the next report on.
 #[must_use]
 pub fn step(presence: Option<&Presence>, event: Event, now_ms: i64, interval_s: u64) -> (Presence, Vec<Change>) {
-    let mut step = Step {
-        is: presence.cloned().unwrap_or_else(|| Presence::unseen(now_ms)),
-        changes: Vec::new(),
-        grace_ms: grace_ms(interval_s),
-    };
+    let mut step = Step { is: presence.cloned().unwrap_or_else(|| Presence::unseen(now_ms)), changes: Vec::new(), grace_ms: grace_ms(interval_s) };
     if step.is.state != State::Retired {
         step.take(event, now_ms);
     }

@@ -15,7 +15,10 @@ pub(super) async fn carry_out(store: &Store, actor: &Actor, command: &FacilityCo
             if output.json {
                 print_json(&json!({"schema": "mimamori.facilities/1", "facilities": facilities.iter().map(value).collect::<Vec<_>>()}));
             } else if facilities.is_empty() {
-                print(lang.of("No facility yet: `mimamori-collector facility add ALIAS --name NAME`\n", "医療機関がありません：`mimamori-collector facility add ALIAS --name NAME`\n"));
+                print(lang.of(
+                    "No facility yet: `mimamori-collector facility add ALIAS --name NAME`\n",
+                    "医療機関がありません：`mimamori-collector facility add ALIAS --name NAME`\n",
+                ));
             }
             facilities.iter().filter(|_| !output.json).for_each(|facility| print(&line(facility, lang)));
         }

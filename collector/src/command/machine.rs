@@ -17,7 +17,10 @@ pub(super) async fn carry_out(store: &Store, keys: &Keys, actor: &Actor, command
             if output.json {
                 print_json(&json!({"schema": "mimamori.machines/1", "machines": machines}));
             } else if machines.is_empty() {
-                print(lang.of("No machine yet: `mimamori-collector token create --facility ALIAS`\n", "機器がありません：`mimamori-collector token create --facility ALIAS`\n"));
+                print(lang.of(
+                    "No machine yet: `mimamori-collector token create --facility ALIAS`\n",
+                    "機器がありません：`mimamori-collector token create --facility ALIAS`\n",
+                ));
             } else {
                 machines.iter().for_each(show_row);
             }
@@ -87,7 +90,8 @@ async fn show(store: &Store, keys: &Keys, row: &MachineRow, as_json: bool) -> Do
                "evidence": row.line.evidence, "recorded_at_ms": row.recorded_at_ms})
     });
     let sessions = sessions.iter().map(|row| json!({"boot_id": row.boot_id, "chain_id": row.chain_id, "from_seq": row.from_seq, "to_seq": row.to_seq}));
-    let findings = findings.iter().map(|row| json!({"kind": row.kind.name(), "day": row.day, "count": row.count, "last_at_ms": row.last_at_ms, "seq": row.seq}));
+    let findings =
+        findings.iter().map(|row| json!({"kind": row.kind.name(), "day": row.day, "count": row.count, "last_at_ms": row.last_at_ms, "seq": row.seq}));
     let whole = json!({
         "schema": "mimamori.machine/1", "machine": value(row), "root_fingerprint": keys.root.id().fingerprint(),
         "history": history.collect::<Vec<_>>(), "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(),

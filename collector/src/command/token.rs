@@ -148,6 +148,13 @@ fn list(tokens: &[TokenRow], as_json: bool, lang: Lang) {
     }
     for token in tokens {
         let slot = token.slot.as_ref().map_or("-", Word::as_str);
-        print(&format!("{}  {:<8} {}/{slot}  {} {}\n", token.token_id, state(token), token.facility, lang.of("until", "期限"), time::show(token.expires_at_ms)));
+        print(&format!(
+            "{}  {:<8} {}/{slot}  {} {}\n",
+            token.token_id,
+            state(token),
+            token.facility,
+            lang.of("until", "期限"),
+            time::show(token.expires_at_ms)
+        ));
     }
 }

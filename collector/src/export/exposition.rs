@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_form_follows_accept() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let prometheus =
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, format) in [
             (None, Format::Text),
             (Some("*/*"), Format::Text),

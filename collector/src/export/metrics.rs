@@ -137,8 +137,7 @@ pub const OWN: &[Own] = &[
     }),
 ];
 
-const CONSENTS: [(ConsentState, &str); 3] =
-    [(ConsentState::Granted, "granted"), (ConsentState::Withdrawn, "withdrawn"), (ConsentState::Expired, "expired")];
+const CONSENTS: [(ConsentState, &str); 3] = [(ConsentState::Granted, "granted"), (ConsentState::Withdrawn, "withdrawn"), (ConsentState::Expired, "expired")];
 
 struct Samples<'a, 'w> {
     row: &'a Row<'a>,

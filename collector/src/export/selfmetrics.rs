@@ -1,7 +1,7 @@
 //! The collector's metrics of itself.
 
-use crate::net::{Closed, NetTelemetry};
 use super::exposition::{Exposition, MetricKind, Number};
+use crate::net::{Closed, NetTelemetry};
 use prometheus::core::Collector;
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -105,7 +105,11 @@ impl SelfMetrics {
         let connections = Opts::new(name("connections"), "Connections of agents, by whether they brought a verified report.");
         let metrics = SelfMetrics {
             frames_accepted: counter("frames_accepted_total", "Frames verified, durable and receipted; what was held already counts again.")?,
-            ingest_commit: histogram("ingest_commit_seconds", "How long it took until a request's frames were durable, waiting for others included.", COMMIT_BUCKETS)?,
+            ingest_commit: histogram(
+                "ingest_commit_seconds",
+                "How long it took until a request's frames were durable, waiting for others included.",
+                COMMIT_BUCKETS,
+            )?,
             store_bytes: register(&registry, IntGauge::new(name("store_bytes"), "Size of the store's files."))?,
             requests_refused: counters("requests_refused_total", "Requests refused, by reason.", "reason")?,
             connections: register(&registry, IntGaugeVec::new(connections, &["state"]))?,

@@ -31,7 +31,9 @@ pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: 
 }
 
 async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
-    if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol") || headers.contains_key(header::CONTENT_ENCODING) {
+    if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol")
+        || headers.contains_key(header::CONTENT_ENCODING)
+    {
         return Err(Refused::Type);
     }
     let body = read_body(body, headers, ENROL_BYTES_MAX, &ingest.limits).await?;

@@ -75,10 +75,8 @@ impl Ingest {
 
 /// The table of limits, as JSON.
 pub async fn limits() -> Response {
-    let rows: Vec<_> = mimamori_shared::limits::TABLE
-        .iter()
-        .map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit}))
-        .collect();
+    let rows: Vec<_> =
+        mimamori_shared::limits::TABLE.iter().map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit})).collect();
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], serde_json::json!({"schema": "mimamori.limits/1", "limits": rows}).to_string()).into_response()
 }

@@ -53,20 +53,12 @@ impl BodyError {
 }
 
 /// Reads a body of declared length, at most `max_bytes`, no slower than `limits` allow.
-pub async fn read_body(
-    body: Body,
-    headers: &HeaderMap,
-    max_bytes: usize,
-    limits: &ConnLimits,
-) -> Result<Bytes, BodyError> {
+pub async fn read_body(body: Body, headers: &HeaderMap, max_bytes: usize, limits: &ConnLimits) -> Result<Bytes, BodyError> {
     let declared = declared_length(headers).ok_or(BodyError::LengthRequired)?;
     let length = match usize::try_from(declared) {
         Ok(length) if length <= max_bytes => length,
         Ok(_) | Err(_) => {
-            return Err(BodyError::TooLarge {
-                declared,
-                max: max_bytes,
-            });
+            return Err(BodyError::TooLarge { declared, max: max_bytes });
         }
     };
     let start = Instant::now();
@@ -75,10 +67,7 @@ pub async fn read_body(
     loop {
         let frame = match timeout_at(start + allowed(data.len(), limits), body.frame()).await {
             Err(_) => {
-                return Err(BodyError::TooSlow {
-                    received: data.len(),
-                    after: start.elapsed(),
-                });
+                return Err(BodyError::TooSlow { received: data.len(), after: start.elapsed() });
             }
             Ok(None) => return Ok(data.freeze()),
             Ok(Some(frame)) => frame.map_err(BodyError::Broken)?,
@@ -86,10 +75,7 @@ pub async fn read_body(
         // hyper never yields more than was declared. Bodies made in tests and by layers may.
         let bytes = frame.data_ref().map_or(&[][..], |bytes| bytes);
         if data.len().saturating_add(bytes.len()) > max_bytes {
-            return Err(BodyError::TooLarge {
-                declared,
-                max: max_bytes,
-            });
+            return Err(BodyError::TooLarge { declared, max: max_bytes });
         }
         data.extend_from_slice(bytes);
     }
@@ -101,10 +87,7 @@ fn allowed(received: usize, limits: &ConnLimits) -> Duration {
         return limits.body_total;
     }
     let millis = (received as u64).saturating_mul(1000) / u64::from(limits.body_bytes_per_s);
-    limits
-        .body_grace
-        .saturating_add(Duration::from_millis(millis))
-        .min(limits.body_total)
+    limits.body_grace.saturating_add(Duration::from_millis(millis)).min(limits.body_total)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -113,9 +96,5 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     }
     let text = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
     // `parse` alone would take a sign.
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }

@@ -38,10 +38,7 @@ impl ConnHandle {
     /// A handle that belongs to no connection, for calling a router without a socket.
     pub fn detached(peer: SocketAddr) -> Self {
         let budgets = Arc::new(Budgets::new(&ConnLimits::default(), Arc::default()));
-        ConnHandle {
-            peer,
-            seat: Arc::new(Seat::new(budgets, Place::Left)),
-        }
+        ConnHandle { peer, seat: Arc::new(Seat::new(budgets, Place::Left)) }
     }
 
     /// Moves the connection to the authenticated budget and gives it the longer idle limit.
@@ -119,10 +116,7 @@ impl Budgets {
         taken.unauthenticated += 1;
         *taken.sources.entry(source).or_default() += 1;
         self.telemetry.open_unauthenticated.fetch_add(1, Relaxed);
-        Ok(LeaveOnDrop(Arc::new(Seat::new(
-            Arc::clone(self),
-            Place::Unverified(source),
-        ))))
+        Ok(LeaveOnDrop(Arc::new(Seat::new(Arc::clone(self), Place::Unverified(source)))))
     }
 
     #[cfg(test)]
@@ -150,11 +144,7 @@ enum Place {
 
 impl Seat {
     fn new(budgets: Arc<Budgets>, place: Place) -> Self {
-        Seat {
-            budgets,
-            verified: AtomicBool::new(false),
-            place: Mutex::new(place),
-        }
+        Seat { budgets, verified: AtomicBool::new(false), place: Mutex::new(place) }
     }
 
     pub(super) fn is_verified(&self) -> bool {

@@ -39,21 +39,12 @@ pub(super) struct Common {
 /// it cannot tell a verified agent between two reports from a peer that drips its header.
 pub(super) fn http(limits: &ConnLimits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.keep_alive(true)
-        .max_headers(limits.headers_max)
-        .max_buf_size(limits.head_bytes())
-        .header_read_timeout(None);
+    http.keep_alive(true).max_headers(limits.headers_max).max_buf_size(limits.head_bytes()).header_read_timeout(None);
     http
 }
 
 /// Serves one connection and says why it ended.
-pub(super) async fn connection(
-    common: Arc<Common>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: LeaveOnDrop,
-    mut stop: watch::Receiver<bool>,
-) -> Closed {
+pub(super) async fn connection(common: Arc<Common>, stream: TcpStream, peer: SocketAddr, place: LeaveOnDrop, mut stop: watch::Receiver<bool>) -> Closed {
     if stream.set_nodelay(true).is_err() {
         return Closed::PeerGone;
     }
@@ -67,16 +58,8 @@ pub(super) async fn connection(
     }
 }
 
-async fn handshake(
-    tls: &TlsReloader,
-    stream: TcpStream,
-    limits: &ConnLimits,
-    stop: &mut watch::Receiver<bool>,
-) -> Result<TlsStream<TcpStream>, Closed> {
-    let accept = timeout(
-        limits.handshake,
-        TlsAcceptor::from(tls.config()).accept(stream),
-    );
+async fn handshake(tls: &TlsReloader, stream: TcpStream, limits: &ConnLimits, stop: &mut watch::Receiver<bool>) -> Result<TlsStream<TcpStream>, Closed> {
+    let accept = timeout(limits.handshake, TlsAcceptor::from(tls.config()).accept(stream));
     tokio::select! {
         biased;
         () = stopped(stop) => Err(Closed::Stopped),
@@ -95,19 +78,11 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn exchange<S>(
-    common: &Common,
-    stream: S,
-    peer: SocketAddr,
-    seat: Arc<Seat>,
-    mut stop: watch::Receiver<bool>,
-) -> Closed
+async fn exchange<S>(common: &Common, stream: S, peer: SocketAddr, seat: Arc<Seat>, mut stop: watch::Receiver<bool>) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Common {
-        limits, telemetry, ..
-    } = common;
+    let Common { limits, telemetry, .. } = common;
     let progress = Arc::new(Progress::new(limits.write_progress_min));
     let service = Requests {
         router: common.router.clone(),
@@ -118,12 +93,7 @@ where
     };
     let io = TokioIo::new(Tracked::new(stream, Arc::clone(&progress)));
     let mut http = common.http.serve_connection(io, service);
-    let mut watchdog = pin!(Watchdog {
-        progress: Arc::clone(&progress),
-        seat,
-        limits,
-        timer: None
-    });
+    let mut watchdog = pin!(Watchdog { progress: Arc::clone(&progress), seat, limits, timer: None });
     let why = loop {
         // The order matters: the watchdog judges after the connection had its turn.
         tokio::select! {
@@ -147,11 +117,7 @@ where
 
 /// Says goodbye, then reads for a while: a socket closed with unread bytes resets the connection and
 /// with it the answer under way.
-async fn part<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    limits: &ConnLimits,
-    mut bytes: usize,
-) {
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, limits: &ConnLimits, mut bytes: usize) {
     let goodbye = async {
         stream.shutdown().await?;
         // On the heap: an array would be part of every connection's memory.

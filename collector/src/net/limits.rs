@@ -86,11 +86,7 @@ impl Default for ConnLimits {
 impl ConnLimits {
     /// The idle limit in force.
     pub(super) fn idle(&self, verified: bool) -> Duration {
-        if verified {
-            self.idle_verified.min(IDLE_VERIFIED_MAX)
-        } else {
-            self.idle_unverified
-        }
+        if verified { self.idle_verified.min(IDLE_VERIFIED_MAX) } else { self.idle_unverified }
     }
 
     /// The head buffer in force.

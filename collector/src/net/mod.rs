@@ -48,11 +48,7 @@ const ABORT: Duration = Duration::from_secs(1);
 
 /// Binds a listener for [`serve`], with a send buffer that fits the answer's time limit.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
@@ -74,13 +70,7 @@ pub async fn serve(
 ) {
     let budgets = Arc::new(Budgets::new(&limits, Arc::clone(&telemetry)));
     let http = conn::http(&limits);
-    let common = Arc::new(Common {
-        tls,
-        router: service,
-        limits,
-        telemetry,
-        http,
-    });
+    let common = Arc::new(Common { tls, router: service, limits, telemetry, http });
     accept_loop(listener, common, budgets, shutdown).await;
 }
 
@@ -95,12 +85,7 @@ impl Accept for TcpListener {
     }
 }
 
-async fn accept_loop<L: Accept>(
-    listener: L,
-    common: Arc<Common>,
-    budgets: Arc<Budgets>,
-    mut shutdown: watch::Receiver<bool>,
-) {
+async fn accept_loop<L: Accept>(listener: L, common: Arc<Common>, budgets: Arc<Budgets>, mut shutdown: watch::Receiver<bool>) {
     let telemetry = &common.telemetry;
     let mut tasks = JoinSet::new();
     loop {
@@ -164,8 +149,5 @@ fn outcome(done: Result<Closed, JoinError>) -> Closed {
 /// Whether the error concerns the connection that was to be accepted, so that the next may be fine.
 fn one_connections_own(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -38,11 +38,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         request.extensions_mut().insert(self.handle.clone());
         // A router is always ready: axum documents that it has no back pressure.
         let answer = self.router.clone().call(request);
-        let (progress, telemetry, limit) = (
-            Arc::clone(&self.progress),
-            Arc::clone(&self.telemetry),
-            self.handler,
-        );
+        let (progress, telemetry, limit) = (Arc::clone(&self.progress), Arc::clone(&self.telemetry), self.handler);
         Box::pin(async move {
             let mut answer = match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer?,

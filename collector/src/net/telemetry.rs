@@ -106,9 +106,7 @@ pub struct NetTelemetry {
 impl NetTelemetry {
     /// How many connections ended for this reason.
     pub fn closed(&self, why: Closed) -> u64 {
-        self.closed
-            .get(why as usize)
-            .map_or(0, |count| count.load(Relaxed))
+        self.closed.get(why as usize).map_or(0, |count| count.load(Relaxed))
     }
 
     pub(super) fn count_closed(&self, why: Closed) {
@@ -120,37 +118,16 @@ impl NetTelemetry {
     /// Every value as (name, label, value); the label is empty where a name has one value only.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         let plain = [
-            (
-                "connections_open",
-                "unauthenticated",
-                &self.open_unauthenticated,
-            ),
-            (
-                "connections_open",
-                "authenticated",
-                &self.open_authenticated,
-            ),
+            ("connections_open", "unauthenticated", &self.open_unauthenticated),
+            ("connections_open", "authenticated", &self.open_authenticated),
             ("connections_accepted_total", "", &self.accepted),
             ("accept_errors_total", "", &self.accept_errors),
             ("requests_total", "", &self.requests),
             ("handler_timeouts_total", "", &self.handler_timeouts),
-            (
-                "verified_refused_total",
-                "too_many_authenticated",
-                &self.too_many_authenticated,
-            ),
-            (
-                "verified_refused_total",
-                "too_many_for_agent",
-                &self.too_many_for_agent,
-            ),
+            ("verified_refused_total", "too_many_authenticated", &self.too_many_authenticated),
+            ("verified_refused_total", "too_many_for_agent", &self.too_many_for_agent),
         ];
-        let closed = Closed::ALL
-            .into_iter()
-            .map(|why| ("connections_closed_total", why.label(), self.closed(why)));
-        plain
-            .into_iter()
-            .map(|(name, label, value)| (name, label, value.load(Relaxed)))
-            .chain(closed)
+        let closed = Closed::ALL.into_iter().map(|why| ("connections_closed_total", why.label(), self.closed(why)));
+        plain.into_iter().map(|(name, label, value)| (name, label, value.load(Relaxed))).chain(closed)
     }
 }

@@ -53,20 +53,13 @@ impl TlsReloader {
         config.ticketer = ring::Ticketer::new().map_err(TlsError::Setup)?;
         // 0-RTT data can be replayed.
         config.max_early_data_size = 0;
-        Ok(TlsReloader {
-            config: Arc::new(config),
-            current,
-        })
+        Ok(TlsReloader { config: Arc::new(config), current })
     }
 
     /// Replaces the certificate for handshakes from now on. On `Err` the old one stays.
     pub fn reload(&self, cert_pem: &[u8], key_pem: &[u8]) -> Result<(), TlsError> {
         let fresh = pair(cert_pem, key_pem, self.config.crypto_provider())?;
-        *self
-            .current
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
@@ -80,28 +73,17 @@ struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.0.read().unwrap_or_else(PoisonError::into_inner),
-        ))
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-fn pair(
-    cert_pem: &[u8],
-    key_pem: &[u8],
-    provider: &CryptoProvider,
-) -> Result<Arc<CertifiedKey>, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(cert_pem)
-        .collect::<Result<_, _>>()
-        .map_err(TlsError::Certificate)?;
+fn pair(cert_pem: &[u8], key_pem: &[u8], provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(cert_pem).collect::<Result<_, _>>().map_err(TlsError::Certificate)?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate);
     }
     let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(TlsError::Key)?;
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(TlsError::Pair)?;
+    let key = provider.key_provider.load_private_key(key).map_err(TlsError::Pair)?;
     let pair = CertifiedKey::new(chain, key);
     // Stricter than `CertifiedKey::from_der`, which takes a key whose match cannot be told.
     pair.keys_match().map_err(TlsError::Pair)?;

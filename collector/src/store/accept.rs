@@ -155,12 +155,7 @@ fn before<E>(branch: &Branch, seq: u64, held: &mut impl FnMut(u32, u64) -> Resul
 
 /// Where a loss record is involved, two different entries can say the same: the row that covers the last place of
 /// `link`, if `link` contradicts it at neither of its ends. Two entries that are no losses always differ at theirs.
-fn agrees<E>(
-    branch: &Branch,
-    row: &Held,
-    link: &Link,
-    held: &mut impl FnMut(u32, u64) -> Result<Option<Held>, E>,
-) -> Result<Option<Held>, E> {
+fn agrees<E>(branch: &Branch, row: &Held, link: &Link, held: &mut impl FnMut(u32, u64) -> Result<Option<Held>, E>) -> Result<Option<Held>, E> {
     if !branch.owns(link.last_seq) {
         return Ok(None);
     }

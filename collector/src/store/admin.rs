@@ -120,12 +120,18 @@ impl Store {
     ///
     /// # Errors
     /// When there is none in scope, it is revoked, or the alias is taken.
-    pub async fn approve_machine(&self, scope: &Scope, actor: &Actor, facility: &Word, alias: &Word, rename: Option<&Word>, now_ms: i64) -> Result<AgentId, StoreError> {
+    pub async fn approve_machine(
+        &self,
+        scope: &Scope,
+        actor: &Actor,
+        facility: &Word,
+        alias: &Word,
+        rename: Option<&Word>,
+        now_ms: i64,
+    ) -> Result<AgentId, StoreError> {
         let (scope, actor, facility, alias, rename) = (scope.clone(), actor.clone(), facility.clone(), alias.clone(), rename.cloned());
         match self {
-            Store::Sqlite(engine) => {
-                engine.write(move |db| sqlite::machine::approve(db, &scope, &actor, (&facility, &alias, rename.as_ref()), now_ms)).await
-            }
+            Store::Sqlite(engine) => engine.write(move |db| sqlite::machine::approve(db, &scope, &actor, (&facility, &alias, rename.as_ref()), now_ms)).await,
         }
     }
 

@@ -25,8 +25,8 @@ pub use ingest::{Answered, IngestBatch, LEASE_SEARCH_MAX, Noted, ReceiptFields, 
 pub use named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState, RedeemRefusal};
 pub use read::PAGE_MAX;
 pub use rows::{
-    AuditRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, SessionRow,
-    TokenRow, TransitionRow, Waiting,
+    AuditRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, SessionRow, TokenRow, TransitionRow,
+    Waiting,
 };
 pub use scope::{Actor, Scope};
 pub use work::{Dirty, PresenceChange, Transition, WorkLease};

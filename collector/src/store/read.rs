@@ -62,9 +62,8 @@ impl Store {
         let (scope, facility, alias) = (scope.clone(), facility.clone(), alias.clone());
         let found = match self {
             Store::Sqlite(engine) => {
-                let read = move |db: &rusqlite::Connection| {
-                    sqlite::latest::machines(db, &scope, Only { facility: Some(&facility), alias: Some(&alias), agent: None })
-                };
+                let read =
+                    move |db: &rusqlite::Connection| sqlite::latest::machines(db, &scope, Only { facility: Some(&facility), alias: Some(&alias), agent: None });
                 engine.read(read).await?
             }
         };
@@ -146,12 +145,18 @@ impl Store {
     ///
     /// # Errors
     /// When the machine is not in scope.
-    pub async fn evidence(&self, scope: &Scope, agent: AgentId, chain: ChainId, branch: u32, from_seq: u64, limit: u32) -> Result<Vec<EvidenceRow>, StoreError> {
+    pub async fn evidence(
+        &self,
+        scope: &Scope,
+        agent: AgentId,
+        chain: ChainId,
+        branch: u32,
+        from_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<EvidenceRow>, StoreError> {
         let (scope, limit) = (scope.clone(), limit.min(PAGE_MAX));
         match self {
-            Store::Sqlite(engine) => {
-                engine.read(move |db| sqlite::evidence::list(db, &scope, (agent, chain, branch), from_seq, limit)).await
-            }
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::evidence::list(db, &scope, (agent, chain, branch), from_seq, limit)).await,
         }
     }
 

@@ -80,7 +80,12 @@ async fn fleet(State(web): State<Arc<Web>>, RawQuery(query): RawQuery, headers: 
     Ok(html(page::fleet::page(&web.view().await?, lang_of(query.as_deref(), &headers))))
 }
 
-async fn machine(State(web): State<Arc<Web>>, Path((facility, machine)): Path<(String, String)>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Failed> {
+async fn machine(
+    State(web): State<Arc<Web>>,
+    Path((facility, machine)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
     let found = page::machine::page(&web.view().await?, &facility, &machine, lang_of(query.as_deref(), &headers));
     Ok(found.map_or_else(|| (StatusCode::NOT_FOUND, "no such machine\n").into_response(), html))
 }

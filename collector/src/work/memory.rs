@@ -119,9 +119,8 @@ mod tests {
     fn a_presence_survives_its_row() {
         let boot = Boot { boot_id: BootId([1; 16]), boottime_ms: 2, offset_ms: Some(-3), proven_ms: 4, told_ms: 5 };
         for because in [Because::Silent { grace_s: 150 }, Because::FirstReport] {
-            let presence = Presence {
-                state: State::NotKnown, since_ms: 6, because, last_received_ms: Some(7), boot: Some(boot), past: None, due_at_ms: Some(8),
-            };
+            let presence =
+                Presence { state: State::NotKnown, since_ms: 6, because, last_received_ms: Some(7), boot: Some(boot), past: None, due_at_ms: Some(8) };
             let row = Memory::default().row(&presence);
             assert_eq!(Memory::of(Some(&row)).1, Some(presence));
         }

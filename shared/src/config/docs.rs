@@ -6,20 +6,14 @@ use super::value::{Raw, Value};
 
 /// A Markdown table of all keys, in table order.
 pub fn reference(keys: &[Key], env_prefix: &str) -> String {
-    let mut out = String::from(
-        "| Key | Type | Default | Environment variable | Meaning | 意味 |\n|---|---|---|---|---|---|\n",
-    );
+    let mut out = String::from("| Key | Type | Default | Environment variable | Meaning | 意味 |\n|---|---|---|---|---|---|\n");
     for key in keys {
         let default = match key.default {
             Some(_) => format!("`{}`", written(key)),
             None if key.required => "required".to_owned(),
             None => "not set".to_owned(),
         };
-        let secret = if key.secret {
-            "; secret, not with `--set`"
-        } else {
-            ""
-        };
+        let secret = if key.secret { "; secret, not with `--set`" } else { "" };
         let cells = [
             format!("`{}`", key.path),
             key.kind.describe() + secret,
@@ -64,10 +58,7 @@ fn entry(key: &Key) -> String {
     };
     let kind = key.kind.describe();
     let (meaning, meaning_ja, name) = (key.meaning, key.meaning_ja, split(key).1);
-    format!(
-        "# {meaning}\n# {meaning_ja}\n# {kind}{state}\n#{name} = {}\n\n",
-        written(key)
-    )
+    format!("# {meaning}\n# {meaning_ja}\n# {kind}{state}\n#{name} = {}\n\n", written(key))
 }
 
 /// Section and last segment; the section is empty for a key at the top.
@@ -77,9 +68,7 @@ fn split(key: &Key) -> (&'static str, &'static str) {
 
 /// The default, or else an example, as a file would have it.
 fn written(key: &Key) -> String {
-    let text = key
-        .default
-        .map_or_else(|| key.kind.example(), str::to_owned);
+    let text = key.default.map_or_else(|| key.kind.example(), str::to_owned);
     match Value::read(key, Raw::Loose(text)) {
         // A secret's example has to be valid TOML, which the shown form is not.
         Ok(Value::Secret(_)) => format!("\"{}\"", Kind::Text.example()),

@@ -54,25 +54,15 @@ impl Kind {
             Kind::Flag => "true or false".to_owned(),
             Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration { min_s, max_s } => {
-                format!(
-                    "a duration from {} to {}, such as \"1h30m\"",
-                    duration(min_s),
-                    duration(max_s)
-                )
+                format!("a duration from {} to {}, such as \"1h30m\"", duration(min_s), duration(max_s))
             }
-            Kind::Size { min, max } => format!(
-                "a size from {} to {}, such as \"512KiB\"",
-                units::show_size(min),
-                units::show_size(max)
-            ),
+            Kind::Size { min, max } => format!("a size from {} to {}, such as \"512KiB\"", units::show_size(min), units::show_size(max)),
             Kind::Path => "a path".to_owned(),
             Kind::Url => "an http:// or https:// URL without name or password".to_owned(),
             Kind::Address => "an ip:port address".to_owned(),
             Kind::TextList => "a list of texts".to_owned(),
             Kind::OneOf(words) => format!("one of {}", words.join(", ")),
-            Kind::AliasMap => format!(
-                "a table from text to alias (1 to {ALIAS_BYTES_MAX} of a-z, 0-9, _ and -), such as {{ \"/data\" = \"data\" }}"
-            ),
+            Kind::AliasMap => format!("a table from text to alias (1 to {ALIAS_BYTES_MAX} of a-z, 0-9, _ and -), such as {{ \"/data\" = \"data\" }}"),
         }
     }
 
@@ -115,60 +105,23 @@ pub struct Key {
 
 impl Key {
     /// A key that has a value when nobody writes one.
-    pub const fn with_default(
-        path: &'static str,
-        kind: Kind,
-        default: &'static str,
-        meaning: &'static str,
-        meaning_ja: &'static str,
-    ) -> Key {
-        Key {
-            default: Some(default),
-            ..Key::optional(path, kind, meaning, meaning_ja)
-        }
+    pub const fn with_default(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str, meaning_ja: &'static str) -> Key {
+        Key { default: Some(default), ..Key::optional(path, kind, meaning, meaning_ja) }
     }
 
     /// A key that must be written.
-    pub const fn required(
-        path: &'static str,
-        kind: Kind,
-        meaning: &'static str,
-        meaning_ja: &'static str,
-    ) -> Key {
-        Key {
-            required: true,
-            ..Key::optional(path, kind, meaning, meaning_ja)
-        }
+    pub const fn required(path: &'static str, kind: Kind, meaning: &'static str, meaning_ja: &'static str) -> Key {
+        Key { required: true, ..Key::optional(path, kind, meaning, meaning_ja) }
     }
 
     /// A key that may stay unset; read it with an `_opt` getter.
-    pub const fn optional(
-        path: &'static str,
-        kind: Kind,
-        meaning: &'static str,
-        meaning_ja: &'static str,
-    ) -> Key {
-        Key {
-            path,
-            kind,
-            default: None,
-            required: false,
-            meaning,
-            meaning_ja,
-            secret: false,
-        }
+    pub const fn optional(path: &'static str, kind: Kind, meaning: &'static str, meaning_ja: &'static str) -> Key {
+        Key { path, kind, default: None, required: false, meaning, meaning_ja, secret: false }
     }
 
     /// A secret text that may stay unset; read it with [`super::Values::secret_opt`].
-    pub const fn secret(
-        path: &'static str,
-        meaning: &'static str,
-        meaning_ja: &'static str,
-    ) -> Key {
-        Key {
-            secret: true,
-            ..Key::optional(path, Kind::Text, meaning, meaning_ja)
-        }
+    pub const fn secret(path: &'static str, meaning: &'static str, meaning_ja: &'static str) -> Key {
+        Key { secret: true, ..Key::optional(path, Kind::Text, meaning, meaning_ja) }
     }
 
     /// Whether a resolved configuration always has a value for this key.
@@ -178,10 +131,7 @@ impl Key {
 
     /// The environment variable for this key: `collector.url` is `<PREFIX>COLLECTOR_URL`.
     pub fn env_name(&self, prefix: &str) -> String {
-        format!(
-            "{prefix}{}",
-            self.path.replace('.', "_").to_ascii_uppercase()
-        )
+        format!("{prefix}{}", self.path.replace('.', "_").to_ascii_uppercase())
     }
 }
 
@@ -203,24 +153,16 @@ pub fn table_faults(keys: &[Key]) -> Vec<String> {
         if key.meaning.is_empty() || key.meaning_ja.is_empty() {
             fault("lacks a meaning in English or in Japanese");
         }
-        let written = key
-            .default
-            .map_or_else(|| key.kind.example(), str::to_owned);
+        let written = key.default.map_or_else(|| key.kind.example(), str::to_owned);
         if let Err(what) = Value::read(key, Raw::Loose(written)) {
             faults.push(what);
         }
         for other in keys.iter().skip(place + 1) {
             if other.env_name("") == key.env_name("") {
-                faults.push(format!(
-                    "`{path}` and `{}` share an environment variable",
-                    other.path
-                ));
+                faults.push(format!("`{path}` and `{}` share an environment variable", other.path));
             }
             if is_below(path, other.path) || is_below(other.path, path) {
-                faults.push(format!(
-                    "`{path}` and `{}`: one is a section of the other",
-                    other.path
-                ));
+                faults.push(format!("`{path}` and `{}`: one is a section of the other", other.path));
             }
         }
     }
@@ -229,13 +171,9 @@ pub fn table_faults(keys: &[Key]) -> Vec<String> {
 
 /// Whether `path` lies in the section `section`.
 pub(super) fn is_below(path: &str, section: &str) -> bool {
-    path.strip_prefix(section)
-        .is_some_and(|rest| rest.starts_with('.'))
+    path.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn is_segment(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }

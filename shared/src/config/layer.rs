@@ -28,33 +28,19 @@ impl Layer {
     pub fn from_toml(name: &str, text: &str) -> Result<Layer, Fault> {
         let lines = Lines::of(name, text);
         if text.len() > FILE_BYTES_MAX {
-            let what = format!(
-                "the file has {} bytes, at most {FILE_BYTES_MAX} are read",
-                text.len()
-            );
-            return Err(Fault {
-                origin: Some(lines.whole_file()),
-                key: String::new(),
-                what,
-            });
+            let what = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
+            return Err(Fault { origin: Some(lines.whole_file()), key: String::new(), what });
         }
         match DeTable::parse(text) {
-            Ok(table) => Ok(Layer {
-                nodes: section(&lines, table.get_ref()),
-            }),
+            Ok(table) => Ok(Layer { nodes: section(&lines, table.get_ref()) }),
             Err(error) => {
                 let start = error.span().map(|span| span.start);
                 let column = start.map_or(1, |start| lines.column(text, start));
                 Err(Fault {
-                    origin: Some(
-                        start.map_or_else(|| lines.whole_file(), |start| lines.origin(start)),
-                    ),
+                    origin: Some(start.map_or_else(|| lines.whole_file(), |start| lines.origin(start))),
                     key: String::new(),
                     // Only the message: the error's Display repeats the line, which may be secret.
-                    what: format!(
-                        "column {column}: not TOML: {}",
-                        error.message().replace(char::is_control, " ")
-                    ),
+                    what: format!("column {column}: not TOML: {}", error.message().replace(char::is_control, " ")),
                 })
             }
         }
@@ -64,33 +50,19 @@ impl Layer {
     ///
     /// Variables the program uses otherwise (such as the one that names the file) must be left
     /// out by the caller: a variable with the prefix that is no key is a fault.
-    pub fn from_env(
-        prefix: &str,
-        keys: &[Key],
-        vars: impl Iterator<Item = (String, String)>,
-    ) -> (Layer, Vec<Fault>) {
-        let known: Vec<(String, &Key)> =
-            keys.iter().map(|key| (key.env_name(prefix), key)).collect();
-        let mut vars: Vec<(String, String)> =
-            vars.filter(|(name, _)| name.starts_with(prefix)).collect();
+    pub fn from_env(prefix: &str, keys: &[Key], vars: impl Iterator<Item = (String, String)>) -> (Layer, Vec<Fault>) {
+        let known: Vec<(String, &Key)> = keys.iter().map(|key| (key.env_name(prefix), key)).collect();
+        let mut vars: Vec<(String, String)> = vars.filter(|(name, _)| name.starts_with(prefix)).collect();
         vars.sort_unstable();
         let mut layer = Layer::default();
         let mut faults = Vec::new();
         for (name, text) in vars {
             match known.iter().find(|(variable, _)| *variable == name) {
-                Some((_, key)) => layer.nodes.push(Node {
-                    name: key.path.to_owned(),
-                    origin: Origin::Env(name),
-                    raw: Raw::Loose(text),
-                }),
+                Some((_, key)) => layer.nodes.push(Node { name: key.path.to_owned(), origin: Origin::Env(name), raw: Raw::Loose(text) }),
                 None => {
                     let near = suggest(&name, known.iter().map(|(variable, _)| variable.as_str()));
                     let what = format!("no such variable{}", did_you_mean(near));
-                    faults.push(Fault {
-                        origin: Some(Origin::Env(name.clone())),
-                        key: name,
-                        what,
-                    });
+                    faults.push(Fault { origin: Some(Origin::Env(name.clone())), key: name, what });
                 }
             }
         }
@@ -104,29 +76,14 @@ impl Layer {
     pub fn from_flags(arguments: &[String]) -> Result<Layer, Fault> {
         let mut layer = Layer::default();
         for argument in arguments {
-            let Some((key, text)) = argument
-                .split_once('=')
-                .filter(|(key, _)| !key.trim().is_empty())
-            else {
+            let Some((key, text)) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
                 let what = "must be written key=value".to_owned();
                 // Without a key the rest might be a secret value, so it is not repeated.
-                let key = if argument.contains('=') {
-                    "="
-                } else {
-                    argument.as_str()
-                };
-                return Err(Fault {
-                    origin: Some(Origin::Flag(key.to_owned())),
-                    key: key.to_owned(),
-                    what,
-                });
+                let key = if argument.contains('=') { "=" } else { argument.as_str() };
+                return Err(Fault { origin: Some(Origin::Flag(key.to_owned())), key: key.to_owned(), what });
             };
             let key = key.trim().to_owned();
-            layer.nodes.push(Node {
-                name: key.clone(),
-                origin: Origin::Flag(key),
-                raw: Raw::Loose(text.to_owned()),
-            });
+            layer.nodes.push(Node { name: key.clone(), origin: Origin::Flag(key), raw: Raw::Loose(text.to_owned()) });
         }
         Ok(layer)
     }
@@ -134,10 +91,7 @@ impl Layer {
 
 /// Copies a section out of the parsed text, keeping the line of every key.
 fn section(lines: &Lines, table: &DeTable<'_>) -> Vec<Node> {
-    let node = |(name, value): (
-        &toml::Spanned<std::borrow::Cow<'_, str>>,
-        &toml::Spanned<DeValue<'_>>,
-    )| Node {
+    let node = |(name, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| Node {
         name: name.get_ref().to_string(),
         origin: lines.origin(name.span().start),
         raw: raw(lines, value.get_ref()),
@@ -152,17 +106,11 @@ fn raw(lines: &Lines, value: &DeValue<'_>) -> Raw {
         DeValue::Boolean(flag) => Raw::Flag(*flag),
         DeValue::Integer(number) => {
             let digits = number.as_str().replace('_', "");
-            i64::from_str_radix(&digits, number.radix())
-                .map_or(Raw::Other("a number of more than 63 bits"), Raw::Integer)
+            i64::from_str_radix(&digits, number.radix()).map_or(Raw::Other("a number of more than 63 bits"), Raw::Integer)
         }
         DeValue::Float(_) => Raw::Other("a number with a fraction"),
         DeValue::Datetime(_) => Raw::Other("a date or time"),
-        DeValue::Array(items) => Raw::List(
-            items
-                .iter()
-                .map(|item| raw(lines, item.get_ref()))
-                .collect(),
-        ),
+        DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(lines, item.get_ref())).collect()),
         DeValue::Table(table) => Raw::Table(section(lines, table)),
     }
 }
@@ -176,37 +124,21 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn of<'a>(name: &'a str, text: &str) -> Lines<'a> {
-        Lines {
-            name,
-            starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
-        }
+        Lines { name, starts: text.match_indices('\n').map(|(at, _)| at + 1).collect() }
     }
 
     fn whole_file(&self) -> Origin {
-        Origin::File {
-            name: self.name.to_owned(),
-            line: None,
-        }
+        Origin::File { name: self.name.to_owned(), line: None }
     }
 
     fn origin(&self, offset: usize) -> Origin {
         let line = self.starts.partition_point(|start| *start <= offset) + 1;
-        Origin::File {
-            name: self.name.to_owned(),
-            line: Some(line),
-        }
+        Origin::File { name: self.name.to_owned(), line: Some(line) }
     }
 
     /// Counted from 1, in characters.
     fn column(&self, text: &str, offset: usize) -> usize {
-        let start = self
-            .starts
-            .iter()
-            .rev()
-            .find(|start| **start <= offset)
-            .copied()
-            .unwrap_or(0);
-        text.get(start..offset)
-            .map_or(1, |before| before.chars().count() + 1)
+        let start = self.starts.iter().rev().find(|start| **start <= offset).copied().unwrap_or(0);
+        text.get(start..offset).map_or(1, |before| before.chars().count() + 1)
     }
 }

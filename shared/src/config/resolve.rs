@@ -17,17 +17,9 @@ use super::{FAULTS_MAX, Fault, Origin, did_you_mean, echo};
 /// Every fault, up to [`FAULTS_MAX`]: unknown keys, wrong types, values out of range, missing
 /// required keys, and secrets on the command line.
 pub fn resolve(keys: &[Key], layers: Vec<Layer>) -> Result<Values, Vec<Fault>> {
-    let mut desk = Desk {
-        rows: Vec::with_capacity(keys.len()),
-        faults: Vec::new(),
-        unlisted: 0,
-    };
+    let mut desk = Desk { rows: Vec::with_capacity(keys.len()), faults: Vec::new(), unlisted: 0 };
     for key in keys {
-        desk.rows.push(Row {
-            key: *key,
-            value: None,
-            origin: Origin::Default,
-        });
+        desk.rows.push(Row { key: *key, value: None, origin: Origin::Default });
         if let Some(default) = key.default {
             desk.put(key, Origin::Default, Raw::Loose(default.to_owned()));
         }
@@ -36,11 +28,7 @@ pub fn resolve(keys: &[Key], layers: Vec<Layer>) -> Result<Values, Vec<Fault>> {
         for node in layer.nodes {
             let path = node.name.clone();
             // A file's names are single segments; elsewhere they are whole paths already.
-            let path = if matches!(node.origin, Origin::File { .. }) {
-                segment(&path)
-            } else {
-                path
-            };
+            let path = if matches!(node.origin, Origin::File { .. }) { segment(&path) } else { path };
             desk.place(keys, path, node);
         }
     }
@@ -71,20 +59,12 @@ impl Desk {
             }
             _ if is_section => {
                 let what = format!("`{}` is a section, not a value", echo(&path));
-                self.fault(Fault {
-                    origin: Some(node.origin),
-                    key: path,
-                    what,
-                });
+                self.fault(Fault { origin: Some(node.origin), key: path, what });
             }
             _ if self.faults.len() < FAULTS_MAX => {
                 let near = suggest_path(&path, keys.iter().map(|key| key.path));
                 let what = format!("unknown key `{}`{}", echo(&path), did_you_mean(near));
-                self.fault(Fault {
-                    origin: Some(node.origin),
-                    key: path,
-                    what,
-                });
+                self.fault(Fault { origin: Some(node.origin), key: path, what });
             }
             _ => self.unlisted += 1,
         }
@@ -93,10 +73,7 @@ impl Desk {
     /// Checks what was written for `key` and keeps it.
     fn put(&mut self, key: &Key, origin: Origin, raw: Raw) {
         let read = if key.secret && matches!(origin, Origin::Flag(_)) {
-            Err(format!(
-                "`{}` is secret: a command line can be read by everybody on the machine",
-                key.path
-            ))
+            Err(format!("`{}` is secret: a command line can be read by everybody on the machine", key.path))
         } else {
             Value::read(key, raw)
         };
@@ -107,29 +84,17 @@ impl Desk {
                     row.origin = origin;
                 }
             }
-            Err(what) => self.fault(Fault {
-                origin: Some(origin),
-                key: key.path.to_owned(),
-                what,
-            }),
+            Err(what) => self.fault(Fault { origin: Some(origin), key: key.path.to_owned(), what }),
         }
     }
 
     /// A required key that was written wrongly has its fault already.
     fn look_for_missing(&mut self, keys: &[Key]) {
         for key in keys.iter().filter(|key| key.required) {
-            let written = self
-                .rows
-                .iter()
-                .any(|row| row.key.path == key.path && row.value.is_some())
-                || self.faults.iter().any(|fault| fault.key == key.path);
+            let written = self.rows.iter().any(|row| row.key.path == key.path && row.value.is_some()) || self.faults.iter().any(|fault| fault.key == key.path);
             if !written {
                 let what = format!("`{}` is required: {}", key.path, key.meaning);
-                self.fault(Fault {
-                    origin: None,
-                    key: key.path.to_owned(),
-                    what,
-                });
+                self.fault(Fault { origin: None, key: key.path.to_owned(), what });
             }
         }
     }
@@ -145,26 +110,14 @@ impl Desk {
     fn finish(mut self) -> Result<Values, Vec<Fault>> {
         if self.unlisted > 0 {
             let what = format!("{} more faults are not listed", self.unlisted);
-            self.faults.push(Fault {
-                origin: None,
-                key: String::new(),
-                what,
-            });
+            self.faults.push(Fault { origin: None, key: String::new(), what });
         }
-        if self.faults.is_empty() {
-            Ok(Values { rows: self.rows })
-        } else {
-            Err(self.faults)
-        }
+        if self.faults.is_empty() { Ok(Values { rows: self.rows }) } else { Err(self.faults) }
     }
 }
 
 /// A file's name as part of a dotted path; quoted unless bare, so that `"a.b"` is not `a.b`.
 fn segment(name: &str) -> String {
     let bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    if !name.is_empty() && name.bytes().all(bare) {
-        name.to_owned()
-    } else {
-        format!("\"{name}\"")
-    }
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { format!("\"{name}\"") }
 }

@@ -37,10 +37,7 @@ mod tests {
     #[test]
     fn debug_does_not_tell() {
         let secret = Secret::new("hunter2".to_owned());
-        assert_eq!(
-            format!("{secret:?} {:#?}", Some(&secret)),
-            "[secret] Some(\n    [secret],\n)"
-        );
+        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "[secret] Some(\n    [secret],\n)");
         assert_eq!(secret.expose(), "hunter2");
     }
 }

@@ -5,80 +5,16 @@ use proptest::prelude::*;
 
 pub(super) const KEYS: &[Key] = &[
     Key::optional("site", Kind::Text, "Name of the site", "施設の名前"),
-    Key::required(
-        "collector.url",
-        Kind::Url,
-        "Where reports go",
-        "レポートの送り先",
-    ),
-    Key::with_default(
-        "collector.retries",
-        Kind::Count { min: 0, max: 9 },
-        "3",
-        "Tries",
-        "再試行の回数",
-    ),
-    Key::with_default(
-        "collector.verify",
-        Kind::Flag,
-        "true",
-        "Check names",
-        "名前を確認する",
-    ),
-    Key::with_default(
-        "report.every",
-        Kind::Duration {
-            min_s: 10,
-            max_s: 3_600,
-        },
-        "1m",
-        "Time between reports",
-        "レポートの間隔",
-    ),
-    Key::with_default(
-        "spool.size",
-        Kind::Size {
-            min: 1 << 20,
-            max: 1 << 30,
-        },
-        "64MiB",
-        "Limit",
-        "上限",
-    ),
-    Key::with_default(
-        "spool.dir",
-        Kind::Path,
-        "/var/lib/mimamori",
-        "Folder",
-        "フォルダ",
-    ),
-    Key::optional(
-        "metrics.listen",
-        Kind::Address,
-        "Where to listen",
-        "待ち受け先",
-    ),
-    Key::with_default(
-        "log.level",
-        Kind::OneOf(&["error", "warn", "info", "debug"]),
-        "info",
-        "Level | words",
-        "詳しさ",
-    ),
-    Key::with_default(
-        "probe.skip",
-        Kind::TextList,
-        "",
-        "Probes left out",
-        "使わないプローブ",
-    ),
-    Key::with_default(
-        "aliases.filesystems",
-        Kind::AliasMap,
-        "",
-        "Names sent for mounts",
-        "送る名前",
-    ),
+    Key::required("collector.url", Kind::Url, "Where reports go", "レポートの送り先"),
+    Key::with_default("collector.retries", Kind::Count { min: 0, max: 9 }, "3", "Tries", "再試行の回数"),
+    Key::with_default("collector.verify", Kind::Flag, "true", "Check names", "名前を確認する"),
+    Key::with_default("report.every", Kind::Duration { min_s: 10, max_s: 3_600 }, "1m", "Time between reports", "レポートの間隔"),
+    Key::with_default("spool.size", Kind::Size { min: 1 << 20, max: 1 << 30 }, "64MiB", "Limit", "上限"),
+    Key::with_default("spool.dir", Kind::Path, "/var/lib/mimamori", "Folder", "フォルダ"),
+    Key::optional("metrics.listen", Kind::Address, "Where to listen", "待ち受け先"),
+    Key::with_default("log.level", Kind::OneOf(&["error", "warn", "info", "debug"]), "info", "Level | words", "詳しさ"),
+    Key::with_default("probe.skip", Kind::TextList, "", "Probes left out", "使わないプローブ"),
+    Key::with_default("aliases.filesystems", Kind::AliasMap, "", "Names sent for mounts", "送る名前"),
     Key::secret("smtp.password", "Password", "パスワード"),
 ];
 
@@ -90,39 +26,22 @@ pub(super) fn file(text: &str) -> Layer {
 }
 
 pub(super) fn flags(arguments: &[&str]) -> Result<Layer, Fault> {
-    Layer::from_flags(
-        &arguments
-            .iter()
-            .map(|text| (*text).to_owned())
-            .collect::<Vec<_>>(),
-    )
+    Layer::from_flags(&arguments.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
 }
 
 pub(super) fn env(vars: &[(&str, &str)]) -> (Layer, Vec<Fault>) {
-    Layer::from_env(
-        PREFIX,
-        KEYS,
-        vars.iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
-    )
+    Layer::from_env(PREFIX, KEYS, vars.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
 }
 
 pub(super) fn print(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// How one key comes out of one file that also has the required key.
 #[track_caller]
 fn check_value(line: &str, path: &str, expected: &str) {
     let values = resolve(KEYS, vec![file(&format!("{URL}{line}"))]).unwrap();
-    let shown = values
-        .effective()
-        .find(|row| row.0 == path)
-        .map(|row| row.1);
+    let shown = values.effective().find(|row| row.0 == path).map(|row| row.1);
     assert_eq!(shown.as_deref(), Some(expected), "{line}");
 }
 
@@ -138,18 +57,10 @@ fn values_are_read_by_kind() {
     check_value("collector.retries = 0x9", "collector.retries", "9");
     check_value("collector.verify = false", "collector.verify", "false");
     check_value("probe.skip = ['a', 'b\"']", "probe.skip", r#"["a", "b\""]"#);
-    check_value(
-        "metrics.listen = '[::1]:80'",
-        "metrics.listen",
-        "\"[::1]:80\"",
-    );
+    check_value("metrics.listen = '[::1]:80'", "metrics.listen", "\"[::1]:80\"");
     check_value("spool.dir = 'C:\\data'", "spool.dir", r#""C:\\data""#);
     check_value("smtp.password = 'hunter2'", "smtp.password", "[secret]");
-    check_value(
-        "[aliases.filesystems]\n'/data' = 'data'\n'/a.b' = 'ab'",
-        "aliases.filesystems",
-        r#"{ "/a.b" = "ab", "/data" = "data" }"#,
-    );
+    check_value("[aliases.filesystems]\n'/data' = 'data'\n'/a.b' = 'ab'", "aliases.filesystems", r#"{ "/a.b" = "ab", "/data" = "data" }"#);
 }
 
 #[test]
@@ -158,12 +69,7 @@ fn urls_are_outlined() {
         let layer = flags(&[&format!("collector.url={url}")]).unwrap();
         assert_eq!(resolve(KEYS, vec![layer]).is_ok(), expected, "{url}");
     };
-    for good in [
-        "https://c",
-        "http://10.0.0.1:8080/a?b=c#d",
-        "https://[::1]:443/",
-        "https://[fe80::1]",
-    ] {
+    for good in ["https://c", "http://10.0.0.1:8080/a?b=c#d", "https://[::1]:443/", "https://[fe80::1]"] {
         check(good, true);
     }
     for bad in [
@@ -189,30 +95,12 @@ fn urls_are_outlined() {
 
 #[test]
 fn aliases_are_checked() {
-    let good = flags(&[
-        "aliases.filesystems=/data=data, C:=c-drive",
-        "collector.url=https://c",
-    ])
-    .unwrap();
+    let good = flags(&["aliases.filesystems=/data=data, C:=c-drive", "collector.url=https://c"]).unwrap();
     let values = resolve(KEYS, vec![good]).unwrap();
     let map: Vec<_> = values.alias_map("aliases.filesystems").iter().collect();
-    assert_eq!(
-        format!("{map:?}"),
-        r#"[("/data", "data"), ("C:", "c-drive")]"#
-    );
-    for bad in [
-        "/data",
-        "/data=",
-        "=data",
-        "/data=DATA",
-        "/a=a,/a=b",
-        "/a=a,",
-    ] {
-        let layer = flags(&[
-            &format!("aliases.filesystems={bad}"),
-            "collector.url=https://c",
-        ])
-        .unwrap();
+    assert_eq!(format!("{map:?}"), r#"[("/data", "data"), ("C:", "c-drive")]"#);
+    for bad in ["/data", "/data=", "=data", "/data=DATA", "/a=a,/a=b", "/a=a,"] {
+        let layer = flags(&[&format!("aliases.filesystems={bad}"), "collector.url=https://c"]).unwrap();
         assert!(resolve(KEYS, vec![layer]).is_err(), "{bad}");
     }
     assert!(is_alias(&"a".repeat(32)) && !is_alias(&"a".repeat(33)) && !is_alias(""));
@@ -222,17 +110,11 @@ fn aliases_are_checked() {
 fn later_layers_win_and_keep_their_origin() {
     let (environment, faults) = env(&[(&format!("{PREFIX}PROBE_SKIP"), "a, b"), ("HOME", "/root")]);
     assert_eq!(faults, []);
-    let dropin =
-        Layer::from_toml("conf.d/10.toml", "report.every = '2m'\nlog.level = 'warn'").unwrap();
+    let dropin = Layer::from_toml("conf.d/10.toml", "report.every = '2m'\nlog.level = 'warn'").unwrap();
     let set = flags(&["log.level=error", "log.level=debug"]).unwrap();
-    let base = file(&format!(
-        "{URL}report.every = '3m'\nprobe.skip = ['z']\nsmtp.password = 'hunter2'"
-    ));
+    let base = file(&format!("{URL}report.every = '3m'\nprobe.skip = ['z']\nsmtp.password = 'hunter2'"));
     let values = resolve(KEYS, vec![base, dropin, environment, set]).unwrap();
-    let shown: Vec<String> = values
-        .effective()
-        .map(|(path, value, origin)| format!("{path} = {value} # {origin}"))
-        .collect();
+    let shown: Vec<String> = values.effective().map(|(path, value, origin)| format!("{path} = {value} # {origin}")).collect();
     let expected = r#"collector.url = "https://c.example" # agent.toml:1
 collector.retries = 3 # default
 collector.verify = true # default
@@ -244,10 +126,7 @@ probe.skip = ["a", "b"] # environment MIMAMORI_AGENT_PROBE_SKIP
 aliases.filesystems = {} # default
 smtp.password = [secret] # agent.toml:4"#;
     assert_eq!(shown.join("\n"), expected);
-    assert_eq!(
-        values.origin("log.level"),
-        &Origin::Flag("log.level".to_owned())
-    );
+    assert_eq!(values.origin("log.level"), &Origin::Flag("log.level".to_owned()));
 }
 
 #[test]
@@ -255,32 +134,12 @@ fn getters_answer_by_kind() {
     let values = resolve(KEYS, vec![file(&format!("{URL}smtp.password = 'hunter2'"))]).unwrap();
     assert_eq!(values.text("collector.url"), "https://c.example");
     assert_eq!(values.text_opt("site"), None);
-    assert_eq!(
-        (
-            values.count("collector.retries"),
-            values.flag("collector.verify")
-        ),
-        (3, true)
-    );
-    assert_eq!(
-        (
-            values.duration_s("report.every"),
-            values.size_bytes("spool.size")
-        ),
-        (60, 64 << 20)
-    );
-    assert_eq!(
-        values.path("spool.dir"),
-        std::path::Path::new("/var/lib/mimamori")
-    );
+    assert_eq!((values.count("collector.retries"), values.flag("collector.verify")), (3, true));
+    assert_eq!((values.duration_s("report.every"), values.size_bytes("spool.size")), (60, 64 << 20));
+    assert_eq!(values.path("spool.dir"), std::path::Path::new("/var/lib/mimamori"));
     assert_eq!(values.address_opt("metrics.listen"), None);
-    assert!(
-        values.list("probe.skip").is_empty() && values.alias_map("aliases.filesystems").is_empty()
-    );
-    assert_eq!(
-        values.secret_opt("smtp.password").unwrap().expose(),
-        "hunter2"
-    );
+    assert!(values.list("probe.skip").is_empty() && values.alias_map("aliases.filesystems").is_empty());
+    assert_eq!(values.secret_opt("smtp.password").unwrap().expose(), "hunter2");
     assert!(!format!("{values:?}").contains("hunter2"));
 }
 
@@ -289,11 +148,8 @@ fn getters_answer_by_kind() {
 #[cfg(debug_assertions)]
 fn misused_getters_are_found_by_tests() {
     let values = resolve(KEYS, vec![file(URL)]).unwrap();
-    let misuses: [fn(&Values); 3] = [
-        |values| _ = values.text_opt("no.such.key"),
-        |values| _ = values.count_opt("report.every"),
-        |values| _ = values.text("site"),
-    ];
+    let misuses: [fn(&Values); 3] =
+        [|values| _ = values.text_opt("no.such.key"), |values| _ = values.count_opt("report.every"), |values| _ = values.text("site")];
     for misuse in misuses {
         assert!(std::panic::catch_unwind(|| misuse(&values)).is_err());
     }
@@ -301,13 +157,7 @@ fn misused_getters_are_found_by_tests() {
 
 #[test]
 fn windows_files_are_read() {
-    let values = resolve(
-        KEYS,
-        vec![file(
-            "\u{feff}collector.url = 'https://c'\r\nreport.every = '2m'\r\n",
-        )],
-    )
-    .unwrap();
+    let values = resolve(KEYS, vec![file("\u{feff}collector.url = 'https://c'\r\nreport.every = '2m'\r\n")]).unwrap();
     assert_eq!(values.origin("report.every").to_string(), "agent.toml:2");
 }
 
@@ -315,30 +165,23 @@ fn windows_files_are_read() {
 fn the_reference_has_a_row_for_every_key() {
     let page = reference(KEYS, PREFIX);
     assert_eq!(page.lines().count(), KEYS.len() + 2);
-    let row = "| `report.every` | a duration from 10s to 1h, such as \"1h30m\" | `\"1m\"` | `MIMAMORI_AGENT_REPORT_EVERY` | Time between reports | レポートの間隔 |";
+    let row =
+        "| `report.every` | a duration from 10s to 1h, such as \"1h30m\" | `\"1m\"` | `MIMAMORI_AGENT_REPORT_EVERY` | Time between reports | レポートの間隔 |";
     assert!(page.lines().any(|line| line == row), "{page}");
     assert!(page.contains("Level \\| words"));
-    assert!(
-        page.contains(
-            "| one line of text, at most 4096 bytes; secret, not with `--set` | not set |"
-        )
-    );
+    assert!(page.contains("| one line of text, at most 4096 bytes; secret, not with `--set` | not set |"));
 }
 
 #[test]
 fn the_sample_is_accepted_when_uncommented() {
     let sample = sample_toml(KEYS);
-    assert!(sample.starts_with("# Name of the site\n# 施設の名前\n# one line of text, at most 4096 bytes; not set unless written\n#site = \"text\"\n\n[collector]\n"));
-    let faults = resolve(KEYS, vec![file(&sample)]).unwrap_err();
-    assert_eq!(
-        print(&faults),
-        "`collector.url` is required: Where reports go"
+    assert!(
+        sample
+            .starts_with("# Name of the site\n# 施設の名前\n# one line of text, at most 4096 bytes; not set unless written\n#site = \"text\"\n\n[collector]\n")
     );
-    let uncommented: String = sample
-        .lines()
-        .filter(|line| !line.starts_with("# "))
-        .map(|line| line.trim_start_matches('#').to_owned() + "\n")
-        .collect();
+    let faults = resolve(KEYS, vec![file(&sample)]).unwrap_err();
+    assert_eq!(print(&faults), "`collector.url` is required: Where reports go");
+    let uncommented: String = sample.lines().filter(|line| !line.starts_with("# ")).map(|line| line.trim_start_matches('#').to_owned() + "\n").collect();
     let values = resolve(KEYS, vec![file(&uncommented)]).unwrap();
     assert_eq!(values.effective().count(), KEYS.len());
     assert!(values.effective().all(|row| *row.2 != Origin::Default));
@@ -346,23 +189,10 @@ fn the_sample_is_accepted_when_uncommented() {
 
 /// Lines a person or an attacker might write: known and unknown paths with values of all sorts.
 fn lines() -> impl Strategy<Value = String> {
-    let path = prop_oneof![
-        prop::sample::select(KEYS).prop_map(|key| key.path.to_owned()),
-        Just("aliases.filesystems.'/x'".to_owned()),
-        "[a-z.\"\\[\\]]{0,12}",
-    ];
-    let value = prop_oneof![
-        "[0-9]{1,20}[a-zA-Z]{0,3}",
-        "'[ -&(-~]{0,20}'",
-        "\\[('a',?){0,3}\\]",
-        any::<String>()
-    ];
-    prop::collection::vec((path, value), 0..4).prop_map(|lines| {
-        lines
-            .into_iter()
-            .map(|(path, value)| format!("{path} = {value}\n"))
-            .collect()
-    })
+    let path =
+        prop_oneof![prop::sample::select(KEYS).prop_map(|key| key.path.to_owned()), Just("aliases.filesystems.'/x'".to_owned()), "[a-z.\"\\[\\]]{0,12}",];
+    let value = prop_oneof!["[0-9]{1,20}[a-zA-Z]{0,3}", "'[ -&(-~]{0,20}'", "\\[('a',?){0,3}\\]", any::<String>()];
+    prop::collection::vec((path, value), 0..4).prop_map(|lines| lines.into_iter().map(|(path, value)| format!("{path} = {value}\n")).collect())
 }
 
 proptest! {

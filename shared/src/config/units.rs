@@ -48,25 +48,14 @@ pub fn parse_duration(text: &str) -> Result<u64, BadQuantity> {
     let mut seconds: u64 = 0;
     loop {
         let (number, tail) = take_number(rest)?;
-        let end = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, after) = tail.split_at(end);
         let Some(place) = left.iter().position(|(name, _)| *name == unit) else {
             let known = DURATIONS.iter().any(|(name, _)| *name == unit);
-            return Err(if known {
-                BadQuantity::Order
-            } else {
-                BadQuantity::Unit {
-                    known: "d, h, m, s",
-                }
-            });
+            return Err(if known { BadQuantity::Order } else { BadQuantity::Unit { known: "d, h, m, s" } });
         };
         let scale = left.get(place).map_or(1, |(_, scale)| *scale);
-        seconds = number
-            .checked_mul(scale)
-            .and_then(|part| seconds.checked_add(part))
-            .ok_or(BadQuantity::TooLarge)?;
+        seconds = number.checked_mul(scale).and_then(|part| seconds.checked_add(part)).ok_or(BadQuantity::TooLarge)?;
         left = left.get(place + 1..).unwrap_or_default();
         rest = after;
         if rest.is_empty() {
@@ -81,13 +70,8 @@ pub fn parse_duration(text: &str) -> Result<u64, BadQuantity> {
 /// [`BadQuantity`] when the number or the unit is missing, the unit is unknown, or on overflow.
 pub fn parse_size(text: &str) -> Result<u64, BadQuantity> {
     let (number, unit) = take_number(text)?;
-    let scale = SIZES
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, scale)| *scale);
-    let scale = scale.ok_or(BadQuantity::Unit {
-        known: "B, KiB, MiB, GiB, TiB, KB, MB, GB, TB",
-    })?;
+    let scale = SIZES.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale);
+    let scale = scale.ok_or(BadQuantity::Unit { known: "B, KiB, MiB, GiB, TiB, KB, MB, GB, TB" })?;
     number.checked_mul(scale).ok_or(BadQuantity::TooLarge)
 }
 
@@ -106,9 +90,7 @@ pub fn show_duration(seconds: u64) -> String {
 
 /// Writes `bytes` as [`parse_size`] reads it, exactly, in the unit that gives the shortest number.
 pub fn show_size(bytes: u64) -> String {
-    let exact = SIZES
-        .iter()
-        .filter(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale));
+    let exact = SIZES.iter().filter(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale));
     match exact.min_by_key(|(_, scale)| bytes / scale) {
         Some((name, scale)) => format!("{}{name}", bytes / scale),
         None => "0B".to_owned(),
@@ -117,9 +99,7 @@ pub fn show_size(bytes: u64) -> String {
 
 /// Splits the digits off the front.
 fn take_number(text: &str) -> Result<(u64, &str), BadQuantity> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     if digits.is_empty() {
         return Err(BadQuantity::NoNumber);
@@ -161,10 +141,7 @@ mod tests {
         check_duration("1d1s", "86401 1d1s");
         check_duration("0s", "0 0s");
         check_duration("007s", "7 7s");
-        check_duration(
-            "18446744073709551615s",
-            "18446744073709551615 213503982334601d7h15s",
-        );
+        check_duration("18446744073709551615s", "18446744073709551615 213503982334601d7h15s");
     }
 
     #[test]
@@ -215,13 +192,7 @@ mod tests {
 
     #[test]
     fn messages_read_alone() {
-        assert_eq!(
-            BadQuantity::Unit {
-                known: "d, h, m, s"
-            }
-            .to_string(),
-            "unknown or missing unit, known are d, h, m, s"
-        );
+        assert_eq!(BadQuantity::Unit { known: "d, h, m, s" }.to_string(), "unknown or missing unit, known are d, h, m, s");
     }
 
     proptest! {

@@ -2,9 +2,7 @@
 
 use super::key::{Key, Kind};
 use super::layer::Node;
-use super::{
-    ALIAS_BYTES_MAX, ENTRIES_MAX, Secret, TEXT_BYTES_MAX, did_you_mean, echo, suggest, units,
-};
+use super::{ALIAS_BYTES_MAX, ENTRIES_MAX, Secret, TEXT_BYTES_MAX, did_you_mean, echo, suggest, units};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,15 +55,9 @@ pub(super) enum Value {
 impl Value {
     /// Reads `raw` as `key` asks, or says in a sentence why not. The sentence keeps secrets.
     pub(super) fn read(key: &Key, raw: Raw) -> Result<Value, String> {
-        let shown = if key.secret {
-            format!("`{}`", Secret::SHOWN)
-        } else {
-            raw.show()
-        };
+        let shown = if key.secret { format!("`{}`", Secret::SHOWN) } else { raw.show() };
         let mistyped = match (key.kind, &raw) {
-            (Kind::OneOf(words), Raw::Text(text) | Raw::Loose(text)) => {
-                did_you_mean(suggest(text, words.iter().copied()))
-            }
+            (Kind::OneOf(words), Raw::Text(text) | Raw::Loose(text)) => did_you_mean(suggest(text, words.iter().copied())),
             _ => String::new(),
         };
         let value = match key.kind {
@@ -74,16 +66,10 @@ impl Value {
             kind => scalar(kind, raw).ok_or_else(|| format!("is {shown}")),
         };
         match value {
-            Ok(Value::Text(text)) if text.is_empty() && key.required => {
-                Err(format!("`{}` is required and must not be empty", key.path))
-            }
+            Ok(Value::Text(text)) if text.is_empty() && key.required => Err(format!("`{}` is required and must not be empty", key.path)),
             Ok(Value::Text(text)) if key.secret => Ok(Value::Secret(Secret::new(text))),
             Ok(value) => Ok(value),
-            Err(is) => Err(format!(
-                "`{}` {is}, must be {}{mistyped}",
-                key.path,
-                key.kind.describe()
-            )),
+            Err(is) => Err(format!("`{}` {is}, must be {}{mistyped}", key.path, key.kind.describe())),
         }
     }
 
@@ -104,13 +90,8 @@ impl Value {
             }
             Value::Aliases(map) if map.is_empty() => "{}".to_owned(),
             Value::Aliases(map) => {
-                let pair = |(text, alias): (&String, &String)| {
-                    format!("{} = {}", quote(text), quote(alias))
-                };
-                format!(
-                    "{{ {} }}",
-                    map.iter().map(pair).collect::<Vec<_>>().join(", ")
-                )
+                let pair = |(text, alias): (&String, &String)| format!("{} = {}", quote(text), quote(alias));
+                format!("{{ {} }}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
             }
         }
     }
@@ -118,10 +99,7 @@ impl Value {
 
 /// Whether `text` may stand for a name that must not leave the site.
 pub fn is_alias(text: &str) -> bool {
-    (1..=ALIAS_BYTES_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    (1..=ALIAS_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 fn scalar(kind: Kind, raw: Raw) -> Option<Value> {
@@ -129,9 +107,7 @@ fn scalar(kind: Kind, raw: Raw) -> Option<Value> {
         (Kind::Flag, Raw::Flag(flag)) => return Some(Value::Flag(flag)),
         (Kind::Count { min, max }, Raw::Integer(number)) => {
             let number = u64::try_from(number).ok()?;
-            return (min..=max)
-                .contains(&number)
-                .then_some(Value::Count(number));
+            return (min..=max).contains(&number).then_some(Value::Count(number));
         }
         // A quoted number or flag in a file is a mistake about types, so it is refused.
         (Kind::Flag | Kind::Count { .. }, Raw::Text(_)) => return None,
@@ -142,17 +118,12 @@ fn scalar(kind: Kind, raw: Raw) -> Option<Value> {
         Kind::Text => Some(Value::Text(text)),
         Kind::Flag => text.parse().ok().map(Value::Flag),
         Kind::Count { min, max } => {
-            let number = text
-                .parse()
-                .ok()
-                .filter(|number| (min..=max).contains(number));
+            let number = text.parse().ok().filter(|number| (min..=max).contains(number));
             number.map(Value::Count)
         }
         Kind::Duration { min_s, max_s } => {
             let seconds = units::parse_duration(&text).ok()?;
-            (min_s..=max_s)
-                .contains(&seconds)
-                .then_some(Value::Seconds(seconds))
+            (min_s..=max_s).contains(&seconds).then_some(Value::Seconds(seconds))
         }
         Kind::Size { min, max } => {
             let bytes = units::parse_size(&text).ok()?;
@@ -191,14 +162,8 @@ fn texts(raw: Raw) -> Result<Vec<String>, String> {
 /// Reads a table of aliases, or says what is wrong as the words after the key.
 fn aliases(raw: Raw) -> Result<BTreeMap<String, String>, String> {
     let pairs: Vec<(String, Raw)> = match raw {
-        Raw::Loose(text) => pieces(&text)?
-            .into_iter()
-            .map(pair)
-            .collect::<Result<_, _>>()?,
-        Raw::Table(nodes) => nodes
-            .into_iter()
-            .map(|node| (node.name, node.raw))
-            .collect(),
+        Raw::Loose(text) => pieces(&text)?.into_iter().map(pair).collect::<Result<_, _>>()?,
+        Raw::Table(nodes) => nodes.into_iter().map(|node| (node.name, node.raw)).collect(),
         other => return Err(format!("is {}", other.show())),
     };
     within_limit(pairs.len())?;
@@ -232,10 +197,7 @@ fn pieces(text: &str) -> Result<Vec<Raw>, String> {
         return Ok(Vec::new());
     }
     within_limit(text.bytes().filter(|b| *b == b',').count() + 1)?;
-    Ok(text
-        .split(',')
-        .map(|piece| Raw::Text(piece.trim().to_owned()))
-        .collect())
+    Ok(text.split(',').map(|piece| Raw::Text(piece.trim().to_owned())).collect())
 }
 
 fn within_limit(entries: usize) -> Result<(), String> {
@@ -247,25 +209,18 @@ fn within_limit(entries: usize) -> Result<(), String> {
 
 /// Checks the outline of a URL. A name or a password is refused, because URLs are shown.
 fn is_url(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest.filter(|rest| rest.bytes().all(|b| b.is_ascii_graphic())) else {
         return false;
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, _) = rest.split_at(end);
-    let (host, port) = match authority
-        .strip_prefix('[')
-        .map(|inner| inner.split_once(']'))
-    {
+    let (host, port) = match authority.strip_prefix('[').map(|inner| inner.split_once(']')) {
         Some(Some((host, after))) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
             return after.is_empty() || after.strip_prefix(':').is_some_and(is_port);
         }
         Some(_) => return false,
-        None => authority
-            .split_once(':')
-            .map_or((authority, None), |(host, port)| (host, Some(port))),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     !host.is_empty() && host.bytes().all(plain) && port.is_none_or(is_port)

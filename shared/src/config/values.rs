@@ -35,13 +35,7 @@ impl Values {
 
     /// As [`Values::text`], `None` when unset.
     pub fn text_opt(&self, path: &str) -> Option<&str> {
-        self.pick(path, |value| {
-            if let Value::Text(text) = value {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
     }
 
     /// A flag; fallback `false`.
@@ -51,13 +45,7 @@ impl Values {
 
     /// As [`Values::flag`], `None` when unset.
     pub fn flag_opt(&self, path: &str) -> Option<bool> {
-        self.pick(path, |value| {
-            if let Value::Flag(flag) = value {
-                Some(*flag)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Flag(flag) = value { Some(*flag) } else { None })
     }
 
     /// A whole number; fallback 0.
@@ -67,47 +55,27 @@ impl Values {
 
     /// As [`Values::count`], `None` when unset.
     pub fn count_opt(&self, path: &str) -> Option<u64> {
-        self.pick(path, |value| {
-            if let Value::Count(count) = value {
-                Some(*count)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Count(count) = value { Some(*count) } else { None })
     }
 
     /// A duration in seconds; fallback 0.
     pub fn duration_s(&self, path: &str) -> u64 {
-        self.set(path, self.duration_s_opt(path))
-            .unwrap_or_default()
+        self.set(path, self.duration_s_opt(path)).unwrap_or_default()
     }
 
     /// As [`Values::duration_s`], `None` when unset.
     pub fn duration_s_opt(&self, path: &str) -> Option<u64> {
-        self.pick(path, |value| {
-            if let Value::Seconds(s) = value {
-                Some(*s)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Seconds(s) = value { Some(*s) } else { None })
     }
 
     /// A size in bytes; fallback 0.
     pub fn size_bytes(&self, path: &str) -> u64 {
-        self.set(path, self.size_bytes_opt(path))
-            .unwrap_or_default()
+        self.set(path, self.size_bytes_opt(path)).unwrap_or_default()
     }
 
     /// As [`Values::size_bytes`], `None` when unset.
     pub fn size_bytes_opt(&self, path: &str) -> Option<u64> {
-        self.pick(path, |value| {
-            if let Value::Bytes(bytes) = value {
-                Some(*bytes)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Bytes(bytes) = value { Some(*bytes) } else { None })
     }
 
     /// A path; fallback the empty path.
@@ -117,13 +85,7 @@ impl Values {
 
     /// As [`Values::path`], `None` when unset.
     pub fn path_opt(&self, path: &str) -> Option<&Path> {
-        self.pick(path, |value| {
-            if let Value::Path(found) = value {
-                Some(found.as_path())
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Path(found) = value { Some(found.as_path()) } else { None })
     }
 
     /// An address; fallback port 0 of the local host.
@@ -133,47 +95,23 @@ impl Values {
 
     /// As [`Values::address`], `None` when unset.
     pub fn address_opt(&self, path: &str) -> Option<SocketAddr> {
-        self.pick(path, |value| {
-            if let Value::Address(address) = value {
-                Some(*address)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Address(address) = value { Some(*address) } else { None })
     }
 
     /// A secret text, `None` when unset.
     pub fn secret_opt(&self, path: &str) -> Option<&Secret> {
-        self.pick(path, |value| {
-            if let Value::Secret(secret) = value {
-                Some(secret)
-            } else {
-                None
-            }
-        })
+        self.pick(path, |value| if let Value::Secret(secret) = value { Some(secret) } else { None })
     }
 
     /// A list of texts; empty when unset.
     pub fn list(&self, path: &str) -> &[String] {
-        let texts = self.pick(path, |value| {
-            if let Value::List(texts) = value {
-                Some(texts)
-            } else {
-                None
-            }
-        });
+        let texts = self.pick(path, |value| if let Value::List(texts) = value { Some(texts) } else { None });
         texts.map_or(&[], Vec::as_slice)
     }
 
     /// A table from text to alias; empty when unset.
     pub fn alias_map(&self, path: &str) -> &BTreeMap<String, String> {
-        let map = self.pick(path, |value| {
-            if let Value::Aliases(map) = value {
-                Some(map)
-            } else {
-                None
-            }
-        });
+        let map = self.pick(path, |value| if let Value::Aliases(map) = value { Some(map) } else { None });
         map.unwrap_or(&NO_ALIASES)
     }
 
@@ -186,9 +124,7 @@ impl Values {
     /// `[secret]`), and origin.
     pub fn effective(&self) -> impl Iterator<Item = (&'static str, String, &Origin)> {
         let shown = |row: &Row| row.value.as_ref().map(Value::show);
-        self.rows
-            .iter()
-            .filter_map(move |row| Some((row.key.path, shown(row)?, &row.origin)))
+        self.rows.iter().filter_map(move |row| Some((row.key.path, shown(row)?, &row.origin)))
     }
 
     fn row(&self, path: &str) -> Option<&Row> {
@@ -207,10 +143,7 @@ impl Values {
     /// Passes `found` on after checking that the key can be relied on to be set.
     fn set<T>(&self, path: &str, found: Option<T>) -> Option<T> {
         let reliable = self.row(path).is_some_and(|row| row.key.always_set());
-        debug_assert!(
-            reliable,
-            "`{path}` may be unset, so it needs an `_opt` getter"
-        );
+        debug_assert!(reliable, "`{path}` may be unset, so it needs an `_opt` getter");
         found
     }
 }

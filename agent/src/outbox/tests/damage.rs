@@ -116,9 +116,15 @@ fn a_damaged_payload_head_or_loss_record_costs_its_own_place_only() {
 #[test]
 fn damage_to_what_cannot_be_made_again_sets_the_file_aside() {
     for harm in [
-        "UPDATE chain SET chain_id = zeroblob(16)", "UPDATE chain SET unsent_from = 9", "UPDATE chain SET no = -5", "UPDATE chain SET lease = 'x'",
-        "UPDATE state SET value = X'01' WHERE key = 'push_fail_ms'", "UPDATE state SET key = 'other' WHERE key = 'consent'",
-        "ALTER TABLE entry RENAME COLUMN taken_at_ms TO token_at_ms", "DROP TABLE gap", "CREATE TABLE other (a)",
+        "UPDATE chain SET chain_id = zeroblob(16)",
+        "UPDATE chain SET unsent_from = 9",
+        "UPDATE chain SET no = -5",
+        "UPDATE chain SET lease = 'x'",
+        "UPDATE state SET value = X'01' WHERE key = 'push_fail_ms'",
+        "UPDATE state SET key = 'other' WHERE key = 'consent'",
+        "ALTER TABLE entry RENAME COLUMN taken_at_ms TO token_at_ms",
+        "DROP TABLE gap",
+        "CREATE TABLE other (a)",
         "INSERT INTO gap VALUES (1, 2, X'', X'', X'')",
     ] {
         let dir = folder();

@@ -106,8 +106,14 @@ fn a_purge_takes_every_unsent_payload_from_the_file() {
     for spec in specs {
         writer.event(&mut outbox, Event::Dropped(spec));
     }
-    let kept: Vec<i64> = outbox.db.prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id").unwrap()
-        .query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let kept: Vec<i64> = outbox
+        .db
+        .prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(kept, [0, 1, 2, 3, 4]);
     let chain = writer.chain();
     let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, Tip::EMPTY);
@@ -132,8 +138,16 @@ fn over_the_quota_what_is_receipted_goes_first_then_unsent_samples_and_nothing_e
     let total = bytes(&outbox, 0, 99);
     outbox.quota.bytes = total - 1;
     assert_eq!(writer.trim(&mut outbox), []);
-    let kept = |outbox: &Outbox| outbox.db.prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id").unwrap()
-        .query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect::<Vec<i64>>();
+    let kept = |outbox: &Outbox| {
+        outbox
+            .db
+            .prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect::<Vec<i64>>()
+    };
     assert_eq!(kept(&outbox), (1..=12).collect::<Vec<_>>(), "one receipted payload was enough");
     outbox.quota.bytes = bytes(&outbox, 6, 99);
     assert_eq!(writer.trim(&mut outbox), []);

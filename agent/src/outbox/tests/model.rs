@@ -5,9 +5,15 @@ use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Commit { change: bool },
-    Receipt { part: u8 },
-    Trim { bytes: u64 },
+    Commit {
+        change: bool,
+    },
+    Receipt {
+        part: u8,
+    },
+    Trim {
+        bytes: u64,
+    },
     /// Reads everything unsent, so that gaps are bridged.
     Drain,
     Reopen,
@@ -60,7 +66,13 @@ fn play(ops: Vec<Op>) {
     let mut saved: Option<(tempfile::TempDir, Vec<Cell>)> = None;
     for op in ops {
         match op {
-            Op::Commit { change } => if change { writer.change(&mut outbox) } else { writer.sample(&mut outbox) },
+            Op::Commit { change } => {
+                if change {
+                    writer.change(&mut outbox)
+                } else {
+                    writer.sample(&mut outbox)
+                }
+            }
             Op::Receipt { part } => {
                 // What is receipted was delivered; the collector checked it.
                 let (entries, _) = writer.drain(&mut outbox, chain_id, delivered);

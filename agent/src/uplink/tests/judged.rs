@@ -5,9 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{AgentId, ChainId, CollectorId, Lease, TokenId};
-use mimamori_shared::payload::{
-    Certificate, EnrolState, Enrolled, ErasedSerialize, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason, encode,
-};
+use mimamori_shared::payload::{Certificate, EnrolState, Enrolled, ErasedSerialize, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey};
 use mimamori_shared::token::Token;
 use mimamori_shared::word::Word;

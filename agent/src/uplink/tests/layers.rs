@@ -35,11 +35,8 @@ async fn refused_port() -> SocketAddr {
 #[tokio::test]
 async fn names_that_do_not_resolve() {
     // Long enough for a resolver that asks several servers in vain.
-    let patient = |url: &str| UplinkConfig {
-        connect_timeout: Duration::from_secs(40),
-        request_timeout: Duration::from_secs(41),
-        ..config(url.into(), Hash::ZERO)
-    };
+    let patient =
+        |url: &str| UplinkConfig { connect_timeout: Duration::from_secs(40), request_timeout: Duration::from_secs(41), ..config(url.into(), Hash::ZERO) };
     both(patient("https://collector.invalid"), Layer::Dns, Detail::NameUnknown).await;
     both(through("http://proxy.invalid".into(), patient("https://127.0.0.1:1")), Layer::Proxy, Detail::ProxyName).await;
 }
@@ -98,10 +95,8 @@ async fn certificates_that_do_not_hold() {
 #[tokio::test]
 async fn an_extra_authority_stands_in_for_the_pinned_one_and_never_beside_it() {
     let (ours, facility) = (authority(), authority());
-    let extra = |address: SocketAddr| UplinkConfig {
-        extra_ca_pem: Some(facility.pem.clone().into_bytes()),
-        ..config(format!("https://{address}"), ours.pin())
-    };
+    let extra =
+        |address: SocketAddr| UplinkConfig { extra_ca_pem: Some(facility.pem.clone().into_bytes()), ..config(format!("https://{address}"), ours.pin()) };
     let (inspected, _) = secure(facility.good(), Then::Answer(http("200 OK", "", b""))).await;
     assert_eq!(push(extra(inspected)).await.unwrap().status, 200);
     assert!(check(extra(inspected)).await.unwrap().inspected);

@@ -21,14 +21,17 @@ async fn a_request_says_no_more_than_it_must() {
     assert_eq!(line, "POST /v1/reports HTTP/1.1");
     let mut headers: Vec<_> = headers.split("\r\n").map(str::to_owned).collect();
     headers.sort();
-    assert_eq!(headers, [
-        "accept: */*".to_owned(),
-        "content-encoding: zstd".to_owned(),
-        "content-length: 8".to_owned(),
-        format!("content-type: {REPORTS_TYPE}"),
-        format!("host: {address}"),
-        format!("user-agent: {USER_AGENT}"),
-    ]);
+    assert_eq!(
+        headers,
+        [
+            "accept: */*".to_owned(),
+            "content-encoding: zstd".to_owned(),
+            "content-length: 8".to_owned(),
+            format!("content-type: {REPORTS_TYPE}"),
+            format!("host: {address}"),
+            format!("user-agent: {USER_AGENT}"),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -121,13 +124,53 @@ fn unfit_configurations_are_refused_with_their_mend() {
 fn every_detail_has_a_name_of_its_own_and_words_in_both_languages() {
     use Detail as D;
     let all = [
-        D::NameUnknown, D::NameTimeout, D::Refused, D::Unreachable, D::ConnectTimeout, D::ConnectFailed, D::ProxyName,
-        D::ProxyUnreachable, D::ProxyTimeout, D::ProxyAuth, D::ProxyRefused, D::NotPinned, D::WrongName, D::WrongIssuer,
-        D::ClockNotYet, D::ClockExpired, D::BadCertificate, D::NotTls, D::TlsCut, D::TlsTimeout, D::TlsFailed,
-        D::Status(401), D::Status(403), D::Status(404), D::Status(421), D::Status(503), D::Status(413), D::Status(500),
-        D::Status(418), D::Redirected(302), D::Portal, D::TooLarge, D::AnswerTimeout, D::Cut, D::NotHttp, D::Malformed,
-        D::WrongRoot, D::OldCertificate, D::BadSignature, D::WrongType, D::OtherCollector, D::OtherAgent, D::OtherChain,
-        D::NotSent, D::OtherRequest, D::OtherToken, D::OtherKey,
+        D::NameUnknown,
+        D::NameTimeout,
+        D::Refused,
+        D::Unreachable,
+        D::ConnectTimeout,
+        D::ConnectFailed,
+        D::ProxyName,
+        D::ProxyUnreachable,
+        D::ProxyTimeout,
+        D::ProxyAuth,
+        D::ProxyRefused,
+        D::NotPinned,
+        D::WrongName,
+        D::WrongIssuer,
+        D::ClockNotYet,
+        D::ClockExpired,
+        D::BadCertificate,
+        D::NotTls,
+        D::TlsCut,
+        D::TlsTimeout,
+        D::TlsFailed,
+        D::Status(401),
+        D::Status(403),
+        D::Status(404),
+        D::Status(421),
+        D::Status(503),
+        D::Status(413),
+        D::Status(500),
+        D::Status(418),
+        D::Redirected(302),
+        D::Portal,
+        D::TooLarge,
+        D::AnswerTimeout,
+        D::Cut,
+        D::NotHttp,
+        D::Malformed,
+        D::WrongRoot,
+        D::OldCertificate,
+        D::BadSignature,
+        D::WrongType,
+        D::OtherCollector,
+        D::OtherAgent,
+        D::OtherChain,
+        D::NotSent,
+        D::OtherRequest,
+        D::OtherToken,
+        D::OtherKey,
     ];
     let names: std::collections::HashSet<_> = all.iter().map(|detail| detail.name()).collect();
     assert_eq!(names.len(), all.len());

@@ -151,12 +151,7 @@ fn a_wrong_clock_on_the_machine_moves_nothing() {
     let (is, second) = step(Some(&is), live(1_300_000, 2, 40_000, i64::MAX), 1_300_000, 15);
     assert_eq!((is.state, is.since_ms, is.because), (State::Up, 1_260_000, Because::NewBoot));
     let spans: Vec<_> = first.iter().chain(&second).map(|change| (change.state, change.from_ms, change.to_ms)).collect();
-    let expected = [
-        (State::Up, 1_000_000, None),
-        (State::NotKnown, 1_060_000, None),
-        (State::Down, 1_000_000, Some(1_260_000)),
-        (State::Up, 1_260_000, None),
-    ];
+    let expected = [(State::Up, 1_000_000, None), (State::NotKnown, 1_060_000, None), (State::Down, 1_000_000, Some(1_260_000)), (State::Up, 1_260_000, None)];
     assert_eq!(spans, expected);
 }
 

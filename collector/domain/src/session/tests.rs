@@ -61,8 +61,7 @@ fn reports(script: &str) -> Vec<ReportPoint> {
 fn check(script: &str, expected: &[(u64, i64, i64, i64)]) {
     let minutes = |ms: i64| ms / 60_000;
     let sessions = fold(&reports(script));
-    let shown: Vec<_> =
-        sessions.iter().map(|one| (one.reports, minutes(one.length_ms()), minutes(one.largest_gap_ms), minutes(one.suspended_ms()))).collect();
+    let shown: Vec<_> = sessions.iter().map(|one| (one.reports, minutes(one.length_ms()), minutes(one.largest_gap_ms), minutes(one.suspended_ms()))).collect();
     assert_eq!(shown, expected, "{script}");
 }
 

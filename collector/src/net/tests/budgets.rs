@@ -15,10 +15,7 @@ async fn is_refused(peer: &mut TcpStream) {
 
 #[tokio::test]
 async fn a_source_has_its_share_and_gets_it_back() {
-    let server = start(ConnLimits {
-        per_source_max: 2,
-        ..patient()
-    });
+    let server = start(ConnLimits { per_source_max: 2, ..patient() });
     let mut first = server.connect().await;
     let mut second = server.connect().await;
     is_served(&mut first).await;
@@ -33,10 +30,7 @@ async fn a_source_has_its_share_and_gets_it_back() {
 
 #[tokio::test]
 async fn a_verified_connection_is_outside_its_source_share() {
-    let server = start(ConnLimits {
-        per_source_max: 1,
-        ..patient()
-    });
+    let server = start(ConnLimits { per_source_max: 1, ..patient() });
     let mut first = server.connect().await;
     assert_eq!(ask(&mut first, &get_path("/verify/a")).await.0, 200);
     is_served(&mut server.connect().await).await;
@@ -44,10 +38,7 @@ async fn a_verified_connection_is_outside_its_source_share() {
 
 #[tokio::test]
 async fn the_unauthenticated_budget_is_for_all_sources() {
-    let server = start(ConnLimits {
-        unauthenticated_max: 2,
-        ..patient()
-    });
+    let server = start(ConnLimits { unauthenticated_max: 2, ..patient() });
     let mut first = server.connect_from([127, 0, 0, 2]).await;
     let mut second = server.connect_from([127, 0, 0, 3]).await;
     is_served(&mut first).await;
@@ -61,11 +52,7 @@ async fn the_unauthenticated_budget_is_for_all_sources() {
 #[tokio::test]
 async fn an_agent_has_two_connections_and_gets_them_back() {
     let server = start(patient());
-    let (mut first, mut second, mut third) = (
-        server.connect().await,
-        server.connect().await,
-        server.connect().await,
-    );
+    let (mut first, mut second, mut third) = (server.connect().await, server.connect().await, server.connect().await);
     let verify = get_path("/verify/a");
     for peer in [&mut first, &mut second] {
         // A second report on the same connection counts nothing.
@@ -73,12 +60,7 @@ async fn an_agent_has_two_connections_and_gets_them_back() {
         assert_eq!(ask(peer, &verify).await.0, 200);
     }
     assert_eq!(ask(&mut third, &verify).await.0, 429);
-    assert_eq!(
-        ask(&mut server.connect().await, &get_path("/verify/b"))
-            .await
-            .0,
-        200
-    );
+    assert_eq!(ask(&mut server.connect().await, &get_path("/verify/b")).await.0, 200);
     server.expect_closed(Closed::Finished, 1).await;
     drop(first);
     server.expect_closed(Closed::Finished, 2).await;
@@ -90,10 +72,7 @@ async fn an_agent_has_two_connections_and_gets_them_back() {
 
 #[tokio::test]
 async fn the_authenticated_budget_is_for_all_agents() {
-    let server = start(ConnLimits {
-        authenticated_max: 1,
-        ..patient()
-    });
+    let server = start(ConnLimits { authenticated_max: 1, ..patient() });
     let (mut first, mut second) = (server.connect().await, server.connect().await);
     assert_eq!(ask(&mut first, &get_path("/verify/a")).await.0, 200);
     assert_eq!(ask(&mut second, &get_path("/verify/b")).await.0, 429);
@@ -102,10 +81,7 @@ async fn the_authenticated_budget_is_for_all_agents() {
 
 #[tokio::test]
 async fn a_verified_connection_outlives_the_unverified_idle_limit() {
-    let server = start(ConnLimits {
-        idle_unverified: SHORT,
-        ..patient()
-    });
+    let server = start(ConnLimits { idle_unverified: SHORT, ..patient() });
     let (mut agent, mut other) = (server.connect().await, server.connect().await);
     assert_eq!(ask(&mut agent, &get_path("/verify/a")).await.0, 200);
     check_silence(until_closed(&mut other).await, SHORT / 2);
@@ -115,10 +91,7 @@ async fn a_verified_connection_outlives_the_unverified_idle_limit() {
 
 #[tokio::test]
 async fn a_verified_connection_has_limits_of_its_own() {
-    let server = start(ConnLimits {
-        idle_verified: SHORT,
-        ..patient()
-    });
+    let server = start(ConnLimits { idle_verified: SHORT, ..patient() });
     let mut agent = server.connect().await;
     assert_eq!(ask(&mut agent, &get_path("/verify/a")).await.0, 200);
     check_silence(until_closed(&mut agent).await, SHORT);
@@ -129,10 +102,7 @@ async fn a_verified_connection_has_limits_of_its_own() {
 /// The long idle limit must not be lent to a head begun after it: the watchdog sleeps far ahead then.
 #[tokio::test]
 async fn a_partial_head_on_a_verified_connection_is_closed() {
-    let server = start(ConnLimits {
-        head: SHORT,
-        ..patient()
-    });
+    let server = start(ConnLimits { head: SHORT, ..patient() });
     let mut agent = server.connect().await;
     assert_eq!(ask(&mut agent, &get_path("/verify/a")).await.0, 200);
     sleep(SHORT / 4).await;
@@ -143,10 +113,7 @@ async fn a_partial_head_on_a_verified_connection_is_closed() {
 
 #[test]
 fn no_configuration_grants_more_than_two_minutes_of_idling() {
-    let limits = ConnLimits {
-        idle_verified: Duration::from_secs(3600),
-        ..ConnLimits::default()
-    };
+    let limits = ConnLimits { idle_verified: Duration::from_secs(3600), ..ConnLimits::default() };
     assert_eq!(limits.idle(true), IDLE_VERIFIED_MAX);
     assert_eq!(ConnLimits::default().idle(true), Duration::from_secs(90));
     assert_eq!(ConnLimits::default().idle(false), Duration::from_secs(5));
@@ -156,14 +123,10 @@ fn no_configuration_grants_more_than_two_minutes_of_idling() {
 fn the_maps_forget_who_left() {
     let budgets = Arc::new(Budgets::new(&patient(), Arc::default()));
     let peer = |n: u16| SocketAddr::new(format!("2001:db8:{n:x}::1").parse().unwrap(), 1);
-    let places: Vec<_> = (0..100)
-        .map(|n| budgets.admit(peer(n).ip()).unwrap())
-        .collect();
+    let places: Vec<_> = (0..100).map(|n| budgets.admit(peer(n).ip()).unwrap()).collect();
     assert_eq!(budgets.map_sizes(), (100, 0));
     for (n, place) in (0..).zip(&places) {
-        ConnHandle::new(peer(n), place.seat())
-            .mark_verified(&n.to_string())
-            .unwrap();
+        ConnHandle::new(peer(n), place.seat()).mark_verified(&n.to_string()).unwrap();
     }
     assert_eq!(budgets.map_sizes(), (0, 100));
     drop(places);
@@ -172,10 +135,7 @@ fn the_maps_forget_who_left() {
 
 #[test]
 fn one_network_is_one_source() {
-    let limits = ConnLimits {
-        per_source_max: 1,
-        ..patient()
-    };
+    let limits = ConnLimits { per_source_max: 1, ..patient() };
     let budgets = Arc::new(Budgets::new(&limits, Arc::default()));
     let mut places = Vec::new();
     let mut check = |peer: &str, admitted: bool| {
@@ -214,12 +174,7 @@ fn every_reason_has_its_own_counter_and_label() {
         (0..count).for_each(|_| telemetry.count_closed(why));
     }
     for (count, why) in (1..).zip(Closed::ALL) {
-        let samples = telemetry
-            .samples()
-            .filter(|(_, label, _)| *label == why.label());
-        assert_eq!(
-            samples.collect::<Vec<_>>(),
-            [("connections_closed_total", why.label(), count)]
-        );
+        let samples = telemetry.samples().filter(|(_, label, _)| *label == why.label());
+        assert_eq!(samples.collect::<Vec<_>>(), [("connections_closed_total", why.label(), count)]);
     }
 }

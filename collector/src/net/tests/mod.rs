@@ -69,20 +69,8 @@ fn start_with(limits: ConnLimits, tls: Option<Arc<TlsReloader>>) -> Server {
     let addr = listener.local_addr().unwrap();
     let telemetry = Arc::new(NetTelemetry::default());
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(serve(
-        listener,
-        tls,
-        router(limits.clone()),
-        limits,
-        Arc::clone(&telemetry),
-        stopping,
-    ));
-    Server {
-        addr,
-        telemetry,
-        stop,
-        task,
-    }
+    let task = tokio::spawn(serve(listener, tls, router(limits.clone()), limits, Arc::clone(&telemetry), stopping));
+    Server { addr, telemetry, stop, task }
 }
 
 impl Server {
@@ -100,23 +88,14 @@ impl Server {
     /// Waits until `count` connections ended for this reason.
     #[track_caller]
     fn expect_closed(&self, why: Closed, count: u64) -> impl Future<Output = ()> {
-        let (telemetry, what) = (
-            Arc::clone(&self.telemetry),
-            format!("{count} closed by {why:?}"),
-        );
+        let (telemetry, what) = (Arc::clone(&self.telemetry), format!("{count} closed by {why:?}"));
         eventually(what, move || telemetry.closed(why) == count)
     }
 
     #[track_caller]
-    fn expect_value(
-        &self,
-        value: fn(&NetTelemetry) -> &AtomicU64,
-        count: u64,
-    ) -> impl Future<Output = ()> {
+    fn expect_value(&self, value: fn(&NetTelemetry) -> &AtomicU64, count: u64) -> impl Future<Output = ()> {
         let telemetry = Arc::clone(&self.telemetry);
-        eventually(format!("a counter at {count}"), move || {
-            value(&telemetry).load(Relaxed) == count
-        })
+        eventually(format!("a counter at {count}"), move || value(&telemetry).load(Relaxed) == count)
     }
 }
 
@@ -146,10 +125,7 @@ fn router(limits: ConnLimits) -> Router {
         .route("/", get(|| async { "ok" }))
         .route("/body", post(body))
         .route("/verify/{agent}", get(verify))
-        .route(
-            "/peer",
-            get(|Extension(conn): Extension<ConnHandle>| async move { conn.peer.to_string() }),
-        )
+        .route("/peer", get(|Extension(conn): Extension<ConnHandle>| async move { conn.peer.to_string() }))
         .route("/big", get(|| async { Bytes::from(vec![b'x'; BIG]) }))
         .route(
             "/slow",
@@ -167,14 +143,8 @@ fn router(limits: ConnLimits) -> Router {
                 }
             }),
         )
-        .route(
-            "/endless",
-            get(|| async { axum::body::Body::new(Source(Some(Bytes::from(vec![b'x'; 9000])))) }),
-        )
-        .route(
-            "/silent",
-            get(|| async { axum::body::Body::new(Source(None)) }),
-        )
+        .route("/endless", get(|| async { axum::body::Body::new(Source(Some(Bytes::from(vec![b'x'; 9000])))) }))
+        .route("/silent", get(|| async { axum::body::Body::new(Source(None)) }))
 }
 
 /// A body that yields this for ever, or nothing.
@@ -184,10 +154,7 @@ impl hyper::body::Body for Source {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &self.0 {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes.clone())))),
             None => Poll::Pending,
@@ -208,15 +175,10 @@ async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> (u16, String) {
             head.push(stream.read_u8().await.expect("an answer"));
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
         stream.read_exact(&mut body).await.unwrap();
-        (
-            head[9..12].parse().unwrap(),
-            String::from_utf8(body).unwrap(),
-        )
+        (head[9..12].parse().unwrap(), String::from_utf8(body).unwrap())
     })
     .await
     .expect("an answer in time")
@@ -230,9 +192,7 @@ fn get_path(path: &str) -> String {
 async fn until_closed<S: AsyncRead + Unpin>(stream: &mut S) -> (Duration, String) {
     let (start, mut all) = (Instant::now(), Vec::new());
     // A reset is a close too.
-    let _end = timeout(PATIENCE, stream.read_to_end(&mut all))
-        .await
-        .expect("the server closes");
+    let _end = timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the server closes");
     (start.elapsed(), String::from_utf8_lossy(&all).into_owned())
 }
 

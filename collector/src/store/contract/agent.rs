@@ -6,9 +6,7 @@ use mimamori_shared::chain::{Link, Tip};
 use mimamori_shared::fields::Readings;
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId, Lease};
-use mimamori_shared::payload::{
-    Class, Counts, Entry, Head, Loss, LossReason, OpenReason, PushFail, RefusalReason, Report, Statement, encode,
-};
+use mimamori_shared::payload::{Class, Counts, Entry, Head, Loss, LossReason, OpenReason, PushFail, RefusalReason, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey, Verified, verify};
 use serde::Serialize;
 

@@ -338,7 +338,10 @@ pub(super) async fn copies_that_talk_over_each_other_lose_nothing(store: &Store)
             if let Answered::Receipt(receipt) = answered {
                 acknowledged.push(receipt);
                 let again = Agent::receipt(&agent.send(store, entries, at + 1).await);
-                assert_eq!((again.branch, again.seq, again.head_hash, again.received_at_ms), (receipt.branch, receipt.seq, receipt.head_hash, receipt.received_at_ms));
+                assert_eq!(
+                    (again.branch, again.seq, again.head_hash, again.received_at_ms),
+                    (receipt.branch, receipt.seq, receipt.head_hash, receipt.received_at_ms)
+                );
             }
         }
         for receipt in acknowledged {

@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use super::{ALL, NOW, ask, enrolled, operator, sound, token, word};
-use crate::store::{ActorKind, Actor, FindingKind, NewToken, Noted, Scope, Store, StoreError};
+use crate::store::{Actor, ActorKind, FindingKind, NewToken, Noted, Scope, Store, StoreError};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan};
 use mimamori_shared::id::{Hash, TokenId};
 use mimamori_shared::payload::{ConsentState, Counts, OpenReason, Statement};
@@ -99,11 +99,7 @@ pub(super) async fn findings_are_counted_by_day(store: &Store) {
     let seen: Vec<_> = rows.iter().map(|row| (row.kind, row.count, row.first_at_ms, row.last_at_ms, row.seq)).collect();
     assert_eq!(
         seen,
-        [
-            (FindingKind::BodyUnusable, 2, NOW, NOW + 2, 1),
-            (FindingKind::ChainWithoutOpen, 1, NOW, NOW, 0),
-            (FindingKind::LeaseUnknown, 1, NOW, NOW, 0),
-        ]
+        [(FindingKind::BodyUnusable, 2, NOW, NOW + 2, 1), (FindingKind::ChainWithoutOpen, 1, NOW, NOW, 0), (FindingKind::LeaseUnknown, 1, NOW, NOW, 0),]
     );
     sound(store).await;
 }
@@ -145,14 +141,7 @@ pub(super) async fn nobody_changes_beyond_their_scope(store: &Store) {
     store.redeem(ask(theirs, 2), NOW).await.unwrap();
     let waits = store.machines(&Scope::Facility(east.clone())).await.unwrap().remove(0).alias;
     hidden(store.add_facility(&west, &actor, &word("more"), "x", false, NOW).await);
-    let new = NewToken {
-        token_id: TokenId([3; 8]),
-        public_key: [1; 32],
-        facility: east.clone(),
-        slot: None,
-        reason: String::new(),
-        expires_at_ms: NOW + 1,
-    };
+    let new = NewToken { token_id: TokenId([3; 8]), public_key: [1; 32], facility: east.clone(), slot: None, reason: String::new(), expires_at_ms: NOW + 1 };
     hidden(store.add_token(&west, &actor, new, NOW).await);
     hidden(store.revoke_token(&west, &actor, theirs, NOW).await);
     hidden(store.approve_machine(&west, &actor, &east, &waits, None, NOW).await.map(drop));

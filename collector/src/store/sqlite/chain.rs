@@ -65,8 +65,13 @@ pub(super) fn load(db: &Connection, agent: AgentId, chain: ChainId) -> Result<Op
 /// Makes the chain, numbered after the agent's others.
 pub(super) fn open(db: &Connection, agent: AgentId, chain: ChainId, reason: ChainReason, now_ms: i64) -> Result<Chain, StoreError> {
     let epoch = newest(db, agent)?.map_or(0, |newest| newest.epoch) + 1;
-    db.prepare_cached("INSERT INTO chain (agent, chain, epoch, reason, opened_at_ms, forked) VALUES (?1, ?2, ?3, ?4, ?5, 0)")?
-        .execute(params![agent.0, chain.0, place(epoch)?, reason.name(), now_ms])?;
+    db.prepare_cached("INSERT INTO chain (agent, chain, epoch, reason, opened_at_ms, forked) VALUES (?1, ?2, ?3, ?4, ?5, 0)")?.execute(params![
+        agent.0,
+        chain.0,
+        place(epoch)?,
+        reason.name(),
+        now_ms
+    ])?;
     Ok(Chain { id: chain, epoch, forked: false, waiting: false, branches: Vec::new() })
 }
 
@@ -79,11 +84,9 @@ pub(super) struct Newest {
 }
 
 pub(super) fn newest(db: &Connection, agent: AgentId) -> Result<Option<Newest>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT chain, epoch, opened_at_ms FROM chain WHERE agent = ?1 ORDER BY epoch DESC LIMIT 1")?;
-    let found = statement.query_row([agent.0], |row| {
-        Ok(Newest { chain: get(row, "chain")?, epoch: get(row, "epoch")?, opened_at_ms: row.get("opened_at_ms")? })
-    });
+    let mut statement = db.prepare_cached("SELECT chain, epoch, opened_at_ms FROM chain WHERE agent = ?1 ORDER BY epoch DESC LIMIT 1")?;
+    let found =
+        statement.query_row([agent.0], |row| Ok(Newest { chain: get(row, "chain")?, epoch: get(row, "epoch")?, opened_at_ms: row.get("opened_at_ms")? }));
     Ok(found.optional()?)
 }
 

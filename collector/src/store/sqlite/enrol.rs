@@ -102,16 +102,7 @@ fn use_up(db: &Connection, ask: &Redeem, token: &Token, now_ms: i64) -> Result<U
     db.execute(
         "INSERT INTO machine (agent, facility, alias, state, key_id, token, enrolled_at_ms, approved_at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            ask.agent_id.0,
-            token.facility.as_str(),
-            alias.as_str(),
-            state,
-            ask.key_id.0,
-            ask.token_id.0,
-            now_ms,
-            active.then_some(now_ms)
-        ],
+        params![ask.agent_id.0, token.facility.as_str(), alias.as_str(), state, ask.key_id.0, ask.token_id.0, now_ms, active.then_some(now_ms)],
     )?;
     db.execute(
         "INSERT INTO agent_key (key_id, public_key, agent, state, added_at_ms) VALUES (?1, ?2, ?3, 'active', ?4)",

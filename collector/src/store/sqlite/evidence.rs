@@ -164,10 +164,7 @@ pub(super) fn page(db: &Connection, at: At, from_seq: u64, limit: u32, months: &
     let from = place(from_seq)?;
     let mut places: Vec<(u64, Month)> = Vec::new();
     for month in months {
-        let sql = format!(
-            "SELECT seq FROM {} WHERE agent = ?1 AND chain = ?2 AND branch = ?3 AND seq >= ?4 ORDER BY seq LIMIT ?5",
-            month.table()
-        );
+        let sql = format!("SELECT seq FROM {} WHERE agent = ?1 AND chain = ?2 AND branch = ?3 AND seq >= ?4 ORDER BY seq LIMIT ?5", month.table());
         let mut statement = db.prepare_cached(&sql)?;
         let rows = statement.query_map(params![at.agent.0, at.chain.0, at.branch, from, limit], |row| row.get::<_, Cell<u64>>(0))?;
         for row in rows {

@@ -2,21 +2,15 @@
 
 use super::audit::{self, Deed};
 use super::cell::get;
+use crate::store::NAME_BYTES_MAX;
 use crate::store::error::StoreError;
 use crate::store::rows::FacilityRow;
 use crate::store::scope::{Actor, Scope};
-use crate::store::NAME_BYTES_MAX;
 use mimamori_shared::word::Word;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-pub(in crate::store) fn add(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (alias, name, example): (&Word, &str, bool),
-    now_ms: i64,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn add(db: &Connection, scope: &Scope, actor: &Actor, (alias, name, example): (&Word, &str, bool), now_ms: i64) -> Result<(), StoreError> {
     if *scope != Scope::All {
         return Err(StoreError::NotFound("facility"));
     }

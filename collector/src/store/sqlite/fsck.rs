@@ -154,8 +154,7 @@ impl Check<'_> {
                 self.fault(at.chain, Some((at.branch, session.from_seq)), &format!("the session of boot {boot} is not what the entries say"));
             }
         }
-        let mut statement =
-            self.db.prepare_cached("SELECT count(*) FROM session WHERE agent = ?1 AND chain = ?2 AND branch = ?3")?;
+        let mut statement = self.db.prepare_cached("SELECT count(*) FROM session WHERE agent = ?1 AND chain = ?2 AND branch = ?3")?;
         let held: usize = statement.query_row(params![at.agent.0, at.chain.0, at.branch], |row| row.get::<_, u32>(0).map(|n| n as usize))?;
         if held != sessions.len() {
             self.fault(at.chain, Some((at.branch, 0)), "there are sessions without entries");

@@ -42,16 +42,7 @@ fn put(db: &Connection, at: At, new: New<'_>, is_preview: bool, newer: &'static 
                 is_preview = excluded.is_preview, payload = excluded.payload
              WHERE {newer}"
         ))?
-        .execute(params![
-            at.agent.0,
-            at.chain.0,
-            place(new.epoch)?,
-            place(new.seq)?,
-            new.taken_at_ms,
-            new.received_at_ms,
-            is_preview,
-            new.payload
-        ])?;
+        .execute(params![at.agent.0, at.chain.0, place(new.epoch)?, place(new.seq)?, new.taken_at_ms, new.received_at_ms, is_preview, new.payload])?;
     Ok(changed > 0)
 }
 

@@ -23,9 +23,7 @@ fn find(db: &Connection, scope: &Scope, at: &Word, alias: &Word) -> Result<Found
     if !scope.covers(at) {
         return Err(StoreError::NotFound("machine"));
     }
-    let mut statement = db.prepare_cached(
-        "SELECT agent, state, key_id FROM machine WHERE facility = ?1 AND alias = ?2 AND state <> 'retired'",
-    )?;
+    let mut statement = db.prepare_cached("SELECT agent, state, key_id FROM machine WHERE facility = ?1 AND alias = ?2 AND state <> 'retired'")?;
     let found = statement.query_row(params![at.as_str(), alias.as_str()], |row| {
         Ok(Found { agent: get(row, "agent")?, state: named(row, "state", MachineState::of)?, key_id: get(row, "key_id")? })
     });
@@ -34,8 +32,7 @@ fn find(db: &Connection, scope: &Scope, at: &Word, alias: &Word) -> Result<Found
 
 /// Whether a machine in service has the alias.
 pub(super) fn taken(db: &Connection, at: &Word, alias: &Word) -> Result<bool, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT 1 FROM machine WHERE facility = ?1 AND alias = ?2 AND state <> 'retired'")?;
+    let mut statement = db.prepare_cached("SELECT 1 FROM machine WHERE facility = ?1 AND alias = ?2 AND state <> 'retired'")?;
     Ok(statement.exists(params![at.as_str(), alias.as_str()])?)
 }
 
@@ -75,13 +72,7 @@ pub(in crate::store) fn approve(
 }
 
 /// Gives a machine another alias.
-pub(in crate::store) fn rename(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (at, alias, name): (&Word, &Word, &Word),
-    now_ms: i64,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn rename(db: &Connection, scope: &Scope, actor: &Actor, (at, alias, name): (&Word, &Word, &Word), now_ms: i64) -> Result<(), StoreError> {
     let found = find(db, scope, at, alias)?;
     need_free(db, at, name)?;
     db.execute("UPDATE machine SET alias = ?2 WHERE agent = ?1", params![found.agent.0, name.as_str()])?;
@@ -89,33 +80,18 @@ pub(in crate::store) fn rename(
 }
 
 /// Refuses a machine and its key from now on.
-pub(in crate::store) fn revoke(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (at, alias): (&Word, &Word),
-    now_ms: i64,
-) -> Result<KeyId, StoreError> {
+pub(in crate::store) fn revoke(db: &Connection, scope: &Scope, actor: &Actor, (at, alias): (&Word, &Word), now_ms: i64) -> Result<KeyId, StoreError> {
     let found = find(db, scope, at, alias)?;
     if found.state != MachineState::Revoked {
         end(db, found.agent, MachineState::Revoked, now_ms)?;
-        db.execute(
-            "UPDATE agent_key SET state = 'revoked', revoked_at_ms = ?2 WHERE agent = ?1 AND state = 'active'",
-            params![found.agent.0, now_ms],
-        )?;
+        db.execute("UPDATE agent_key SET state = 'revoked', revoked_at_ms = ?2 WHERE agent = ?1 AND state = 'active'", params![found.agent.0, now_ms])?;
         did(db, actor, now_ms, "revoke", found.agent, at, json!({ "alias": alias, "key": found.key_id.fingerprint() }))?;
     }
     Ok(found.key_id)
 }
 
 /// Takes a machine out of service; its alias becomes free, its history stays.
-pub(in crate::store) fn retire(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (at, alias): (&Word, &Word),
-    now_ms: i64,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn retire(db: &Connection, scope: &Scope, actor: &Actor, (at, alias): (&Word, &Word), now_ms: i64) -> Result<(), StoreError> {
     let found = find(db, scope, at, alias)?;
     end(db, found.agent, MachineState::Retired, now_ms)?;
     did(db, actor, now_ms, "retire", found.agent, at, json!({ "alias": alias }))
@@ -127,34 +103,19 @@ fn end(db: &Connection, agent: AgentId, state: MachineState, now_ms: i64) -> Res
 }
 
 /// Gives the place of `old` to `new`: the old machine is retired and keeps its alias, linked from the new one.
-pub(in crate::store) fn replace(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (at, old, new): (&Word, &Word, &Word),
-    now_ms: i64,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn replace(db: &Connection, scope: &Scope, actor: &Actor, (at, old, new): (&Word, &Word, &Word), now_ms: i64) -> Result<(), StoreError> {
     let was = find(db, scope, at, old)?;
     let comes = find(db, scope, at, new)?;
     if was.agent == comes.agent {
         return Err(StoreError::Invalid("a machine cannot replace itself"));
     }
     end(db, was.agent, MachineState::Retired, now_ms)?;
-    db.execute(
-        "UPDATE machine SET alias = ?2, replaces = ?3 WHERE agent = ?1",
-        params![comes.agent.0, old.as_str(), was.agent.0],
-    )?;
+    db.execute("UPDATE machine SET alias = ?2, replaces = ?3 WHERE agent = ?1", params![comes.agent.0, old.as_str(), was.agent.0])?;
     did(db, actor, now_ms, "replace", comes.agent, at, json!({ "alias": old, "was": new, "replaces": was.agent }))
 }
 
 /// Moves a machine to another facility. Both must be inside the scope.
-pub(in crate::store) fn relocate(
-    db: &Connection,
-    scope: &Scope,
-    actor: &Actor,
-    (at, alias, to): (&Word, &Word, &Word),
-    now_ms: i64,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn relocate(db: &Connection, scope: &Scope, actor: &Actor, (at, alias, to): (&Word, &Word, &Word), now_ms: i64) -> Result<(), StoreError> {
     let found = find(db, scope, at, alias)?;
     facility::need(db, scope, to)?;
     need_free(db, to, alias)?;
@@ -165,9 +126,8 @@ pub(in crate::store) fn relocate(
 
 /// A key and whose it is.
 pub(in crate::store) fn key(db: &Connection, key_id: KeyId) -> Result<Option<KeyRow>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT k.agent, k.public_key, k.state, m.state AS machine FROM agent_key k JOIN machine m ON m.agent = k.agent WHERE k.key_id = ?1",
-    )?;
+    let mut statement = db
+        .prepare_cached("SELECT k.agent, k.public_key, k.state, m.state AS machine FROM agent_key k JOIN machine m ON m.agent = k.agent WHERE k.key_id = ?1")?;
     let found = statement.query_row([key_id.0], |row| {
         Ok(KeyRow {
             agent_id: get(row, "agent")?,

@@ -13,21 +13,9 @@ pub(super) struct Migration {
 
 /// All steps in order.
 pub(super) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        sql: include_str!("../migrations/0001_identity.sql"),
-        sha256: "042bf300c5f69c69219f6baef92b632b7d1b9248eada5ce0865331a348412e26",
-    },
-    Migration {
-        version: 2,
-        sql: include_str!("../migrations/0002_evidence.sql"),
-        sha256: "0baa0b964a6ea719a1fc5c81f955879510beb6eae05ab2ef8946d8a65ed45678",
-    },
-    Migration {
-        version: 3,
-        sql: include_str!("../migrations/0003_work.sql"),
-        sha256: "6f71370a0aa100f22bd6a2f04786e365a5e6f6f3ce332c18ac43300a4469f9d3",
-    },
+    Migration { version: 1, sql: include_str!("../migrations/0001_identity.sql"), sha256: "042bf300c5f69c69219f6baef92b632b7d1b9248eada5ce0865331a348412e26" },
+    Migration { version: 2, sql: include_str!("../migrations/0002_evidence.sql"), sha256: "0baa0b964a6ea719a1fc5c81f955879510beb6eae05ab2ef8946d8a65ed45678" },
+    Migration { version: 3, sql: include_str!("../migrations/0003_work.sql"), sha256: "6f71370a0aa100f22bd6a2f04786e365a5e6f6f3ce332c18ac43300a4469f9d3" },
     Migration {
         version: 4,
         sql: include_str!("../migrations/0004_audit_index.sql"),

@@ -79,10 +79,7 @@ impl Engine {
     }
 
     /// Does work in a transaction that it may share with others; it is committed when this returns.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
         self.write_for(None, 0, work).await
     }
 
@@ -107,10 +104,7 @@ impl Engine {
     }
 
     /// Reads from one consistent state.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let task = tokio::task::spawn_blocking(move || {
@@ -215,7 +209,9 @@ mod tests {
         runtime.block_on(async {
             // Deferred to the commit, a broken reference fails there.
             let work = |db: &Connection| {
-                db.execute_batch("PRAGMA defer_foreign_keys = ON; INSERT INTO token VALUES (x'00', x'00', 'none', NULL, 0, 'x', '', 0, NULL, NULL, NULL, NULL, NULL, NULL)")?;
+                db.execute_batch(
+                    "PRAGMA defer_foreign_keys = ON; INSERT INTO token VALUES (x'00', x'00', 'none', NULL, 0, 'x', '', 0, NULL, NULL, NULL, NULL, NULL, NULL)",
+                )?;
                 Ok(())
             };
             assert!(matches!(engine.write(work).await, Err(StoreError::Commit(_))));

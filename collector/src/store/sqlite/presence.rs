@@ -12,10 +12,8 @@ use rusqlite::{Connection, params};
 
 /// Says that something about the agent is new.
 pub(super) fn mark(db: &Connection, agent: AgentId, now_ms: i64) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO dirty (agent, mark, since_ms) VALUES (?1, 1, ?2) ON CONFLICT (agent) DO UPDATE SET mark = mark + 1",
-    )?
-    .execute(params![agent.0, now_ms])?;
+    db.prepare_cached("INSERT INTO dirty (agent, mark, since_ms) VALUES (?1, 1, ?2) ON CONFLICT (agent) DO UPDATE SET mark = mark + 1")?
+        .execute(params![agent.0, now_ms])?;
     Ok(())
 }
 
@@ -24,8 +22,7 @@ pub(in crate::store) fn dirty(db: &Connection, scope: &Scope, limit: u32) -> Res
         "SELECT d.agent, d.mark FROM dirty d JOIN machine m ON m.agent = d.agent
          WHERE ?1 IS NULL OR m.facility = ?1 ORDER BY d.since_ms, d.agent LIMIT ?2",
     )?;
-    let rows = statement
-        .query_map(params![scope.facility(), limit], |row| Ok(Dirty { agent_id: get(row, "agent")?, mark: row.get("mark")? }))?;
+    let rows = statement.query_map(params![scope.facility(), limit], |row| Ok(Dirty { agent_id: get(row, "agent")?, mark: row.get("mark")? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -68,15 +65,7 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
     for line in &change.transitions {
         db.execute(
             "INSERT INTO transition (agent, state, from_ms, to_ms, because, evidence, recorded_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                change.agent_id.0,
-                line.state.as_str(),
-                line.from_ms,
-                line.to_ms,
-                line.because.as_str(),
-                line.evidence,
-                now_ms
-            ],
+            params![change.agent_id.0, line.state.as_str(), line.from_ms, line.to_ms, line.because.as_str(), line.evidence, now_ms],
         )?;
     }
     if let Some(mark) = change.dirty_mark {
@@ -87,8 +76,7 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
 
 pub(in crate::store) fn transitions(db: &Connection, scope: &Scope, agent: AgentId, limit: u32) -> Result<Vec<TransitionRow>, StoreError> {
     machine::need_agent(db, scope, agent)?;
-    let mut statement =
-        db.prepare_cached("SELECT * FROM transition WHERE agent = ?1 ORDER BY recorded_at_ms DESC, rowid DESC LIMIT ?2")?;
+    let mut statement = db.prepare_cached("SELECT * FROM transition WHERE agent = ?1 ORDER BY recorded_at_ms DESC, rowid DESC LIMIT ?2")?;
     let rows = statement.query_map(params![agent.0, limit], |row| {
         Ok(TransitionRow {
             agent_id: agent,

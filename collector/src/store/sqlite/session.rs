@@ -89,8 +89,7 @@ pub(super) fn save(db: &Connection, agent: AgentId, session: &SessionRow) -> Res
 
 pub(in crate::store) fn list(db: &Connection, scope: &Scope, agent: AgentId) -> Result<Vec<SessionRow>, StoreError> {
     machine::need_agent(db, scope, agent)?;
-    let mut statement =
-        db.prepare_cached("SELECT * FROM session WHERE agent = ?1 ORDER BY received_from_ms, chain, branch, from_seq")?;
+    let mut statement = db.prepare_cached("SELECT * FROM session WHERE agent = ?1 ORDER BY received_from_ms, chain, branch, from_seq")?;
     let rows = statement.query_map([agent.0], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -3,11 +3,11 @@
 use super::audit::{self, Deed};
 use super::cell::{get, maybe};
 use super::facility;
+use crate::store::NAME_BYTES_MAX;
 use crate::store::admin::NewToken;
 use crate::store::error::StoreError;
 use crate::store::rows::TokenRow;
 use crate::store::scope::{Actor, Scope};
-use crate::store::NAME_BYTES_MAX;
 use mimamori_shared::id::TokenId;
 use mimamori_shared::limits::TOKEN_TTL_S_MAX;
 use mimamori_shared::word::Word;
@@ -33,16 +33,7 @@ pub(in crate::store) fn add(db: &Connection, scope: &Scope, actor: &Actor, new: 
     let added = db.execute(
         "INSERT INTO token (token, public_key, facility, slot, created_at_ms, creator, reason, expires_at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-        params![
-            new.token_id.0,
-            new.public_key,
-            new.facility.as_str(),
-            slot,
-            now_ms,
-            actor.name.as_str(),
-            new.reason,
-            new.expires_at_ms
-        ],
+        params![new.token_id.0, new.public_key, new.facility.as_str(), slot, now_ms, actor.name.as_str(), new.reason, new.expires_at_ms],
     )?;
     if added == 0 {
         return Err(StoreError::Taken("token's id"));
@@ -53,8 +44,7 @@ pub(in crate::store) fn add(db: &Connection, scope: &Scope, actor: &Actor, new: 
 }
 
 pub(in crate::store) fn revoke(db: &Connection, scope: &Scope, actor: &Actor, token: TokenId, now_ms: i64) -> Result<(), StoreError> {
-    let facility: Option<Word> =
-        db.query_row("SELECT facility FROM token WHERE token = ?1", [token.0], |row| get(row, "facility")).optional()?;
+    let facility: Option<Word> = db.query_row("SELECT facility FROM token WHERE token = ?1", [token.0], |row| get(row, "facility")).optional()?;
     let facility = facility.filter(|facility| scope.covers(facility)).ok_or(StoreError::NotFound("token"))?;
     let revoked = db.execute("UPDATE token SET revoked_at_ms = ?2 WHERE token = ?1 AND revoked_at_ms IS NULL", params![token.0, now_ms])?;
     if revoked == 0 {
@@ -70,8 +60,7 @@ pub(in crate::store) fn public_key(db: &Connection, token: TokenId) -> Result<Op
 }
 
 pub(in crate::store) fn list(db: &Connection, scope: &Scope) -> Result<Vec<TokenRow>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT * FROM token WHERE ?1 IS NULL OR facility = ?1 ORDER BY created_at_ms DESC, token")?;
+    let mut statement = db.prepare_cached("SELECT * FROM token WHERE ?1 IS NULL OR facility = ?1 ORDER BY created_at_ms DESC, token")?;
     let rows = statement.query_map([scope.facility()], |row| {
         Ok(TokenRow {
             token_id: get(row, "token")?,
