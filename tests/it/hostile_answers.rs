@@ -158,6 +158,7 @@ fn kept(rig: &Rig, folder: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one hostile answer after another, in a straight line")]
 async fn no_answer_but_a_genuine_receipt_changes_anything() {
     let server = impostor().await;
     let dir = tempfile::tempdir().unwrap();
