@@ -1,5 +1,7 @@
 //! Whatever answers in the collector's place: nothing but a genuine receipt for what was sent changes what is kept (I5).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a panic is a failed test, and figures are printed")]
+
 use crate::offline::Rig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -157,6 +159,62 @@ fn kept(rig: &Rig, folder: &Path) -> String {
     text
 }
 
+/// Every answer that is worth nothing, and why. They are made from a genuine one for `last`; `asked` is what the request
+/// begins with, `old` a receipt that was genuine once.
+fn cases(url: &str, chain_id: ChainId, asked: Hash, last: SentFrame, old: &[u8]) -> Vec<(&'static str, Say, Detail)> {
+    let genuine = receipt_for(chain_id, last);
+    let other_chain = Receipt { chain_id: ChainId([8; 16]), ..genuine.clone() };
+    let future = Receipt { seq: last.last_seq + 9, ..genuine.clone() };
+    let wrong_hash = Receipt { head_hash: Hash([9; 32]), ..genuine.clone() };
+    let other_agent = Receipt { agent_id: AgentId([9; 16]), ..genuine.clone() };
+    let by_stranger = {
+        let mut body = frame(PayloadType::Receipt, encode(PayloadType::Receipt, &[&genuine]), &key(99));
+        body.extend(certificate(&key(99), &key(98), COLLECTOR));
+        body
+    };
+    let unsigned = {
+        let mut body = signed(&genuine);
+        let at = body.iter().position(|b| *b == b'\n').unwrap() + 60;
+        body[at] = if body[at] == b'A' { b'B' } else { b'A' };
+        body
+    };
+    let as_refusal = frame(PayloadType::Report, encode(PayloadType::Report, &[&genuine]), &key(12));
+    let wrong_type = [as_refusal, certificate(&key(12), &key(11), COLLECTOR)].concat();
+    let behind = RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO };
+    let html = b"<html><body>Welcome to the hospital network. Please log in.</body></html>";
+    let receipts = |body: &[u8]| http("200 OK", ANSWER_TYPE, body);
+    vec![
+        ("a portal's page", http("200 OK", "text/html", html), Detail::Portal),
+        ("a portal that names our type", http("200 OK", ANSWER_TYPE, html), Detail::Malformed),
+        ("204", Say::Bytes(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec()), Detail::Portal),
+        ("201 with a genuine receipt", http("201 Created", ANSWER_TYPE, &signed(&genuine)), Detail::Portal),
+        ("302", Say::Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", url).into_bytes()), Detail::Redirected(302)),
+        ("307", Say::Bytes(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()), Detail::Redirected(307)),
+        ("500", http("500 Internal Server Error", "text/plain", b"oops"), Detail::Status(500)),
+        ("500 with a genuine receipt", http("500 Internal Server Error", ANSWER_TYPE, &signed(&genuine)), Detail::Status(500)),
+        ("an old genuine receipt", receipts(old), Detail::NotSent),
+        ("a genuine receipt for another chain", receipts(&signed(&other_chain)), Detail::OtherChain),
+        ("a receipt for more than was sent", receipts(&signed(&future)), Detail::NotSent),
+        ("a receipt with another hash", receipts(&signed(&wrong_hash)), Detail::NotSent),
+        ("a receipt for another agent", receipts(&signed(&other_agent)), Detail::OtherAgent),
+        ("a receipt under another root", receipts(&by_stranger), Detail::WrongRoot),
+        ("a receipt with one changed character", receipts(&unsigned), Detail::BadSignature),
+        ("a receipt signed as a report", receipts(&wrong_type), Detail::WrongType),
+        ("a receipt cut short", receipts(&signed(&genuine)[..300]), Detail::Malformed),
+        ("a receipt and more", receipts(&[signed(&genuine), b"x\n".to_vec()].concat()), Detail::Malformed),
+        ("an unsigned 409", http("409 Conflict", "text/plain", b"revoked"), Detail::Status(409)),
+        ("a 409 of our type without signatures", http("409 Conflict", ANSWER_TYPE, b"revoked\n"), Detail::Malformed),
+        ("a signed refusal of another request", http("409 Conflict", ANSWER_TYPE, &refused(behind, chain_id, Hash([7; 32]), &key(12))), Detail::OtherRequest),
+        ("a revocation of another request", http("409 Conflict", ANSWER_TYPE, &refused(RefusalReason::Revoked, chain_id, Hash([7; 32]), &key(12))), Detail::OtherRequest),
+        ("a refusal for another chain", http("409 Conflict", ANSWER_TYPE, &refused(behind, ChainId([8; 16]), asked, &key(12))), Detail::OtherChain),
+        ("an endless body of our type", Say::Endless("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.mimamori.answer\r\nConnection: close\r\n\r\n"), Detail::TooLarge),
+        ("an endless error", Say::Endless("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n"), Detail::Status(502)),
+        ("endless heads", Say::Endless("HTTP/1.1 200 OK\r\nX-Fill: "), Detail::NotHttp),
+        ("garbage", Say::Bytes(b"\x00\x01\x02 SSH-2.0-OpenSSH\r\n\r\n".to_vec()), Detail::NotHttp),
+        ("nothing", Say::Nothing, Detail::Cut),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_but_a_genuine_receipt_changes_anything() {
     let server = impostor().await;
@@ -184,57 +242,7 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
     let chain = rig.agent.newest().unwrap().clone();
     let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 9, 1 << 20).unwrap().unwrap().unwrap();
     let (place, last, asked) = (batch.sent.frames[0], *batch.sent.frames.last().unwrap(), batch.sent.first_hash);
-    let genuine = receipt_for(chain_id, last);
-    let other_chain = Receipt { chain_id: ChainId([8; 16]), ..genuine.clone() };
-    let future = Receipt { seq: last.last_seq + 9, ..genuine.clone() };
-    let wrong_hash = Receipt { head_hash: Hash([9; 32]), ..genuine.clone() };
-    let other_agent = Receipt { agent_id: AgentId([9; 16]), ..genuine.clone() };
-    let by_stranger = {
-        let mut body = frame(PayloadType::Receipt, encode(PayloadType::Receipt, &[&genuine]), &key(99));
-        body.extend(certificate(&key(99), &key(98), COLLECTOR));
-        body
-    };
-    let unsigned = {
-        let mut body = signed(&genuine);
-        let at = body.iter().position(|b| *b == b'\n').unwrap() + 60;
-        body[at] = if body[at] == b'A' { b'B' } else { b'A' };
-        body
-    };
-    let as_refusal = frame(PayloadType::Report, encode(PayloadType::Report, &[&genuine]), &key(12));
-    let wrong_type = [as_refusal, certificate(&key(12), &key(11), COLLECTOR)].concat();
-    let behind = RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO };
-    let html = b"<html><body>Welcome to the hospital network. Please log in.</body></html>";
-    let receipts = |body: &[u8]| http("200 OK", ANSWER_TYPE, body);
-    let cases: Vec<(&str, Say, Detail)> = vec![
-        ("a portal's page", http("200 OK", "text/html", html), Detail::Portal),
-        ("a portal that names our type", http("200 OK", ANSWER_TYPE, html), Detail::Malformed),
-        ("204", Say::Bytes(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec()), Detail::Portal),
-        ("201 with a genuine receipt", http("201 Created", ANSWER_TYPE, &signed(&genuine)), Detail::Portal),
-        ("302", Say::Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", server.url).into_bytes()), Detail::Redirected(302)),
-        ("307", Say::Bytes(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()), Detail::Redirected(307)),
-        ("500", http("500 Internal Server Error", "text/plain", b"oops"), Detail::Status(500)),
-        ("500 with a genuine receipt", http("500 Internal Server Error", ANSWER_TYPE, &signed(&genuine)), Detail::Status(500)),
-        ("an old genuine receipt", receipts(&old), Detail::NotSent),
-        ("a genuine receipt for another chain", receipts(&signed(&other_chain)), Detail::OtherChain),
-        ("a receipt for more than was sent", receipts(&signed(&future)), Detail::NotSent),
-        ("a receipt with another hash", receipts(&signed(&wrong_hash)), Detail::NotSent),
-        ("a receipt for another agent", receipts(&signed(&other_agent)), Detail::OtherAgent),
-        ("a receipt under another root", receipts(&by_stranger), Detail::WrongRoot),
-        ("a receipt with one changed character", receipts(&unsigned), Detail::BadSignature),
-        ("a receipt signed as a report", receipts(&wrong_type), Detail::WrongType),
-        ("a receipt cut short", receipts(&signed(&genuine)[..300]), Detail::Malformed),
-        ("a receipt and more", receipts(&[signed(&genuine), b"x\n".to_vec()].concat()), Detail::Malformed),
-        ("an unsigned 409", http("409 Conflict", "text/plain", b"revoked"), Detail::Status(409)),
-        ("a 409 of our type without signatures", http("409 Conflict", ANSWER_TYPE, b"revoked\n"), Detail::Malformed),
-        ("a signed refusal of another request", http("409 Conflict", ANSWER_TYPE, &refused(behind, chain_id, Hash([7; 32]), &key(12))), Detail::OtherRequest),
-        ("a revocation of another request", http("409 Conflict", ANSWER_TYPE, &refused(RefusalReason::Revoked, chain_id, Hash([7; 32]), &key(12))), Detail::OtherRequest),
-        ("a refusal for another chain", http("409 Conflict", ANSWER_TYPE, &refused(behind, ChainId([8; 16]), asked, &key(12))), Detail::OtherChain),
-        ("an endless body of our type", Say::Endless("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.mimamori.answer\r\nConnection: close\r\n\r\n"), Detail::TooLarge),
-        ("an endless error", Say::Endless("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n"), Detail::Status(502)),
-        ("endless heads", Say::Endless("HTTP/1.1 200 OK\r\nX-Fill: "), Detail::NotHttp),
-        ("garbage", Say::Bytes(b"\x00\x01\x02 SSH-2.0-OpenSSH\r\n\r\n".to_vec()), Detail::NotHttp),
-        ("nothing", Say::Nothing, Detail::Cut),
-    ];
+    let cases = cases(&server.url, chain_id, asked, last, &old);
     // What they were made from is genuine: only what each changes makes it worthless.
     assert_ne!(place, last);
     let (count, mut alone) = (cases.len(), 0);
@@ -265,7 +273,7 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
     // After all of them the genuine answer still counts, and it shows in what is kept.
     let before = kept(&rig, dir.path());
     let end = *rig.sent.as_ref().unwrap().frames.last().unwrap();
-    *server.say.lock().unwrap() = receipts(&signed(&receipt_for(chain_id, end)));
+    *server.say.lock().unwrap() = http("200 OK", ANSWER_TYPE, &signed(&receipt_for(chain_id, end)));
     let receipted = rig.requests();
     while rig.requests() == receipted {
         rig.wake().await;

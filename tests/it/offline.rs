@@ -1,6 +1,8 @@
 //! Outages: the real core, outbox and way out against a real collector, with a clock of their own, so that 500 reports
 //! do not take a night. The readings are this machine's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a panic is a failed test, and figures are printed")]
+
 use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Held, Identity, LossSpec, Note, Now, Settings};
 use mimamori_agent::host::Host;
 use mimamori_agent::outbox::{Batch, Outbox, Quota};
@@ -120,7 +122,7 @@ impl Rig {
                 self.samples += 1;
                 let (readings, faults) = probe::sample(&Host::live(), &self.names, &|_| true);
                 let states = probe::state_fingerprint(&readings, &faults);
-                queue.push_back(Event::Sampled { readings, faults, states });
+                queue.push_back(Event::Sampled { readings: Box::new(readings), faults, states });
             }
             Effect::Commit(record) => {
                 self.outbox.commit(&record).unwrap();
@@ -146,7 +148,7 @@ impl Rig {
                 let held: Held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
             }
-            Effect::Purge => queue.push_back(Event::Purged),
+            Effect::Purge => queue.push_back(Event::Purged(true)),
             Effect::Note(note) => assert!(matches!(note, Note::ChainOpened(_)), "{note:?}"),
         }
     }
