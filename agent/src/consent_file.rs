@@ -7,6 +7,7 @@
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, ScopeTerms};
 use mimamori_shared::fields::{Scope, fields};
+use mimamori_shared::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
 use mimamori_shared::sign::hmac;
 use mimamori_shared::time;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -18,6 +19,9 @@ use std::path::Path;
 
 /// Largest consent file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Links followed on the way to it.
+const LINKS_MAX: usize = 16;
 
 /// A consent with the people in it, for showing on this machine only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +106,9 @@ pub fn parse(text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<String>> {
     if valid_to_ms <= valid_from_ms {
         faults.push("valid_to: it must lie behind valid_from".to_owned());
     }
+    if raw.mode.is_some_and(|mode| mode != ConsentMode::Continuous) {
+        faults.push("mode: this version collects continuously or not at all; write mode = \"continuous\" or leave it out".to_owned());
+    }
     if raw.approver.trim().is_empty() {
         faults.push("approver: somebody at the facility must have approved".to_owned());
     }
@@ -130,7 +137,11 @@ pub fn parse(text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<String>> {
 fn scope_terms(scope: Scope, raw: &RawScope, faults: &mut Vec<String>) -> ScopeTerms {
     let every_s = match raw.every.as_deref().map(parse_duration) {
         None => 60,
-        Some(Ok(seconds)) => seconds,
+        Some(Ok(seconds)) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => seconds,
+        Some(Ok(_)) => {
+            faults.push(format!("scopes.{}.every: must be from {INTERVAL_S_MIN}s to 1d", scope.name()));
+            60
+        }
         Some(Err(fault)) => {
             faults.push(format!("scopes.{}.every: {fault}", scope.name()));
             60
@@ -192,10 +203,17 @@ fn writable(path: &Path) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = fs::canonicalize(path).ok();
+    // Every link on the way: whoever owns one of them decides where it leads.
+    let mut links = Vec::new();
+    let mut at = absolute.clone();
+    while let (Ok(target), true) = (fs::read_link(&at), links.len() < LINKS_MAX) {
+        at = at.parent().unwrap_or(Path::new("/")).join(target);
+        links.push(at.clone());
+    }
     // Both the way that is written down and the one behind links count. What cannot be looked at from here
     // cannot be changed from here.
-    let ways = [Some(path.to_owned()), Some(absolute), real];
-    for step in ways.iter().flatten().flat_map(|way| way.ancestors()).filter(|step| !step.as_os_str().is_empty()) {
+    let ways: Vec<_> = [Some(path.to_owned()), Some(absolute), real].into_iter().flatten().chain(links).collect();
+    for step in ways.iter().flat_map(|way| way.ancestors()).filter(|step| !step.as_os_str().is_empty()) {
         let owned = fs::symlink_metadata(step).is_ok_and(|meta| meta.uid() == me);
         let open = accessat(CWD, step, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
         // A folder with the sticky bit, such as /tmp, lets nobody rename what belongs to others.
@@ -248,6 +266,9 @@ performance = { every = "5m", except = ["cpu.steal_ms", "load"] }
         check("cpu.steal_ms", "cpu.stael_ms", "did you mean `cpu.steal_ms`");
         check("Administrator on duty", " ", "approver");
         check("every = \"5m\"", "every = \"often\"", "every");
+        check("every = \"5m\"", "every = \"10000000000000000000s\"", "every");
+        check("every = \"5m\"", "every = \"2d\"", "from 5s to 1d");
+        check("version = 1", "version = 1\nmode = \"on_demand\"", "continuous");
         check("reason =", "raeson =", "raeson");
         check("[scopes]", "[scoops]", "scoops");
     }

@@ -18,3 +18,4 @@ pub mod run;
 mod say;
 pub mod setup;
 pub mod uplink;
+mod watch;

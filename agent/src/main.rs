@@ -1,16 +1,21 @@
 //! Reads the command line and the environment; everything else is in the library.
 
 use clap::Parser as _;
-use mimamori_agent::cli::{Cli, Lang};
+use mimamori_agent::cli::{Cli, Command, Lang};
 use mimamori_agent::command::carry_out;
 use mimamori_agent::config::ENV_PREFIX;
 use mimamori_agent::setup::Environment;
+use rustix::fs::Mode;
 use std::process::ExitCode;
 
 #[allow(clippy::disallowed_methods, reason = "only main reads the environment")]
 fn main() -> ExitCode {
     let var = |name: &str| std::env::var(name).ok();
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Man { .. } | Command::Completion { .. }) {
+        // What these programs write is for their own account: keys, evidence, ledgers.
+        rustix::process::umask(Mode::from_raw_mode(0o077));
+    }
     let spoken = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| var(name).filter(|value| !value.is_empty()));
     let lang = cli.lang.unwrap_or(if spoken.is_some_and(|lang| lang.starts_with("ja")) { Lang::Ja } else { Lang::En });
     let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

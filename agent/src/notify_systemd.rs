@@ -52,6 +52,11 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// Without systemd, or when it does not listen, the agent works all the same.
+pub fn tell(told: io::Result<()>) {
+    drop(told);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

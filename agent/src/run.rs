@@ -9,12 +9,13 @@ use crate::consent_file::{self, NoConsent};
 use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
-use crate::notify_systemd as systemd;
+use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::say::{complain, say, say_note, say_noticed};
-use crate::setup::{Environment, boot_id, host_of, names_of, plan, plan_of, quota_of, uplink_of};
+use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan, plan_of, quota_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
+use crate::watch::watch;
 use mimamori_shared::error::chain;
 use mimamori_shared::fields::AgentSelf;
 use mimamori_shared::id::ChainId;
@@ -32,6 +33,10 @@ const NAP_MAX: Duration = Duration::from_secs(20);
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How long a stop waits for a push that is under way.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a consent must be invalid for the same reason before that counts as its withdrawal, in milliseconds.
+const DOUBT_MS: i64 = 4_000;
+/// Longest sleep meanwhile.
+const DOUBT_NAP: Duration = Duration::from_secs(1);
 /// How often age is looked at, in milliseconds.
 const TRIM_EVERY_MS: i64 = 3_600_000;
 
@@ -87,6 +92,7 @@ struct Shell {
     loopback: bool,
     salt: [u8; 32],
     answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>,
+    doubted: Option<(NoConsent, i64)>,
     said: Said,
     trim_at: i64,
 }
@@ -140,7 +146,7 @@ impl Shell {
         let loopback = uplink.stays_here();
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
         let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
-        let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: None };
+        let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: newest_signer(&dir, &root) };
         let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
         Ok(Shell {
             agent: Agent::new(identity.clone(), settings.clone(), restored),
@@ -158,6 +164,7 @@ impl Shell {
             loopback,
             salt,
             answers,
+            doubted: None,
             said: Said::default(),
             trim_at: i64::MIN,
         })
@@ -214,7 +221,8 @@ impl Shell {
     fn nap(&self) -> Duration {
         let now = clock::now().boottime_ms;
         let wait = self.agent.wake_at().map_or(NAP_MAX.as_millis(), |at| u128::try_from(at.saturating_sub(now)).unwrap_or(0));
-        Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(NAP_MAX)
+        let most = if self.doubted.is_some() { DOUBT_NAP } else { NAP_MAX };
+        Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(most)
     }
 
     fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
@@ -232,19 +240,39 @@ impl Shell {
         match read {
             Ok(consent) => {
                 self.said.consent = None;
+                self.doubted = None;
                 self.agent.set_plan(plan(self.interval_s, Some(&consent.terms)));
                 Consent::Valid(consent.terms)
             }
             Err(why) => {
-                let state = if matches!(why, NoConsent::Expired(_)) { ConsentState::Expired } else { ConsentState::Withdrawn };
                 if self.said.consent.as_ref() != Some(&why) {
                     complain(&format!("nothing is collected: {why}"));
                     tell(systemd::status(&format!("No consent: {why}")));
-                    self.said.consent = Some(why);
+                    self.said.consent = Some(why.clone());
                 }
-                Consent::Invalid(state)
+                self.doubt(why)
             }
         }
+    }
+
+    /// Collecting stops at once; but only what is the same for a while is a withdrawal. A file that is being written,
+    /// cannot be read for the moment, or seems not to have begun because the clock is wrong, purges nothing.
+    fn doubt(&mut self, why: NoConsent) -> Consent {
+        let state = match &why {
+            NoConsent::Unreadable(..) | NoConsent::NotYet(_) => return Consent::Unclear,
+            NoConsent::Expired(_) => ConsentState::Expired,
+            NoConsent::Missing(_) | NoConsent::Faults(..) | NoConsent::NotProven { .. } => ConsentState::Withdrawn,
+        };
+        let now = clock::now().boottime_ms;
+        match &self.doubted {
+            Some((same, since)) if *same == why => {
+                if now.saturating_sub(*since) >= DOUBT_MS {
+                    return Consent::Invalid(state);
+                }
+            }
+            Some(_) | None => self.doubted = Some((why, now)),
+        }
+        Consent::Unclear
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -315,7 +343,7 @@ impl Shell {
     }
 
     fn sample(&self) -> Event {
-        let (mut readings, faults) = probe::sample(&self.host, &self.names, &|_| true);
+        let (mut readings, faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
         let (entries, bytes) = self.outbox.size(self.agent.chains());
         let own = readings.agent.get_or_insert_with(AgentSelf::default);
         own.outbox_entries = i64::try_from(entries).ok();
@@ -417,25 +445,4 @@ impl Shell {
             self.said.failing = Some(fault.layer);
         }
     }
-}
-
-/// Tells at once when the consent file or its folder changes; the nap catches what this misses.
-fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    use notify::Watcher as _;
-    let folder = path.parent()?.to_owned();
-    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-    // Reading the file is an event too, and must not lead to reading it again.
-    let tell = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| event.kind.is_create() || event.kind.is_modify() || event.kind.is_remove()) {
-            changed.try_send(()).unwrap_or_default();
-        }
-    };
-    let mut watcher = notify::recommended_watcher(tell).ok()?;
-    watcher.watch(&folder, notify::RecursiveMode::NonRecursive).ok()?;
-    Some(watcher)
-}
-
-/// Without systemd, or when it does not listen, the agent works all the same.
-fn tell(told: std::io::Result<()>) {
-    drop(told);
 }

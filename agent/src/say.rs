@@ -2,6 +2,7 @@
 
 use crate::core::Note;
 use crate::outbox::Noticed;
+use mimamori_shared::error::plain;
 
 pub(crate) fn say_noticed(noticed: &Noticed) {
     match noticed {
@@ -25,9 +26,9 @@ pub(crate) fn say_note(note: Note) {
 
 #[allow(clippy::print_stdout, reason = "the journal reads standard output")]
 pub(crate) fn say(text: &str) {
-    println!("<6>{text}");
+    println!("<6>{}", plain(text));
 }
 
 pub(crate) fn complain(text: &str) {
-    eprintln!("<4>{text}");
+    eprintln!("<4>{}", plain(text));
 }

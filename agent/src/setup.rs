@@ -2,13 +2,16 @@
 
 use crate::config::Config;
 use crate::host::Host;
-use crate::outbox::Quota;
+use crate::outbox::{Ledger, Quota};
 use crate::probe::{self, Names};
 use crate::run::RunError;
 use crate::uplink::{self, Uplink};
 use mimamori_shared::config::Secret;
 use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::frame::take;
 use mimamori_shared::id::BootId;
+use mimamori_shared::payload::read;
+use mimamori_shared::sign::{PayloadType, PublicKey, verify};
 use std::path::Path;
 
 /// What `main` read from the environment.
@@ -107,4 +110,16 @@ pub fn boot_id(host: &Host) -> Result<BootId, RunError> {
 pub fn host_of(config: &Config) -> Host {
     let root = config.values().path("host_root");
     if root == Path::new("/") { Host::live() } else { Host::recorded(root) }
+}
+
+/// The collector's signing key by the newest certificate that the ledger holds: an older one does not come back with a
+/// restart.
+pub(crate) fn newest_signer(dir: &Path, root: &PublicKey) -> Option<uplink::Signer> {
+    let chains = Ledger::open(dir).ok()??.chains().ok()?;
+    let signers = chains.into_iter().filter_map(|chain| {
+        let (frame, _) = take(&chain.held?.certificate).ok()?;
+        let verified = verify(frame, root).ok()?;
+        uplink::Signer::of(&read(&verified, PayloadType::Certificate).ok()?).ok()
+    });
+    signers.max_by_key(|signer| signer.issued_at_ms)
 }

@@ -152,7 +152,14 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let telemetry = Arc::new(NetTelemetry::default());
     let ingest = Arc::new(Ingest::new(store.clone(), keys, limits.clone(), Arc::clone(&metrics)));
     let database = config.state_dir().join(DATABASE);
-    let web = Arc::new(Web { store: store.clone(), collector_id, metrics, net: Arc::clone(&telemetry), database });
+    let web = Arc::new(Web {
+        store: store.clone(),
+        collector_id,
+        metrics,
+        net: Arc::clone(&telemetry),
+        database,
+        ready_at_ms: std::sync::atomic::AtomicI64::new(i64::MIN),
+    });
     let bind = |key: &'static str| {
         let address = config.address(key);
         net::listen(address).map_err(|source| StartError::Listen { key, address, source })

@@ -28,9 +28,20 @@ fn ends_with_part(text: &str, part: &str) -> bool {
     text.strip_suffix(part).is_some_and(|head| head.ends_with(": "))
 }
 
+/// Text as it may reach a terminal or a journal: one that a stranger wrote must not draw, hide or begin lines.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(harmless).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::chain;
+    use super::{chain, plain};
     use std::error::Error;
 
     #[derive(Debug, thiserror::Error)]
@@ -66,5 +77,11 @@ mod tests {
     fn a_long_chain_is_cut() {
         let names: Vec<&'static str> = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r"];
         check(&names, "a: b: c: d: e: f: g: h: i: j: k: l: m: n: o: p");
+    }
+
+    #[test]
+    fn strangers_text_neither_draws_nor_begins_lines() {
+        assert_eq!(plain("a\n<0>kernel: b\u{1b}]0;c\u{202e}d"), "a\u{fffd}<0>kernel: b\u{fffd}]0;c\u{fffd}d");
+        assert_eq!(plain("見守り: ok"), "見守り: ok");
     }
 }

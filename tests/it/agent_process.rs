@@ -1,5 +1,12 @@
 //! The real agent as a process: what it opens, what it keeps, how it ends, what it says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
 #![allow(clippy::disallowed_methods, reason = "processes are looked at through their files")]
 
 use mimamori_tests::process::{Guard, program};

@@ -1,5 +1,12 @@
 //! The generated references are what the code says; the README's links lead somewhere.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
 #![allow(clippy::disallowed_methods, reason = "BLESS is read from the environment")]
 
 use clap::{Arg, Command, CommandFactory as _};

@@ -1,5 +1,13 @@
 //! Whatever answers in the collector's place: nothing but a genuine receipt for what was sent changes what is kept (I5).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
+
 use crate::offline::Rig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -157,34 +165,9 @@ fn kept(rig: &Rig, folder: &Path) -> String {
     text
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::too_many_lines, reason = "one hostile answer after another, in a straight line")]
-async fn no_answer_but_a_genuine_receipt_changes_anything() {
-    let server = impostor().await;
-    let dir = tempfile::tempdir().unwrap();
-    let mut uplink = UplinkConfig::new(server.url.clone(), server.pin);
-    (uplink.connect_timeout, uplink.request_timeout) = (Duration::from_secs(4), Duration::from_secs(5));
-    let quota = Quota { bytes: 1 << 30, age_ms: 1 << 50, free_floor_bytes: 0 };
-    let mut rig = Rig::new(dir.path().to_owned(), (COLLECTOR, AGENT), key(21), key(11).public(), uplink, quota);
-    // A first life: some entries are receipted genuinely, so that there is an old receipt to play again.
-    rig.consent().await;
-    while rig.sent.is_none() {
-        rig.wake().await;
-    }
-    let chain_id = rig.agent.newest().unwrap().chain_id;
-    let first = rig.sent.as_ref().unwrap().frames[0];
-    *server.say.lock().unwrap() = http("200 OK", ANSWER_TYPE, &signed(&receipt_for(chain_id, first)));
-    while rig.requests() == 0 {
-        rig.wake().await;
-    }
-    assert_eq!(rig.agent.newest().unwrap().unsent_from, first.last_seq + 1, "the genuine one counts");
-    let old = signed(&receipt_for(chain_id, first));
-    *server.say.lock().unwrap() = Say::Nothing;
-    rig.reports(3).await;
-
-    let chain = rig.agent.newest().unwrap().clone();
-    let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 9, 1 << 20).unwrap().unwrap().unwrap();
-    let (place, last, asked) = (batch.sent.frames[0], *batch.sent.frames.last().unwrap(), batch.sent.first_hash);
+/// Every answer that is worth nothing, and why. They are made from a genuine one for `last`; `asked` is what the request
+/// begins with, `old` a receipt that was genuine once.
+fn cases(url: &str, chain_id: ChainId, asked: Hash, last: SentFrame, old: &[u8]) -> Vec<(&'static str, Say, Detail)> {
     let genuine = receipt_for(chain_id, last);
     let other_chain = Receipt { chain_id: ChainId([8; 16]), ..genuine.clone() };
     let future = Receipt { seq: last.last_seq + 9, ..genuine.clone() };
@@ -206,14 +189,14 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
     let behind = RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO };
     let html = b"<html><body>Welcome to the hospital network. Please log in.</body></html>";
     let receipts = |body: &[u8]| http("200 OK", ANSWER_TYPE, body);
-    let cases: Vec<(&str, Say, Detail)> = vec![
+    vec![
         ("a portal's page", http("200 OK", "text/html", html), Detail::Portal),
         ("a portal that names our type", http("200 OK", ANSWER_TYPE, html), Detail::Malformed),
         ("204", Say::Bytes(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec()), Detail::Portal),
         ("201 with a genuine receipt", http("201 Created", ANSWER_TYPE, &signed(&genuine)), Detail::Portal),
         (
             "302",
-            Say::Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", server.url).into_bytes()),
+            Say::Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", url).into_bytes()),
             Detail::Redirected(302),
         ),
         (
@@ -223,7 +206,7 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
         ),
         ("500", http("500 Internal Server Error", "text/plain", b"oops"), Detail::Status(500)),
         ("500 with a genuine receipt", http("500 Internal Server Error", ANSWER_TYPE, &signed(&genuine)), Detail::Status(500)),
-        ("an old genuine receipt", receipts(&old), Detail::NotSent),
+        ("an old genuine receipt", receipts(old), Detail::NotSent),
         ("a genuine receipt for another chain", receipts(&signed(&other_chain)), Detail::OtherChain),
         ("a receipt for more than was sent", receipts(&signed(&future)), Detail::NotSent),
         ("a receipt with another hash", receipts(&signed(&wrong_hash)), Detail::NotSent),
@@ -251,7 +234,37 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
         ("endless heads", Say::Endless("HTTP/1.1 200 OK\r\nX-Fill: "), Detail::NotHttp),
         ("garbage", Say::Bytes(b"\x00\x01\x02 SSH-2.0-OpenSSH\r\n\r\n".to_vec()), Detail::NotHttp),
         ("nothing", Say::Nothing, Detail::Cut),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_but_a_genuine_receipt_changes_anything() {
+    let server = impostor().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut uplink = UplinkConfig::new(server.url.clone(), server.pin);
+    (uplink.connect_timeout, uplink.request_timeout) = (Duration::from_secs(4), Duration::from_secs(5));
+    let quota = Quota { bytes: 1 << 30, age_ms: 1 << 50, free_floor_bytes: 0 };
+    let mut rig = Rig::new(dir.path().to_owned(), (COLLECTOR, AGENT), key(21), key(11).public(), uplink, quota);
+    // A first life: some entries are receipted genuinely, so that there is an old receipt to play again.
+    rig.consent().await;
+    while rig.sent.is_none() {
+        rig.wake().await;
+    }
+    let chain_id = rig.agent.newest().unwrap().chain_id;
+    let first = rig.sent.as_ref().unwrap().frames[0];
+    *server.say.lock().unwrap() = http("200 OK", ANSWER_TYPE, &signed(&receipt_for(chain_id, first)));
+    while rig.requests() == 0 {
+        rig.wake().await;
+    }
+    assert_eq!(rig.agent.newest().unwrap().unsent_from, first.last_seq + 1, "the genuine one counts");
+    let old = signed(&receipt_for(chain_id, first));
+    *server.say.lock().unwrap() = Say::Nothing;
+    rig.reports(3).await;
+
+    let chain = rig.agent.newest().unwrap().clone();
+    let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 9, 1 << 20).unwrap().unwrap().unwrap();
+    let (place, last, asked) = (batch.sent.frames[0], *batch.sent.frames.last().unwrap(), batch.sent.first_hash);
+    let cases = cases(&server.url, chain_id, asked, last, &old);
     // What they were made from is genuine: only what each changes makes it worthless.
     assert_ne!(place, last);
     let (count, mut alone) = (cases.len(), 0);
@@ -282,7 +295,7 @@ async fn no_answer_but_a_genuine_receipt_changes_anything() {
     // After all of them the genuine answer still counts, and it shows in what is kept.
     let before = kept(&rig, dir.path());
     let end = *rig.sent.as_ref().unwrap().frames.last().unwrap();
-    *server.say.lock().unwrap() = receipts(&signed(&receipt_for(chain_id, end)));
+    *server.say.lock().unwrap() = http("200 OK", ANSWER_TYPE, &signed(&receipt_for(chain_id, end)));
     let receipted = rig.requests();
     while rig.requests() == receipted {
         rig.wake().await;

@@ -1,6 +1,14 @@
 //! Outages: the real core, outbox and way out against a real collector, with a clock of their own, so that 500 reports
 //! do not take a night. The readings are this machine's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
+
 use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Held, Identity, LossSpec, Note, Now, Settings};
 use mimamori_agent::host::Host;
 use mimamori_agent::outbox::{Batch, Outbox, Quota};

@@ -1,5 +1,12 @@
 //! What people run first, and what systemd runs: the example script and the units, as they are in the repository.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
 #![allow(clippy::disallowed_methods, reason = "scripts and systemd's own tool are run")]
 
 use mimamori_tests::process::{binary, program};

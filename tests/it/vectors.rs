@@ -1,6 +1,13 @@
 //! Signatures against vectors that nobody on the project wrote (I10), through `mimamori_shared::sign` only; and the
 //! golden wire, made again by an independent program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
 #![allow(clippy::disallowed_methods, reason = "the corpus is named by the environment, and the golden wire is made by a script")]
 
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, pae, sha256};

@@ -123,7 +123,7 @@ impl Doctor<'_> {
         let lang = self.lang;
         match consent_of(self.config, environment) {
             Ok(consent) => {
-                let days = (consent.terms.valid_to_ms - clock::now().wall_ms) / 86_400_000;
+                let days = consent.terms.valid_to_ms.saturating_sub(clock::now().wall_ms) / 86_400_000;
                 let until = format!("{} {} ({days} d)", lang.of("valid until", "有効期限"), time::show(consent.terms.valid_to_ms));
                 if days < 30 {
                     self.add("consent", Verdict::Warn, until, lang.of("ask the facility for a new one in time", "期限前に新しい同意を得てください"));
@@ -244,7 +244,7 @@ impl Doctor<'_> {
         let ledger = Ledger::open(&self.config.state_dir()).ok().flatten();
         match ledger.as_ref().and_then(newest_receipt) {
             Some(receipt) => {
-                let age_s = (clock::now().wall_ms - receipt.received_at_ms) / 1000;
+                let age_s = clock::now().wall_ms.saturating_sub(receipt.received_at_ms) / 1000;
                 let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), time::show(receipt.received_at_ms));
                 if age_s > 3600 {
                     self.add(

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
 use clap::CommandFactory as _;
-use mimamori_shared::error::chain;
+use mimamori_shared::error::{chain, plain};
 use std::path::Path;
 
 /// Carries out a command line.
@@ -84,12 +84,15 @@ fn man(folder: Option<&Path>) -> u8 {
 fn print(text: &str) {
     use std::io::Write as _;
     // A reader that has gone away wants nothing more.
-    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+    let shown: Vec<String> = text.split('\n').map(|line| line.split('\t').map(plain).collect::<Vec<_>>().join("\t")).collect();
+    drop(std::io::stdout().lock().write_all(shown.join("\n").as_bytes()));
 }
 
 /// Reasons go to standard error.
 fn complain(text: &str) {
-    eprintln!("mimamori-agent: {text}");
+    for line in text.lines() {
+        eprintln!("mimamori-agent: {}", plain(line));
+    }
 }
 
 /// One compact JSON object a line.

@@ -68,7 +68,7 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
                     event = Event::Committed;
                 }
                 Effect::Sample => {
-                    let (readings, faults) = probe::sample(&host, &names, &|_| true);
+                    let (readings, faults) = probe::sample(&host, &names, &|section| agent.may_take(section));
                     let states = probe::state_fingerprint(&readings, &faults);
                     event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }

@@ -45,6 +45,8 @@ pub struct ChainState {
     pub unsent_from: u64,
     /// The lease of its newest receipt; zero before the first.
     pub lease: Lease,
+    /// The collector knows it otherwise: it is kept as it is, and not sent.
+    pub blocked: bool,
 }
 
 impl ChainState {
@@ -77,6 +79,8 @@ pub enum Consent {
     Valid(ConsentTerms),
     /// Not in force; why.
     Invalid(ConsentState),
+    /// Nothing sure can be said just now: nothing is taken or sent, and nothing is purged or stated either.
+    Unclear,
 }
 
 /// What happened.

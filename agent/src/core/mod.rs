@@ -18,13 +18,24 @@ pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
 
 use mimamori_shared::chain::Tip;
-use mimamori_shared::consent::Plan;
-use mimamori_shared::fields::Readings;
+use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::fields::{Readings, fields};
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
 
 /// How long nothing is committed after a commit failed, in milliseconds.
 const STALL_MS: i64 = 10_000;
+
+/// Chains opened within a day; the next one waits.
+const NEW_CHAINS_A_DAY: usize = 3;
+const DAY_MS: i64 = 86_400_000;
+
+/// Whether a fault speaks of a section that may leave: "cannot measure" tells something too.
+fn concerns(fault: &Fault, terms: &ConsentTerms) -> bool {
+    let probe = fault.probe.as_str();
+    let section = probe.split('.').next().unwrap_or(probe);
+    fields().any(|field| field.section == section && terms.allows(field) && (section == probe || field.path() == probe))
+}
 
 /// Whether what is unsent must go before anything else happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +67,8 @@ pub struct Agent {
     purging: Purging,
     stalled_until: i64,
     to_open: Option<(OpenReason, Option<Place>)>,
+    opened_at: Vec<i64>,
+    opening_at: i64,
     owed: Option<ConsentState>,
     pending: Option<Box<Record>>,
     sampling: bool,
@@ -85,6 +98,8 @@ impl Agent {
             purging: Purging::No,
             stalled_until: i64::MIN,
             to_open,
+            opened_at: Vec::new(),
+            opening_at: 0,
             owed: None,
             pending: None,
             sampling: false,
@@ -157,21 +172,29 @@ impl Agent {
         if self.consent.as_ref() == Some(&consent) {
             return;
         }
-        if let Consent::Invalid(state) = &consent {
-            effects.push(Effect::Note(Note::NoConsent(*state)));
-            if self.stated_consent.is_some() {
-                // What was collected under the consent may no longer leave; one statement says so.
-                self.purged = Counts::default();
-                self.owed = Some(*state);
-                self.purging = Purging::UnderWay { whole: true };
-                effects.push(Effect::Purge);
+        match &consent {
+            Consent::Invalid(state) => {
+                effects.push(Effect::Note(Note::NoConsent(*state)));
+                if self.stated_consent.is_some() {
+                    // What was collected under the consent may no longer leave; one statement says so.
+                    self.purged = Counts::default();
+                    self.owed = Some(*state);
+                    self.purging = Purging::UnderWay { whole: true };
+                    effects.push(Effect::Purge);
+                }
+                self.sampling = false;
             }
-            self.sampling = false;
-        } else {
-            self.owed = None;
-            self.sample_at = None;
+            Consent::Unclear => self.sampling = false,
+            Consent::Valid(_) => self.owed = None,
         }
         self.consent = Some(consent);
+    }
+
+    /// Whether a section may be measured at all under the consent.
+    #[must_use]
+    pub fn may_take(&self, section: &str) -> bool {
+        let Some(Consent::Valid(terms)) = &self.consent else { return false };
+        fields().any(|field| field.section == section && terms.allows(field))
     }
 
     fn sampled(&mut self, mut readings: Readings, faults: Vec<Fault>, states: u64, now: Now) {
@@ -181,6 +204,7 @@ impl Agent {
             return;
         }
         readings.keep(&|field| terms.allows(field));
+        let faults = faults.into_iter().filter(|fault| concerns(fault, terms)).collect();
         let first_of_boot = self.last_boot != Some(self.identity.boot_id);
         let changed = first_of_boot || self.last_states != Some(states);
         let class = if changed { Class::Change } else { Class::Sample };
@@ -193,8 +217,9 @@ impl Agent {
         let Some(record) = self.pending.take() else { return };
         if let Some(opened) = record.opens {
             self.chains.retain(ChainState::has_unsent);
-            self.chains.push(ChainState { chain_id: record.chain_id, tip: Tip::EMPTY, unsent_from: 0, lease: Lease::ZERO });
+            self.chains.push(ChainState { chain_id: record.chain_id, tip: Tip::EMPTY, unsent_from: 0, lease: Lease::ZERO, blocked: false });
             self.to_open = None;
+            self.opened_at.push(self.opening_at);
             self.stated_consent = None;
             self.stated_plan = None;
             self.push.forget_failures();
@@ -245,16 +270,25 @@ impl Agent {
         effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
     }
 
+    /// The collector knows this chain otherwise than the ledger does: what is unsent of it stays in the ledger, and a
+    /// new chain is begun.
+    fn contradicted(&mut self, chain_id: ChainId, now: Now) {
+        let newest = self.chains.last().map(|chain| chain.chain_id);
+        if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == chain_id) {
+            chain.blocked = true;
+        }
+        if newest == Some(chain_id) {
+            self.to_open.get_or_insert((OpenReason::StateLost, None));
+        }
+        self.push.stall(now.boottime_ms);
+    }
+
     fn rewound(&mut self, chain_id: ChainId, held: Held, now: Now, effects: &mut Vec<Effect>) {
+        self.push.none_sent();
         let next_seq = match &held {
             Held::All { next_seq } => *next_seq,
             Held::Bridge(spec) => spec.first_seq,
-            Held::Contradicts => {
-                // The collector knows this chain otherwise than the ledger does: begin a new one.
-                self.chains.retain(|chain| chain.chain_id != chain_id);
-                self.to_open.get_or_insert((OpenReason::StateLost, None));
-                return;
-            }
+            Held::Contradicts => return self.contradicted(chain_id, now),
         };
         if let Held::Bridge(spec) = &held {
             effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
@@ -316,8 +350,14 @@ impl Agent {
         now.boottime_ms.saturating_add(interval - since)
     }
 
-    fn next_statement(&self, now: Now, random: [u8; 16]) -> Option<Record> {
+    fn next_statement(&mut self, now: Now, random: [u8; 16]) -> Option<Record> {
         if let Some((reason, previous)) = self.to_open {
+            // A collector that refuses everything does not make the agent fill the disk with new beginnings.
+            self.opened_at.retain(|at| now.boottime_ms.saturating_sub(*at) < DAY_MS);
+            if self.opened_at.len() >= NEW_CHAINS_A_DAY {
+                return None;
+            }
+            self.opening_at = now.boottime_ms;
             // A chain is opened under a consent only: without one nothing is said at all.
             return self.may_collect().then(|| self.make_open(ChainId(random), reason, previous, now));
         }

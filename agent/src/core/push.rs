@@ -36,13 +36,13 @@ pub struct Push {
     frames_max: usize,
     failed_ms: [u64; 6],
     failing: Option<(Layer, i64)>,
-    behind_at: Option<u64>,
+    refusals: u32,
     forked: bool,
 }
 
 impl Push {
     pub(super) fn new(failed_ms: [u64; 6]) -> Push {
-        Push { under_way: false, failures: 0, not_before: i64::MIN, frames_max: FRAMES_MAX, failed_ms, failing: None, behind_at: None, forked: false }
+        Push { under_way: false, failures: 0, not_before: i64::MIN, frames_max: FRAMES_MAX, failed_ms, failing: None, refusals: 0, forked: false }
     }
 
     /// When a push may begin, in boot time; `None` while one is under way.
@@ -109,7 +109,7 @@ impl Agent {
     pub(super) fn push_chain(&self) -> Option<&ChainState> {
         // Without a consent nothing leaves but the statement that says so (and the record of what was purged).
         let may = self.may_collect() || (self.stated_consent.is_none() && self.owed.is_none());
-        self.chains.iter().find(|chain| chain.has_unsent()).filter(|_| may)
+        self.chains.iter().find(|chain| chain.has_unsent() && !chain.blocked).filter(|_| may)
     }
 
     pub(super) fn push_on(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -151,7 +151,7 @@ impl Agent {
         self.push.failing = None;
         self.push.not_before = i64::MIN;
         self.push.frames_max = FRAMES_MAX;
-        self.push.behind_at = None;
+        self.push.refusals = 0;
         let forked = receipt.status == ReceiptStatus::Forked;
         if forked && !self.push.forked {
             effects.push(Effect::Note(Note::Forked));
@@ -166,15 +166,19 @@ impl Agent {
     }
 
     fn refused(&mut self, sent: &Sent, refusal: &Refusal, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
+        // The first refusal is acted on at once; without a receipt since, each further one costs a longer wait.
+        let again = self.push.refusals > 0;
+        self.push.refusals = self.push.refusals.saturating_add(1);
+        if again {
+            self.failed(Layer::Receipt, None, now, random);
+        } else {
+            self.push.failing = None;
+            self.push.not_before = i64::MIN;
+        }
         match refusal.reason {
             RefusalReason::Behind { next_seq, head_hash } => {
-                // The same question twice without progress: ask again later, not at once.
-                if self.push.behind_at.replace(next_seq) == Some(next_seq) {
-                    self.failed(Layer::Receipt, None, now, random);
-                } else {
-                    self.push.failing = None;
-                    self.push.not_before = i64::MIN;
-                }
+                // Nothing is sent until the ledger was looked at.
+                self.push.under_way = true;
                 effects.push(Effect::Rewind { chain_id: sent.chain_id, next_seq, head: head_hash });
             }
             RefusalReason::Diverged { seq, head_hash, .. } => self.diverged(sent, seq, head_hash),
@@ -202,7 +206,5 @@ impl Agent {
             let place = Place { chain_id: chain.chain_id, seq: chain.tip.next_seq.saturating_sub(1), hash: chain.tip.head };
             self.to_open.get_or_insert((OpenReason::Restored, Some(place)));
         }
-        self.push.not_before = i64::MIN;
-        self.push.failing = None;
     }
 }

@@ -180,7 +180,7 @@ fn load_chains(db: &Connection) -> Result<Chains, OutboxError> {
         }
         numbers.insert(chain_id, no);
         let tip = tip_of(db, no)?;
-        chains.push(ChainState { chain_id, tip, unsent_from: u64::try_from(unsent_from).unwrap_or(0).min(tip.next_seq), lease });
+        chains.push(ChainState { chain_id, tip, unsent_from: u64::try_from(unsent_from).unwrap_or(0).min(tip.next_seq), lease, blocked: false });
     }
     Ok((chains, numbers))
 }

@@ -73,9 +73,12 @@ impl Outbox {
     fn run_of_samples(&self, chain: &ChainState, older_than_ms: Option<i64>, reason: LossReason) -> Result<Option<LossSpec>, OutboxError> {
         let no = self.number(chain.chain_id)?;
         let mut run: Option<(u64, u64)> = None;
+        // Some slack beyond what is over, so that a full outbox is not trimmed at every commit.
+        let enough = older_than_ms.map_or_else(|| self.payload_bytes.saturating_sub(self.quota.bytes) + self.quota.bytes / 64, |_| u64::MAX);
+        let mut freed = 0_u64;
         {
             let mut statement = self.db.prepare_cached(&format!(
-                "SELECT {} FROM entry WHERE id >= ? AND id < ? AND payload IS NOT NULL AND class = ? AND taken_at_ms < ? ORDER BY id LIMIT ?",
+                "SELECT {}, LENGTH(payload) FROM entry WHERE id >= ? AND id < ? AND payload IS NOT NULL AND class = ? AND taken_at_ms < ? ORDER BY id LIMIT ?",
                 Head::COLUMNS
             ))?;
             let before = older_than_ms.unwrap_or(i64::MAX);
@@ -89,6 +92,10 @@ impl Outbox {
                     None => run = Some((seq, seq)),
                     Some((_, last)) if *last + 1 == seq => *last = seq,
                     Some(_) => break,
+                }
+                freed += row.get::<_, i64>(9)?.unsigned_abs();
+                if freed >= enough {
+                    break;
                 }
             }
         }

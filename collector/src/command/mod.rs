@@ -13,7 +13,7 @@ use crate::keys::KeysError;
 use crate::serve::{self, StartError};
 use crate::store::{Actor, ActorKind, Store, StoreError};
 use clap::CommandFactory as _;
-use mimamori_shared::error::chain;
+use mimamori_shared::error::{chain, plain};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -131,12 +131,15 @@ fn man(folder: Option<&Path>) -> u8 {
 /// Data goes to standard output.
 fn print(text: &str) {
     // A reader that has gone away wants nothing more.
-    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+    let shown: Vec<String> = text.split('\n').map(|line| line.split('\t').map(plain).collect::<Vec<_>>().join("\t")).collect();
+    drop(std::io::stdout().lock().write_all(shown.join("\n").as_bytes()));
 }
 
 /// Reasons go to standard error.
 fn complain(text: &str) {
-    eprintln!("mimamori-collector: {text}");
+    for line in text.lines() {
+        eprintln!("mimamori-collector: {}", plain(line));
+    }
 }
 
 /// One compact JSON object a line.

@@ -3,7 +3,12 @@
 use super::{Web, fleet, healthz, machine, metrics_page, readyz, version};
 use crate::ingest::{self, Ingest};
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use http::{StatusCode, header};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Where a route is served.
@@ -69,7 +74,25 @@ pub fn router(listener: Listener, ingest: &Arc<Ingest>, web: &Arc<Web>) -> Route
             router = router.route(route.path, handler);
         }
     }
-    router
+    match listener {
+        Listener::Ingest => router,
+        Listener::Pages | Listener::Metrics => router.layer(axum::middleware::from_fn(only_loopback_names)),
+    }
+}
+
+/// A page somewhere else can make a browser on this machine ask here under a name of its own (DNS rebinding). Whoever
+/// asks for this machine by its loopback name or number is answered.
+async fn only_loopback_names(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if is_loopback_name(host) { next.run(request).await } else { (StatusCode::MISDIRECTED_REQUEST, "ask for 127.0.0.1 or localhost\n").into_response() }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn handler(path: &str, agents: &Arc<Ingest>, web: &Arc<Web>) -> Option<MethodRouter> {
@@ -86,4 +109,21 @@ fn handler(path: &str, agents: &Arc<Ingest>, web: &Arc<Web>) -> Option<MethodRou
         "/version" => get(version).with_state(web),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback_name;
+
+    #[test]
+    fn only_this_machines_own_names_are_answered() {
+        for good in ["127.0.0.1", "127.0.0.1:8080", "localhost:9464", "[::1]:8080", "127.9.9.9:1"] {
+            assert!(is_loopback_name(good), "{good}");
+        }
+        for bad in
+            ["", "attacker.example", "attacker.example:8080", "127.0.0.1.attacker.example", "localhost.attacker.example:80", "192.168.1.5:8080", "0.0.0.0"]
+        {
+            assert!(!is_loopback_name(bad), "{bad}");
+        }
+    }
 }

@@ -5,8 +5,8 @@ use mimamori_domain::presence::{Because, Boot, Presence, State};
 use mimamori_shared::id::{BootId, ChainId};
 use serde::{Deserialize, Serialize};
 
-/// Chains whose cursor is remembered.
-const CURSORS_MAX: usize = 4;
+/// Newest chains of a machine that are looked at, and whose cursors are therefore remembered.
+pub(super) const CHAINS_MAX: usize = 16;
 
 /// How far one chain has been looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Memory {
     pub(super) fn looked(&mut self, chain_id: ChainId, branch: u32, next_seq: u64) {
         self.cursors.retain(|cursor| cursor.chain_id != chain_id || cursor.branch != branch);
         self.cursors.push(Cursor { chain_id, branch, next_seq });
-        if self.cursors.len() > CURSORS_MAX {
+        if self.cursors.len() > CHAINS_MAX {
             self.cursors.remove(0);
         }
     }
@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn cursors_are_bounded() {
         let mut memory = Memory::default();
-        for byte in 0..10 {
+        for byte in 0..40 {
             memory.looked(ChainId([byte; 16]), 0, u64::from(byte));
         }
-        assert_eq!(memory.cursors.len(), CURSORS_MAX);
-        assert_eq!((memory.next_seq(ChainId([9; 16]), 0), memory.next_seq(ChainId([0; 16]), 0)), (9, 0));
+        assert_eq!(memory.cursors.len(), CHAINS_MAX);
+        assert_eq!((memory.next_seq(ChainId([39; 16]), 0), memory.next_seq(ChainId([0; 16]), 0)), (39, 0));
     }
 }

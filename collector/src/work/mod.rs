@@ -5,6 +5,7 @@ mod presence;
 
 use crate::clock;
 use crate::store::{Actor, ActorKind, Scope, Store, StoreError};
+use mimamori_shared::id::AgentId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,14 +47,21 @@ pub async fn round(store: &Store, now_ms: i64) -> Result<(), StoreError> {
     let mut done = BTreeSet::new();
     for dirty in store.dirty_machines(&Scope::All, ROUND_MAX).await? {
         done.insert(dirty.agent_id);
-        presence::judge(store, &actor, dirty.agent_id, Some(dirty.mark), now_ms).await?;
+        judge(store, &actor, dirty.agent_id, Some(dirty.mark), now_ms).await;
     }
     for agent in store.due_machines(&Scope::All, now_ms, ROUND_MAX).await? {
         if done.insert(agent) {
-            presence::judge(store, &actor, agent, None, now_ms).await?;
+            judge(store, &actor, agent, None, now_ms).await;
         }
     }
     Ok(())
+}
+
+/// What fails for one machine does not keep the others waiting.
+async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) {
+    if let Err(fault) = presence::judge(store, actor, agent, mark, now_ms).await {
+        complain(&format!("presence of agent {agent} was not judged"), &fault);
+    }
 }
 
 fn complain(what: &str, fault: &StoreError) {

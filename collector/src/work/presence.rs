@@ -1,10 +1,10 @@
 //! Presence: what is new in a machine's evidence goes through the domain's step, in the order of its chains.
 
-use super::memory::Memory;
+use super::memory::{CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
 use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
 use mimamori_shared::id::{AgentId, ChainId};
-use mimamori_shared::payload::{Head, Statement};
+use mimamori_shared::payload::{Head, Statement, statement};
 use mimamori_shared::sign::PayloadType;
 
 /// Entries looked at in one judgement; more are left for the next.
@@ -70,7 +70,9 @@ async fn look(store: &Store, machine: &MachineRow, memory: &mut Memory, judge: &
     let latest = machine.latest.as_ref();
     let live = latest.filter(|latest| !latest.is_preview).map(|latest| (latest.chain_id, latest.seq));
     let mut looked = 0;
-    for chain in store.chains(&Scope::All, machine.agent_id).await? {
+    let chains = store.chains(&Scope::All, machine.agent_id).await?;
+    // An older chain than these has nothing to say about now, and its cursor is forgotten.
+    for chain in chains.iter().skip(chains.len().saturating_sub(CHAINS_MAX)) {
         loop {
             let from = memory.next_seq(chain.chain_id, 0);
             if from >= chain.next_seq {
@@ -105,7 +107,7 @@ fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judg
             let is_live = live == Some((chain_id, row.seq));
             judge.take(Event::Report(seen(&head, row.received_at_ms, is_live)));
         }
-        PayloadType::Statement => match serde_json::from_slice::<Statement>(&row.payload) {
+        PayloadType::Statement => match statement(&row.payload) {
             Ok(Statement::Consent { state, .. }) => judge.take(Event::Consent(state)),
             Ok(Statement::Plan { plan }) => {
                 judge.interval_s = plan.interval_s;

@@ -291,6 +291,7 @@ impl<'a> Ingest<'a> {
         let mut seen = false;
         if let Some(pair) = &self.batch.preview
             && matches!(pair.1.body, Body::Report(_))
+            && self.believes(&pair.1)
         {
             seen = latest::preview(self.db, self.at(0), new(pair))?;
         }
@@ -300,6 +301,22 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 }
+
+impl Ingest<'_> {
+    /// Whether a preview may stand for the present: not beside a second voice, not beyond what a backlog can hold, not
+    /// from a far future. What it says is shown before its place in the chain vouches for it.
+    fn believes(&self, preview: &Entry) -> bool {
+        let Some(chain) = self.chain.as_ref().filter(|chain| !chain.forked) else { return false };
+        let next_seq = chain.branches.iter().find(|stored| stored.branch.no == 0).map_or(0, |stored| stored.branch.tip.next_seq);
+        let ahead = preview.head.seq.checked_sub(next_seq).is_some_and(|ahead| ahead <= PREVIEW_AHEAD_MAX);
+        ahead && preview.head.taken_at_ms <= self.batch.received_at_ms.saturating_add(PREVIEW_FUTURE_MS)
+    }
+}
+
+/// Places a preview may lie ahead of what is held: more than an outbox holds.
+const PREVIEW_AHEAD_MAX: u64 = 1_000_000;
+/// How far ahead the clock of a machine whose preview is believed may go, in milliseconds.
+const PREVIEW_FUTURE_MS: i64 = 86_400_000;
 
 fn held(db: &Connection, at: At, branches: &[Stored], seq: u64) -> Result<Option<Held>, StoreError> {
     let Some(stored) = branches.iter().find(|stored| stored.branch.no == at.branch) else { return Ok(None) };

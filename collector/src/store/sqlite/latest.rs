@@ -21,9 +21,14 @@ pub(super) struct New<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// Takes a report at its place in the chain, unless a later place of the same or a newer chain is known.
+/// How long a preview stands before settled reports, in milliseconds: it is renewed with every request of a backlog.
+const PREVIEW_MS: i64 = 120_000;
+
+/// Takes a report at its place in the chain, unless a later place of the same or a newer chain is known; a preview that
+/// was not renewed gives way to any.
 pub(super) fn settle(db: &Connection, at: At, new: New<'_>) -> Result<bool, StoreError> {
-    put(db, at, new, false, "(excluded.epoch, excluded.seq) >= (epoch, seq)")
+    let stale = format!("(is_preview AND excluded.received_at_ms - received_at_ms > {PREVIEW_MS})");
+    put(db, at, new, false, &format!("(excluded.epoch, excluded.seq) >= (epoch, seq) OR {stale}"))
 }
 
 /// Takes a preview, if it is of a later place and later by the machine's own clock than what is known of its chain.
@@ -32,7 +37,7 @@ pub(super) fn preview(db: &Connection, at: At, new: New<'_>) -> Result<bool, Sto
     put(db, at, new, true, newer)
 }
 
-fn put(db: &Connection, at: At, new: New<'_>, is_preview: bool, newer: &'static str) -> Result<bool, StoreError> {
+fn put(db: &Connection, at: At, new: New<'_>, is_preview: bool, newer: &str) -> Result<bool, StoreError> {
     let changed = db
         .prepare_cached(&format!(
             "INSERT INTO latest (agent, chain, epoch, seq, taken_at_ms, received_at_ms, is_preview, payload)
