@@ -6,6 +6,8 @@
 //! other event.
 
 mod event;
+#[cfg(test)]
+mod hostile_tests;
 mod push;
 mod record;
 #[cfg(test)]
