@@ -255,13 +255,14 @@ impl Shell {
         }
     }
 
-    /// Collecting stops at once; but only what is the same for a while is a withdrawal. A file that is being written,
-    /// cannot be read for the moment, or seems not to have begun because the clock is wrong, purges nothing.
+    /// Collecting stops at once; but only a file that is gone, or past its end, and stays so is a withdrawal. One that is
+    /// being written, has a typing error, cannot be read, or seems not to have begun because the clock is wrong, purges
+    /// nothing and states nothing.
     fn doubt(&mut self, why: NoConsent) -> Consent {
         let state = match &why {
-            NoConsent::Unreadable(..) | NoConsent::NotYet(_) => return Consent::Unclear,
+            NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotProven { .. } | NoConsent::NotYet(_) => return Consent::Unclear,
             NoConsent::Expired(_) => ConsentState::Expired,
-            NoConsent::Missing(_) | NoConsent::Faults(..) | NoConsent::NotProven { .. } => ConsentState::Withdrawn,
+            NoConsent::Missing(_) => ConsentState::Withdrawn,
         };
         let now = clock::now().boottime_ms;
         match &self.doubted {

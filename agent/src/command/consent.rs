@@ -6,6 +6,7 @@ use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::setup::Environment;
 use mimamori_shared::config::show_duration;
+use mimamori_shared::fields::{Field, fields};
 use mimamori_shared::time;
 use serde_json::json;
 
@@ -44,8 +45,8 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
         print(&format!("{name}: {value}\n"));
     }
     for (scope, given) in &terms.scopes {
-        let except =
-            if given.except.is_empty() { String::new() } else { format!(", {} {:?}", lang.of("except fields", "除外フィールド"), given.except) };
+        let held_back: Vec<String> = fields().filter(|field| given.except.contains(&field.id)).map(Field::path).collect();
+        let except = if held_back.is_empty() { String::new() } else { format!(", {} {}", lang.of("except", "除外："), held_back.join(", ")) };
         print(&format!("  {:<18} {} {}{except}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
     }
     exit::OK

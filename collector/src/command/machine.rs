@@ -53,7 +53,7 @@ fn value(row: &MachineRow) -> Value {
     let chain = row.chain.as_ref();
     json!({
         "facility": row.facility, "machine": row.alias, "agent_id": row.agent_id, "state": row.state.name(), "fingerprint": row.key_id.fingerprint(),
-        "presence": row.presence.as_ref().map_or("not_known", |presence| presence.state.as_str()),
+        "presence": presence(row),
         "presence_since_ms": row.presence.as_ref().map(|presence| presence.since_ms),
         "because": row.presence.as_ref().map(|presence| presence.because.as_str()),
         "epoch": chain.map(|chain| chain.epoch), "chain_id": chain.map(|chain| chain.chain_id), "reports": chain.map_or(0, |chain| chain.next_seq),
@@ -64,6 +64,14 @@ fn value(row: &MachineRow) -> Value {
         "last_received_ms": row.latest.as_ref().map(|latest| latest.received_at_ms), "last_taken_ms": row.latest.as_ref().map(|latest| latest.taken_at_ms),
         "preview": row.latest.as_ref().is_some_and(|latest| latest.is_preview),
     })
+}
+
+/// As last judged; but silence that is due counts although no collector runs that would have judged it.
+fn presence(row: &MachineRow) -> &str {
+    match &row.presence {
+        Some(presence) if presence.due_at_ms.is_none_or(|due| clock::now_ms() < due) => presence.state.as_str(),
+        Some(_) | None => "not_known",
+    }
 }
 
 pub(super) fn show_row(row: &Value) {

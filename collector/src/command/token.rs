@@ -40,14 +40,16 @@ pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor
                 return Err(Failed(exit::USAGE, format!("--ttl {ttl}: must be more than nothing and at most 24h")));
             }
             let expires_at_ms = clock::now_ms().saturating_add(i64::try_from(ttl_s).unwrap_or(0).saturating_mul(1000));
+            // The file first: a token that cannot be handed over is not made.
+            let mut file = output.as_deref().map(new_file).transpose()?;
             let url = serve::public_url(config, keys);
             let mint = Mint { store, actor, keys, url, ca_pin: serve::pin(config)?, facility: facility.0.clone(), reason, expires_at_ms };
             let text = match csv {
                 Some(csv) => mint.fleet(csv).await?,
                 None => Zeroizing::new(format!("{}\n", mint.one(machine.as_ref().map(|machine| machine.0.clone())).await?.as_str())),
             };
-            match output {
-                Some(path) => write_new(path, &text)?,
+            match &mut file {
+                Some(file) => file.write_all(text.as_bytes())?,
                 None => print(&text),
             }
         }
@@ -120,10 +122,9 @@ impl Mint<'_> {
     }
 }
 
-fn write_new(path: &Path, text: &str) -> Done {
+fn new_file(path: &Path) -> Result<std::fs::File, Failed> {
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|fault| Failed(exit::USAGE, format!("{}: {fault}", path.display())))
+    opened.map_err(|fault| Failed(exit::USAGE, format!("{}: {fault}", path.display())))
 }
 
 fn list(tokens: &[TokenRow], as_json: bool, lang: Lang) {
