@@ -359,7 +359,7 @@ fn every_rule_notices_its_bad_sample() {
     bad(too_long(&one("a.rs", "x"), &[("a.rs", LINES_MAX)]), "off the list");
     bad(too_long(&[], &[("a.rs", 1)]), "gone");
     none(too_long(&one("a.rs", &lines), &[("a.rs", LINES_MAX + 1)]));
-    bad(machine_paths(&one("docs/x.md", "see `/work/main`")), "/work/");
+    bad(machine_paths(&one("docs/x.md", "see `/work/elsewhere`")), "/work/");
     bad(machine_paths(&one("docs/x.md", "state = \"/root/.mimamori\"")), "/root/");
     none(machine_paths(&one("docs/x.md", "collector/src/work/mod.rs and https://example.com/work/x")));
     bad(strangers(&["notes.txt".to_owned(), "agent/src/lib.rs".to_owned()]), "notes.txt");
