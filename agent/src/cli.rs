@@ -1,19 +1,12 @@
 //! The command line: one table (clap's) from which help, completions and man pages are made.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use mimamori_cli::Common;
 use std::path::PathBuf;
 
-/// Exit codes, as documented in every man page.
-pub mod exit {
-    /// Done.
-    pub const OK: u8 = 0;
-    /// Done, and the answer is no: a check failed, a ledger does not verify, a push failed.
-    pub const FAILED: u8 = 1;
-    /// The command line, or what it names, cannot be used.
-    pub const USAGE: u8 = 2;
-    /// Configuration or identity cannot be used: systemd must not try again.
-    pub const CONFIG: u8 = 78;
-}
+pub use mimamori_cli::config::ConfigCommand;
+pub use mimamori_cli::pages::Pages;
+pub use mimamori_cli::{Lang, Output, exit};
 
 const AFTER: &str = "Exit status: 0 done; 1 done, and the answer is no; 2 wrong usage or unreadable input; 78 configuration or identity cannot be used.
 
@@ -26,35 +19,12 @@ pub struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     pub config: PathBuf,
-    /// Sets one key, over everything else; may be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-    /// Language of what people read; by default as LANG says.
-    #[arg(long, global = true, value_enum)]
-    pub lang: Option<Lang>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// A language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// English.
-    En,
-    /// Japanese.
-    Ja,
-}
-
-impl Lang {
-    /// The one of two texts.
-    #[must_use]
-    pub fn of<'a>(self, en: &'a str, ja: &'a str) -> &'a str {
-        match self {
-            Lang::En => en,
-            Lang::Ja => ja,
-        }
-    }
 }
 
 /// What to do.
@@ -85,25 +55,9 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prints a completion script.
-    Completion {
-        /// For which shell.
-        shell: clap_complete::Shell,
-    },
-    /// Prints a man page, or writes all of them into a folder.
-    Man {
-        /// Folder to write into.
-        #[arg(value_name = "FOLDER")]
-        folder: Option<PathBuf>,
-    },
-}
-
-/// How to print.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Output {
-    /// Prints JSON with a schema version.
-    #[arg(long)]
-    pub json: bool,
+    /// Completions and man pages.
+    #[command(flatten)]
+    Pages(Pages),
 }
 
 /// Consent commands.
@@ -135,24 +89,5 @@ pub enum LedgerCommand {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
-    },
-}
-
-/// Configuration commands.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Reads the configuration and reports every fault.
-    Check,
-    /// Shows the configuration.
-    Show {
-        /// Defaults too.
-        #[arg(long)]
-        effective: bool,
-        /// Where each value came from.
-        #[arg(long)]
-        origin: bool,
-        /// How to print.
-        #[command(flatten)]
-        output: Output,
     },
 }

@@ -1,6 +1,7 @@
 //! The agent's configuration: one table of keys, from which files, environment, flags, documents and checks follow.
 
-use mimamori_shared::config::{Fault, Key, Kind, Layer, Secret, Values, resolve};
+use mimamori_cli::config::Source;
+use mimamori_shared::config::{Fault, Key, Kind, Secret, Values};
 use mimamori_shared::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,6 +56,8 @@ pub const KEYS: &[Key] = &[
     Key::optional("aliases.filesystems", Kind::AliasMap, "Names for mount points; others are hashed.", "マウント先の別名。別名がないものはハッシュ化する。"),
 ];
 
+const SOURCE: Source = Source { keys: KEYS, folder: "conf.d", env_prefix: ENV_PREFIX };
+
 /// The configuration, checked.
 #[derive(Debug)]
 pub struct Config {
@@ -67,33 +70,8 @@ impl Config {
     /// # Errors
     /// All faults, each naming its place and the mend.
     pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let mut layers = Vec::new();
-        for path in files(file) {
-            match read(&path) {
-                Ok(Some(text)) => match Layer::from_toml(&path.display().to_string(), &text) {
-                    Ok(layer) => layers.push(layer),
-                    Err(fault) => faults.push(fault),
-                },
-                Ok(None) => {}
-                Err(what) => faults.push(Fault { origin: None, key: path.display().to_string(), what }),
-            }
-        }
-        let (layer, wrong) = Layer::from_env(ENV_PREFIX, KEYS, vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG"));
-        faults.extend(wrong);
-        layers.push(layer);
-        match Layer::from_flags(sets) {
-            Ok(layer) => layers.push(layer),
-            Err(fault) => faults.push(fault),
-        }
-        match resolve(KEYS, layers) {
-            Ok(values) if faults.is_empty() => Ok(Config { values }),
-            Ok(_) => Err(faults),
-            Err(more) => {
-                faults.extend(more);
-                Err(faults)
-            }
-        }
+        let vars = vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG");
+        Ok(Config { values: SOURCE.load(file, vars, sets, |_| Vec::new())? })
     }
 
     /// Every value with where it came from.
@@ -136,27 +114,6 @@ impl Config {
     }
 }
 
-/// The file, then `conf.d/*.toml` beside it in the order of their names.
-fn files(file: &Path) -> Vec<PathBuf> {
-    let mut found = vec![file.to_owned()];
-    let folder = file.with_file_name("conf.d");
-    let mut more: Vec<PathBuf> = fs::read_dir(folder)
-        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect())
-        .unwrap_or_default();
-    more.sort();
-    more.truncate(64);
-    found.append(&mut more);
-    found
-}
-
-fn read(path: &Path) -> Result<Option<String>, String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(format!("cannot be read: {fault}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,24 +121,5 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         assert_eq!(mimamori_shared::config::table_faults(KEYS), Vec::<String>::new());
-    }
-
-    #[test]
-    fn later_layers_win_and_all_faults_come_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("agent.toml");
-        fs::create_dir(dir.path().join("conf.d")).unwrap();
-        fs::write(&file, "interval = \"30s\"\n").unwrap();
-        fs::write(dir.path().join("conf.d/b.toml"), "interval = \"20s\"\n").unwrap();
-        fs::write(dir.path().join("conf.d/a.toml"), "interval = \"10s\"\n").unwrap();
-        let none = || std::iter::empty();
-        assert_eq!(Config::load(&file, none(), &[]).unwrap().values().duration_s("interval"), 20);
-        let var = || std::iter::once(("MIMAMORI_AGENT_INTERVAL".to_owned(), "15s".to_owned()));
-        assert_eq!(Config::load(&file, var(), &[]).unwrap().values().duration_s("interval"), 15);
-        assert_eq!(Config::load(&file, var(), &["interval=12s".to_owned()]).unwrap().values().duration_s("interval"), 12);
-        fs::write(&file, "intervall = \"30s\"\nstate_dir = 5\n").unwrap();
-        let faults = Config::load(&file, none(), &[]).unwrap_err();
-        let shown = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert!(faults.len() == 2 && shown.contains("did you mean `interval`") && shown.contains("state_dir"), "{shown}");
     }
 }

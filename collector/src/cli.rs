@@ -1,21 +1,14 @@
 //! The command line: one table (clap's) from which help, completions and man pages are made.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use mimamori_cli::Common;
 use mimamori_shared::word::Word;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Exit codes, as documented in every man page.
-pub mod exit {
-    /// Done.
-    pub const OK: u8 = 0;
-    /// Done, and the answer is no.
-    pub const FAILED: u8 = 1;
-    /// The command line, or what it names, cannot be used.
-    pub const USAGE: u8 = 2;
-    /// Configuration or keys cannot be used: systemd must not try again.
-    pub const CONFIG: u8 = 78;
-}
+pub use mimamori_cli::config::ConfigCommand;
+pub use mimamori_cli::pages::Pages;
+pub use mimamori_cli::{Lang, Output, exit};
 
 const AFTER: &str = "Exit status: 0 done; 1 done, and the answer is no; 2 wrong usage or what is named does not exist; 78 configuration or keys cannot be used.
 
@@ -28,35 +21,12 @@ pub struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
     pub config: PathBuf,
-    /// Sets one key, over everything else; may be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-    /// Language of what people read; by default as LANG says.
-    #[arg(long, global = true, value_enum)]
-    pub lang: Option<Lang>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// A language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// English.
-    En,
-    /// Japanese.
-    Ja,
-}
-
-impl Lang {
-    /// The one of two texts.
-    #[must_use]
-    pub fn of<'a>(self, en: &'a str, ja: &'a str) -> &'a str {
-        match self {
-            Lang::En => en,
-            Lang::Ja => ja,
-        }
-    }
 }
 
 /// A facility's or machine's short name: `[a-z0-9_-]{1,32}`.
@@ -85,14 +55,6 @@ impl FromStr for MachineName {
         let (facility, machine) = text.split_once('/').ok_or("a machine is named FACILITY/MACHINE")?;
         Ok(MachineName { facility: facility.parse::<Alias>()?.0, machine: machine.parse::<Alias>()?.0 })
     }
-}
-
-/// How to print.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Output {
-    /// Prints JSON with a schema version.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What to do.
@@ -129,17 +91,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Prints a completion script.
-    Completion {
-        /// For which shell.
-        shell: clap_complete::Shell,
-    },
-    /// Prints a man page, or writes all of them into a folder.
-    Man {
-        /// Folder to write into.
-        #[arg(value_name = "FOLDER")]
-        folder: Option<PathBuf>,
-    },
+    /// Completions and man pages.
+    #[command(flatten)]
+    Pages(Pages),
 }
 
 /// Facility commands.
@@ -259,24 +213,5 @@ pub enum TokenCommand {
     Revoke {
         /// Which, as `list` shows it.
         id: String,
-    },
-}
-
-/// Configuration commands.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Reads the configuration and reports every fault.
-    Check,
-    /// Shows the configuration.
-    Show {
-        /// Defaults too.
-        #[arg(long)]
-        effective: bool,
-        /// Where each value came from.
-        #[arg(long)]
-        origin: bool,
-        /// How to print.
-        #[command(flatten)]
-        output: Output,
     },
 }

@@ -1,7 +1,7 @@
 //! The collector's configuration: one table of keys.
 
-use mimamori_shared::config::{Fault, Key, Kind, Layer, Values, resolve};
-use std::fs;
+use mimamori_cli::config::Source;
+use mimamori_shared::config::{Fault, Key, Kind, Values};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,9 @@ pub const KEYS: &[Key] = &[
     Key::optional("tls.key_file", Kind::Path, "Its private key as PEM.", "その秘密鍵（PEM）。"),
 ];
 
+// The agent's fragments may lie in the same folder; ours have one of their own.
+const SOURCE: Source = Source { keys: KEYS, folder: "collector.d", env_prefix: ENV_PREFIX };
+
 /// The configuration, checked.
 #[derive(Debug)]
 pub struct Config {
@@ -50,40 +53,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file (which may be absent), `conf.d` beside it, the environment's variables and `--set` flags.
+    /// Reads the file (which may be absent), `collector.d` beside it, the environment's variables and `--set` flags.
     ///
     /// # Errors
     /// All faults, each naming its place and the mend.
     pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let mut layers = Vec::new();
-        for path in files(file) {
-            match fs::read_to_string(&path) {
-                Ok(text) => match Layer::from_toml(&path.display().to_string(), &text) {
-                    Ok(layer) => layers.push(layer),
-                    Err(fault) => faults.push(fault),
-                },
-                Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
-                Err(fault) => faults.push(Fault { origin: None, key: path.display().to_string(), what: format!("cannot be read: {fault}") }),
-            }
-        }
-        let (layer, wrong) = Layer::from_env(ENV_PREFIX, KEYS, vars);
-        faults.extend(wrong);
-        layers.push(layer);
-        match Layer::from_flags(sets) {
-            Ok(layer) => layers.push(layer),
-            Err(fault) => faults.push(fault),
-        }
-        match resolve(KEYS, layers) {
-            Ok(values) => {
-                faults.extend(contradictions(&values));
-                if faults.is_empty() { Ok(Config { values }) } else { Err(faults) }
-            }
-            Err(more) => {
-                faults.extend(more);
-                Err(faults)
-            }
-        }
+        Ok(Config { values: SOURCE.load(file, vars, sets, contradictions)? })
     }
 
     /// Every value with where it came from.
@@ -120,18 +95,6 @@ fn contradictions(values: &Values) -> Vec<Fault> {
         _ => {}
     }
     faults
-}
-
-fn files(file: &Path) -> Vec<PathBuf> {
-    let mut found = vec![file.to_owned()];
-    // The agent's fragments may lie in the same folder; ours have one of their own.
-    let mut more: Vec<PathBuf> = fs::read_dir(file.with_file_name("collector.d"))
-        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect())
-        .unwrap_or_default();
-    more.sort();
-    more.truncate(64);
-    found.append(&mut more);
-    found
 }
 
 #[cfg(test)]

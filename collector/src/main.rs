@@ -11,12 +11,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let var = |name: &str| std::env::var(name).ok();
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::Man { .. } | Command::Completion { .. }) {
+    if !matches!(cli.command, Command::Pages(_)) {
         // What these programs write is for their own account: keys, evidence, ledgers.
         rustix::process::umask(Mode::from_raw_mode(0o077));
     }
-    let spoken = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| var(name).filter(|value| !value.is_empty()));
-    let lang = cli.lang.unwrap_or(if spoken.is_some_and(|lang| lang.starts_with("ja")) { Lang::Ja } else { Lang::En });
+    let lang = Lang::chosen(cli.common.lang, var);
     let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let ours = vars.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
     let user = var("SUDO_USER").or_else(|| var("USER")).unwrap_or_else(|| "unknown".to_owned());

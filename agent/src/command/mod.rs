@@ -14,24 +14,22 @@ use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
 use clap::CommandFactory as _;
-use mimamori_shared::error::{chain, plain};
-use std::path::Path;
+use mimamori_cli::print::{print, print_json};
+use mimamori_shared::error::chain;
 
 /// Carries out a command line.
 #[must_use]
 pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment: &Environment) -> u8 {
-    match &cli.command {
-        Command::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "mimamori-agent", &mut script);
-            print(&String::from_utf8_lossy(&script));
-            return exit::OK;
-        }
-        Command::Man { folder } => return man(folder.as_deref()),
-        Command::Config(command) => return config::carry_out(command, cli, vars),
-        _ => {}
+    if let Command::Pages(pages) = &cli.command {
+        return pages.carry_out(Cli::command()).map_or_else(
+            |fault| {
+                complain(&fault);
+                exit::USAGE
+            },
+            |()| exit::OK,
+        );
     }
-    let config = match Config::load(&cli.config, vars.into_iter(), &cli.sets) {
+    let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
         Err(faults) => {
             faults.iter().for_each(|fault| complain(&fault.to_string()));
@@ -55,47 +53,12 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),
-        Command::Completion { .. } | Command::Man { .. } | Command::Config(_) => exit::OK,
+        Command::Config(command) => config::carry_out(&config, command),
+        Command::Pages(_) => exit::OK,
     }
-}
-
-fn man(folder: Option<&Path>) -> u8 {
-    let command = Cli::command();
-    let done = match folder {
-        Some(folder) => clap_mangen::generate_to(command, folder),
-        None => {
-            let mut page = Vec::new();
-            let made = clap_mangen::Man::new(command).render(&mut page);
-            print(&String::from_utf8_lossy(&page));
-            made
-        }
-    };
-    match done {
-        Ok(()) => exit::OK,
-        Err(fault) => {
-            complain(&format!("the man pages cannot be written: {fault}"));
-            exit::USAGE
-        }
-    }
-}
-
-/// Data goes to standard output.
-#[allow(clippy::print_stdout, reason = "commands print their data")]
-fn print(text: &str) {
-    use std::io::Write as _;
-    // A reader that has gone away wants nothing more.
-    let shown: Vec<String> = text.split('\n').map(|line| line.split('\t').map(plain).collect::<Vec<_>>().join("\t")).collect();
-    drop(std::io::stdout().lock().write_all(shown.join("\n").as_bytes()));
 }
 
 /// Reasons go to standard error.
 fn complain(text: &str) {
-    for line in text.lines() {
-        eprintln!("mimamori-agent: {}", plain(line));
-    }
-}
-
-/// One compact JSON object a line.
-fn print_json(value: &serde_json::Value) {
-    print(&format!("{value}\n"));
+    mimamori_cli::print::complain("mimamori-agent", text);
 }

@@ -1,55 +1,25 @@
 //! The two languages of the pages. Every text stands here once, in both.
 
-/// A language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lang {
-    /// English.
-    En,
-    /// Japanese.
-    Ja,
+pub use mimamori_cli::Lang;
+
+/// The language of a reader: `?lang=` decides, then `Accept-Language`, then Japanese: the product's home.
+#[must_use]
+pub fn chosen(query: Option<&str>, accept: Option<&str>) -> Lang {
+    if let Some(lang) = query.and_then(from_tag) {
+        return lang;
+    }
+    let ranges = accept.unwrap_or_default().split(',').take(32).filter_map(|range| {
+        let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
+        from_tag(tag.trim()).filter(|_| weight > 0.0).map(|lang| (lang, weight))
+    });
+    let first_of_the_heaviest = |best: Option<(Lang, f32)>, next: (Lang, f32)| best.filter(|best| best.1 >= next.1).or(Some(next));
+    ranges.fold(None, first_of_the_heaviest).map_or(Lang::Ja, |(lang, _)| lang)
 }
 
-impl Lang {
-    /// `?lang=` decides, then `Accept-Language`, then Japanese: the product's home.
-    #[must_use]
-    pub fn choose(query: Option<&str>, accept: Option<&str>) -> Lang {
-        if let Some(lang) = query.and_then(Lang::from_tag) {
-            return lang;
-        }
-        let ranges = accept.unwrap_or_default().split(',').take(32).filter_map(|range| {
-            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
-            Lang::from_tag(tag.trim()).filter(|_| weight > 0.0).map(|lang| (lang, weight))
-        });
-        let first_of_the_heaviest = |best: Option<(Lang, f32)>, next: (Lang, f32)| best.filter(|best| best.1 >= next.1).or(Some(next));
-        ranges.fold(None, first_of_the_heaviest).map_or(Lang::Ja, |(lang, _)| lang)
-    }
-
-    fn from_tag(tag: &str) -> Option<Lang> {
-        match tag.split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "en" => Some(Lang::En),
-            "ja" => Some(Lang::Ja),
-            _ => None,
-        }
-    }
-
-    /// The tag for `lang=`.
-    #[must_use]
-    pub fn tag(self) -> &'static str {
-        match self {
-            Lang::En => "en",
-            Lang::Ja => "ja",
-        }
-    }
-
-    /// The one of two texts.
-    #[must_use]
-    pub fn pick<T>(self, en: T, ja: T) -> T {
-        match self {
-            Lang::En => en,
-            Lang::Ja => ja,
-        }
-    }
+fn from_tag(tag: &str) -> Option<Lang> {
+    let primary = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    [Lang::En, Lang::Ja].into_iter().find(|lang| lang.tag() == primary)
 }
 
 macro_rules! texts {
@@ -65,7 +35,7 @@ macro_rules! texts {
             /// The text.
             #[must_use]
             pub fn text(self, lang: Lang) -> &'static str {
-                match self { $( Key::$key => lang.pick($en, $ja), )* }
+                match self { $( Key::$key => lang.of($en, $ja), )* }
             }
         }
     };
@@ -164,7 +134,7 @@ mod tests {
             (None, Some("en;q=nonsense"), Lang::Ja),
             (None, None, Lang::Ja),
         ] {
-            assert_eq!(Lang::choose(query, accept), lang, "{query:?} {accept:?}");
+            assert_eq!(chosen(query, accept), lang, "{query:?} {accept:?}");
         }
     }
 }

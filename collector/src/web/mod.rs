@@ -79,7 +79,7 @@ fn json(value: &serde_json::Value) -> Response {
 
 fn lang_of(query: Option<&str>, headers: &HeaderMap) -> Lang {
     let query = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")));
-    Lang::choose(query, headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
+    lang::chosen(query, headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
 }
 
 async fn fleet(State(web): State<Arc<Web>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Failed> {

@@ -88,7 +88,7 @@ fn readings(page: &mut Html, machine: &MachineView, report: &Report, current: bo
             Value::Text(word) => word.to_owned(),
         };
         page.raw("<tr>").raw("<td>").leaf("code", &[], &field.path()).raw("</td>").leaf("td", &[], entry.unwrap_or_default());
-        page.leaf("td", &[], &value).leaf("td", &[], field.unit).leaf("td", &[], lang.pick(field.meaning, field.meaning_ja)).raw("</tr>\n");
+        page.leaf("td", &[], &value).leaf("td", &[], field.unit).leaf("td", &[], lang.of(field.meaning, field.meaning_ja)).raw("</tr>\n");
     });
     page.raw("</tbody></table>");
 }

@@ -42,7 +42,7 @@ pub const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
 /// A whole page around `body`; `here` is its own path.
 fn layout(view: &FleetView, lang: Lang, here: &str, title: &str, body: impl FnOnce(&mut Html)) -> String {
-    let other = lang.pick(Lang::Ja, Lang::En);
+    let other = lang.of(Lang::Ja, Lang::En);
     let mut page = Html::new();
     page.raw("<!DOCTYPE html>\n").open("html", &[("lang", lang.tag())]).open("head", &[]);
     page.raw("<meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"30\"><meta name=\"viewport\" content=\"width=device-width\">");

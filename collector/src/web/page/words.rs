@@ -24,7 +24,7 @@ pub(super) fn ago(ms: i64, at_ms: i64, lang: Lang) -> String {
         seconds @ 7200..172_800 => (seconds / 3600, "h", "時間"),
         seconds => (seconds / 86_400, "days", "日"),
     };
-    lang.pick(format!("{number} {en} {}", word.text(Lang::En)), format!("{number}{ja}{}", word.text(Lang::Ja)))
+    lang.of(format!("{number} {en} {}", word.text(Lang::En)), format!("{number}{ja}{}", word.text(Lang::Ja)))
 }
 
 /// A sign beside the word, so that colour alone says nothing.
@@ -39,11 +39,11 @@ pub(super) fn shape(state: State) -> &'static str {
 }
 
 pub(super) fn state(state: State, lang: Lang) -> &'static str {
-    lang.pick(state.words_en(), state.words_ja())
+    lang.of(state.words_en(), state.words_ja())
 }
 
 pub(super) fn because(machine: &MachineView, lang: Lang) -> String {
-    lang.pick(machine.because.words_en(), machine.because.words_ja())
+    lang.of(machine.because.words_en(), machine.because.words_ja())
 }
 
 pub(super) fn life(life: Life, lang: Lang) -> &'static str {
@@ -77,7 +77,7 @@ pub(super) fn chain(machine: &MachineView, at_ms: i64, lang: Lang) -> (String, b
         parts.push(format!("{} {seq} ({})", Key::Waiting.text(lang), ago(since_ms, at_ms, lang)));
     }
     match parts.is_empty() {
-        false => (parts.join(lang.pick(". ", "。")), true),
+        false => (parts.join(lang.of(". ", "。")), true),
         true if machine.epoch == 0 => (Key::ChainNone.text(lang).to_owned(), false),
         true => (format!("{} {}", Key::ChainFine.text(lang), machine.next_seq), false),
     }
