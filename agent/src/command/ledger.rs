@@ -1,4 +1,8 @@
-//! `ledger show`, `ledger verify` and `ledger export`.
+//! `ledger verify`, `ledger export` and `ledger trust`; `ledger show` is in [`show`].
+
+mod show;
+
+pub(super) use show::show;
 
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
@@ -14,14 +18,13 @@ use mimamori_shared::frame::{Frame, take, wrapper};
 use mimamori_shared::id::Hash;
 use mimamori_shared::payload::{Certificate, Entry, Receipt, read};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, verify as verify_frame};
-use mimamori_shared::time;
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
 
 /// Why a ledger cannot be gone through.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("the ledger cannot be read")]
     Outbox(#[from] OutboxError),
     #[error("the export cannot be written")]
@@ -30,7 +33,7 @@ enum Fault {
     False(String),
 }
 
-fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
+pub(super) fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
     let dir = config.state_dir();
     let (key, given) = identity::load(&dir).map_err(|fault| (exit::CONFIG, words(&fault)))?;
     match Ledger::open(&dir) {
@@ -40,7 +43,7 @@ fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String
     }
 }
 
-fn finish(done: Result<(), (u8, String)>) -> u8 {
+pub(super) fn finish(done: Result<(), (u8, String)>) -> u8 {
     match done {
         Ok(()) => exit::OK,
         Err((code, fault)) => {
@@ -50,47 +53,9 @@ fn finish(done: Result<(), (u8, String)>) -> u8 {
     }
 }
 
-fn unreadable(fault: &Fault) -> (u8, String) {
+pub(super) fn unreadable(fault: &Fault) -> (u8, String) {
     let code = if matches!(fault, Fault::False(_)) { exit::FAILED } else { exit::USAGE };
     (code, words(fault))
-}
-
-pub(super) fn show(config: &Config, last: u64, full: bool, output: Output) -> u8 {
-    finish(opened(config).and_then(|(_, _, ledger)| {
-        let chains = ledger.chains().map_err(|fault| (exit::USAGE, words(&fault)))?;
-        let Some(chain) = chains.last() else { return Ok(()) };
-        let seen = ledger.walk::<Fault>(chain, Some(last), |entry| {
-            show_entry(chain, &entry, full, output);
-            Ok(())
-        });
-        seen.map_err(|fault| unreadable(&fault))
-    }))
-}
-
-fn show_entry(chain: &LedgerChain, entry: &LedgerEntry, full: bool, output: Output) {
-    let LedgerEntry::Frame { frame, seq, last_seq, tip_hash } = entry else {
-        if let LedgerEntry::Head { seq, last_seq, tip_hash, damaged, .. } = entry {
-            let places = if last_seq > seq { format!(" (to {last_seq})") } else { String::new() };
-            let why = if *damaged { "payload cannot be read" } else { "payload no longer kept" };
-            print(&format!("{seq:>8}  {why}{places}, hash {tip_hash}\n"));
-        }
-        return;
-    };
-    let kind = PayloadType::of(&frame.payload).map_or("unknown", PayloadType::name);
-    let payload: serde_json::Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
-    let taken = payload.get("taken_at_ms").and_then(serde_json::Value::as_i64).unwrap_or(0);
-    let receipted = *last_seq < chain.unsent_from;
-    if output.json {
-        print_json(&json!({"schema": "mimamori.ledger.entry/1", "chain_id": chain.chain_id, "seq": seq, "last_seq": last_seq, "kind": kind,
-                           "hash": tip_hash, "bytes": frame.payload.len(), "receipted": receipted, "payload": payload}));
-        return;
-    }
-    let consent = payload.get("consent_hash").and_then(serde_json::Value::as_str).unwrap_or_default().get(..12).unwrap_or_default();
-    let state = if receipted { "receipted" } else { "unsent or not yet noted" };
-    print(&format!("{seq:>8}  {}  {kind:<9}  {:>6} bytes  consent {consent}  {state}\n", time::show(taken), frame.payload.len()));
-    if full {
-        print(&format!("          {}\n", String::from_utf8_lossy(&frame.payload)));
-    }
 }
 
 pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
@@ -173,7 +138,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
 }
 
 /// A receipt under its certificate under the root that enrolment gave.
-fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Result<Receipt, &'static str> {
+pub(super) fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Result<Receipt, &'static str> {
     let root = given.root().ok_or("the root key kept is damaged")?;
     let (frame, _) = take(certificate).map_err(|_| "the certificate kept is damaged")?;
     let verified = verify_frame(frame, &root).map_err(|_| "the certificate is not the root's")?;
@@ -196,6 +161,26 @@ pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
         };
         made.map_err(|fault| unreadable(&fault))
     }))
+}
+
+/// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`.
+pub(super) fn trust(config: &Config, output: Option<&Path>) -> u8 {
+    let made = identity::load(&config.state_dir()).map_err(|fault| (exit::CONFIG, words(&fault))).and_then(|(key, given)| {
+        let text = trust_of(&key, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
+        match output {
+            Some(path) => std::fs::write(path, text).map_err(|fault| (exit::USAGE, format!("--output {}: {fault}", path.display()))),
+            None => {
+                print(&text);
+                Ok(())
+            }
+        }
+    });
+    finish(made)
+}
+
+fn trust_of(key: &SecretKey, given: &Enrolment) -> Option<String> {
+    let (root, agent) = (given.root()?.id().fingerprint(), identity::fingerprint(key));
+    Some(format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n"))
 }
 
 /// The form is docs/WIRE.md, "Ledger export".

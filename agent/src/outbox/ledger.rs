@@ -96,6 +96,14 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How many places a chain has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn places(&self, chain: &LedgerChain) -> Result<u64, OutboxError> {
+        Ok(tip_of(&self.db, chain.no)?.next_seq)
+    }
+
     /// The newest `most` places of a chain, or all with `None`, in order, one after another: memory stays small.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod fault;
 
 mod classify;
+mod layer_words;
 mod phase;
 mod pin;
 mod proxy;
@@ -17,6 +18,7 @@ pub use answer::{Outcome, Sent, SentFrame, Signer, Trust, judge, judge_enrolled}
 pub use backoff::next_delay;
 pub use doctor::{Step, TlsFacts};
 pub use fault::{Detail, PushError, Words};
+pub use layer_words::layer_words;
 pub use proxy::Proxy;
 
 use mimamori_shared::id::Hash;

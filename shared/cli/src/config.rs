@@ -65,7 +65,8 @@ impl Source {
     }
 
     /// The file, then `*.toml` in the folder beside it in the order of their names.
-    fn files(&self, file: &Path) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn files(&self, file: &Path) -> Vec<PathBuf> {
         let is_toml = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
         let entries = fs::read_dir(file.with_file_name(self.folder)).into_iter().flatten();
         let mut fragments: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_toml).collect();
