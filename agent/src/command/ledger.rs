@@ -8,7 +8,7 @@ use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::identity::{self, Enrolment};
-use crate::outbox::{Ledger, LedgerChain, LedgerEntry, OutboxError};
+use crate::outbox::{Ledger, LedgerEntry, OutboxError};
 use crate::{clock, uplink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,9 +16,10 @@ use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::{Frame, take, wrapper};
 use mimamori_shared::id::Hash;
-use mimamori_shared::payload::{Certificate, Entry, Receipt, read};
+use mimamori_shared::payload::{Body, Certificate, ConsentState, Entry, Receipt, Statement, read};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, verify as verify_frame};
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -92,6 +93,7 @@ struct Counts {
 
 fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
+    let mut ends = BTreeMap::new();
     for chain in ledger.chains()? {
         counts.chains += 1;
         let wrong = |seq: u64, what: &str| Fault::False(format!("chain {} place {seq}: {what}", chain.chain_id));
@@ -101,6 +103,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
         };
         let mut tip = Tip::EMPTY;
         let mut receipted = receipt.is_none();
+        let mut stated = Stated::default();
         ledger.walk::<Fault>(&chain, None, |entry| {
             match entry {
                 LedgerEntry::Frame { frame, seq, tip_hash, .. } => {
@@ -112,11 +115,13 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
                     if link.tip_hash != tip_hash || entry.head.chain_id != chain.chain_id || entry.head.agent_id != given.agent_id {
                         return Err(wrong(seq, "the hash kept beside it is another"));
                     }
+                    stated.take(&entry).map_err(|what| wrong(seq, what))?;
                     tip = next;
                 }
                 LedgerEntry::Head { seq, damaged: true, .. } => return Err(wrong(seq, "what is kept of it is damaged")),
                 LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, .. } => {
                     counts.heads += 1;
+                    stated.partly = true;
                     let link = Link { seq, last_seq, prev_hash, tip_hash };
                     let Fit::Extends(next) = tip.fit(&link) else { return Err(wrong(seq, "the head kept does not follow the entry before")) };
                     tip = next;
@@ -129,12 +134,49 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
             }
             Ok(())
         })?;
-        if !receipted {
-            return Err(wrong(receipt.map_or(0, |receipt| receipt.seq), "the receipt held names another hash"));
+        if let Some(receipt) = receipt.as_ref().filter(|_| !receipted) {
+            let longer = receipt.seq >= tip.next_seq;
+            let what = if longer { "the receipt held covers this place, and the ledger does not hold it" } else { "the receipt held names another hash" };
+            return Err(wrong(if longer { tip.next_seq } else { receipt.seq }, what));
         }
+        ends.insert(chain.chain_id, tip);
         counts.receipts += u64::from(chain.held.is_some());
     }
+    // The file beside the database knows the newest place; one that lags behind is no fault, a commit writes it last.
+    if let Some(newest) = ledger.newest() {
+        let tip = ends.get(&newest.chain_id).copied().unwrap_or(Tip::EMPTY);
+        let missing = newest.seq >= tip.next_seq || newest.seq + 1 == tip.next_seq && newest.hash != tip.head;
+        if missing {
+            let what = format!("chain {} place {}: the file `tip` names it as the newest, and the ledger ends before it", newest.chain_id, tip.next_seq);
+            return Err(Fault::False(what));
+        }
+    }
     Ok(counts)
+}
+
+/// The consents that a chain stated so far.
+#[derive(Default)]
+struct Stated {
+    known: BTreeSet<Hash>,
+    /// False once a payload is no longer kept: it may have stated any.
+    partly: bool,
+}
+
+impl Stated {
+    /// A report is taken under a consent that its chain stated before.
+    fn take(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        match &entry.body {
+            Body::Statement(Statement::Consent { state: ConsentState::Granted, terms_hash, terms, .. }) => {
+                if terms.as_ref().is_some_and(|terms| terms.hash() != *terms_hash) {
+                    return Err("the consent stated has another hash");
+                }
+                self.known.insert(*terms_hash);
+                Ok(())
+            }
+            Body::Report(_) if !self.partly && !self.known.contains(&entry.head.consent_hash) => Err("it was taken under a consent that was never stated"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A receipt under its certificate under the root that enrolment gave.

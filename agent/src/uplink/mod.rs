@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod fault;
 
 mod classify;
+mod issuer;
 mod layer_words;
 mod phase;
 mod pin;
@@ -250,7 +251,11 @@ impl Uplink {
     }
 
     fn classify(&self, error: &reqwest::Error) -> PushError {
-        classify::classify(error, self.tracker.get(), self.proxy.is_some())
+        let fault = classify::classify(error, self.tracker.get(), self.proxy.is_some());
+        match (fault.detail, &self.proxy) {
+            (Detail::ProxyAuth, Some(proxy)) => PushError { detail: proxy.unauthorised(None), ..fault },
+            _ => fault,
+        }
     }
 }
 

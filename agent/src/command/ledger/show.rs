@@ -32,7 +32,10 @@ pub(in crate::command) fn show(config: &Config, last: u64, full: bool, output: O
         // Back from the newest chain until there are enough places.
         let mut parts = Vec::new();
         let mut wanted = last;
-        for chain in chains.iter().rev().take_while(|_| wanted > 0) {
+        for chain in chains.iter().rev() {
+            if wanted == 0 {
+                break;
+            }
             let places = ledger.places(chain).map_err(|fault| (exit::USAGE, words(&fault)))?;
             parts.push((chain, wanted.min(places)));
             wanted = wanted.saturating_sub(places);
