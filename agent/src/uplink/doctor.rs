@@ -1,6 +1,6 @@
 //! The way out, one step after the other, for the `check` command: what was done, how long it took, what to mend.
 
-use super::classify::{tcp_detail, tls_detail};
+use super::classify::{tcp_detail, tls_detail, tls_note};
 use super::fault::{Detail, PushError};
 use super::{Uplink, proxy};
 use mimamori_shared::limits::ANSWER_BYTES_MAX;
@@ -175,7 +175,7 @@ fn one_family(addresses: &[SocketAddr]) -> Detail {
 }
 
 fn refused(fault: &rustls::Error) -> PushError {
-    PushError::with_note(tls_detail(fault), &fault.to_string())
+    PushError::with_note(tls_detail(fault), &tls_note(fault))
 }
 
 fn cut(error: &io::Error) -> PushError {
