@@ -34,7 +34,10 @@ impl RunError {
             return chain(self);
         }
         match self {
-            RunError::Root => "エージェントはrootでは動きません。rootでは自分の同意書を書けてしまうためです。専用アカウントで起動してください（systemd：User=mimamori-agent）".to_owned(),
+            RunError::Root => {
+                "エージェントはrootでは動きません。rootでは自分の同意書を書けてしまうためです。専用アカウントで起動してください（systemd：User=mimamori-agent）"
+                    .to_owned()
+            }
             RunError::Identity(fault) => fault.in_lang(lang),
             RunError::Config(what) => format!("設定：{what}"),
             RunError::Outbox(path, fault) => format!("{} の送信待ちファイルを使用できません：{}", path.display(), chain(fault)),

@@ -4,6 +4,7 @@
 //! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
 
 pub mod cli;
+pub mod cli_ja;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -183,8 +183,15 @@ impl Doctor<'_> {
     fn clock_against(&mut self, receipt: Option<&Receipt>, now_ms: i64) {
         let Some(receipt) = receipt.filter(|receipt| receipt.received_at_ms > now_ms.saturating_add(SKEW_MS)) else { return };
         let lang = self.lang;
-        let text = format!("{} {}", lang.of("this machine's clock stands before the last receipt, which is of", "この端末の時計が最後の受領証より前を示しています。受領証："), when(receipt.received_at_ms, lang));
-        let mend = lang.of("set the clock; a wrong clock also makes good certificates look expired or not yet valid", "時刻を合わせてください。時計のずれは、正しい証明書を期限切れや有効期間前に見せます");
+        let text = format!(
+            "{} {}",
+            lang.of("this machine's clock stands before the last receipt, which is of", "この端末の時計が最後の受領証より前を示しています。受領証："),
+            when(receipt.received_at_ms, lang)
+        );
+        let mend = lang.of(
+            "set the clock; a wrong clock also makes good certificates look expired or not yet valid",
+            "時刻を合わせてください。時計のずれは、正しい証明書を期限切れや有効期間前に見せます",
+        );
         self.add("clock", Verdict::Fail, text, mend);
     }
 
@@ -194,7 +201,12 @@ impl Doctor<'_> {
         if is_running(&self.config.state_dir()) {
             self.ok("agent", lang.of("running", "稼働しています"));
         } else {
-            self.add("agent", Verdict::Warn, lang.of("not running", "稼働していません"), lang.of("start it: sudo systemctl enable --now mimamori-agent", "起動してください：sudo systemctl enable --now mimamori-agent"));
+            self.add(
+                "agent",
+                Verdict::Warn,
+                lang.of("not running", "稼働していません"),
+                lang.of("start it: sudo systemctl enable --now mimamori-agent", "起動してください：sudo systemctl enable --now mimamori-agent"),
+            );
         }
     }
 
@@ -367,7 +379,9 @@ mod tests {
 
     #[test]
     fn private_addresses_are_known() {
-        for (address, expected) in [("10.0.0.1", true), ("192.168.1.1", true), ("127.0.0.1", true), ("203.0.113.5", false), ("fd00::1", true), ("2001:db8::1", false)] {
+        for (address, expected) in
+            [("10.0.0.1", true), ("192.168.1.1", true), ("127.0.0.1", true), ("203.0.113.5", false), ("fd00::1", true), ("2001:db8::1", false)]
+        {
             assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");
         }
     }

@@ -24,7 +24,10 @@ pub(super) fn report(config: &Config, cli: &Cli, html: &Path, lang: Lang, enviro
             exit::OK
         }
         Err(fault) => {
-            let mend = lang.of("name a file in a folder this account may write to, or `-` for standard output", "書き込めるフォルダーのファイル名か、標準出力の`-`を指定してください");
+            let mend = lang.of(
+                "name a file in a folder this account may write to, or `-` for standard output",
+                "書き込めるフォルダーのファイル名か、標準出力の`-`を指定してください",
+            );
             complain(&format!("--html {}: {fault}; {mend}", html.display()));
             exit::USAGE
         }

@@ -120,7 +120,11 @@ fn collected(page: &mut Page, facts: &Facts) {
         Err(why) => return no_consent(page, why),
     };
     if consent.terms.example {
-        page.mark("bad", "EXAMPLE: nobody approved this; it counts only towards a collector on this machine.", "例：誰も承認していません。この機器上のコレクターに対してのみ有効です。");
+        page.mark(
+            "bad",
+            "EXAMPLE: nobody approved this; it counts only towards a collector on this machine.",
+            "例：誰も承認していません。この機器上のコレクターに対してのみ有効です。",
+        );
     }
     page.say(
         &format!("One report every {}. No other field can leave; there is no free text, and no patient data.", show_duration(facts.interval_s)),
@@ -213,8 +217,14 @@ fn last_receipt(page: &mut Page, kept: &Kept) {
     page.row("Covers the chain up to place", "受領済みの連番", &format!("{} ({})", receipt.seq, receipt.chain_id));
     page.end();
     match verified {
-        Ok(()) => page.mark("good", "Verified offline: signed by the collector whose root key is named above.", "オフライン検証済み：上記のルート鍵のコレクターによる署名です。"),
-        Err(why) => page.mark("bad", &format!("It does not hold: {why}. Run `ledger verify`."), "受領証は正しくありません。`ledger verify`を実行してください。"),
+        Ok(()) => page.mark(
+            "good",
+            "Verified offline: signed by the collector whose root key is named above.",
+            "オフライン検証済み：上記のルート鍵のコレクターによる署名です。",
+        ),
+        Err(why) => {
+            page.mark("bad", &format!("It does not hold: {why}. Run `ledger verify`."), "受領証は正しくありません。`ledger verify`を実行してください。")
+        }
     }
 }
 
@@ -225,7 +235,11 @@ fn failed(page: &mut Page, facts: &Facts) {
         clean = false;
         let (what, mend) = noted_words(noted.kind);
         let (since, kara) = if noted.kind == NotedKind::WentBack { ("", "") } else { ("since ", "から") };
-        page.mark("bad", &format!("{since}{}: {}. {}.", when(noted.at_ms), what.en, mend.en), &format!("{}{kara}：{}。{}。", show_japan(noted.at_ms), what.ja, mend.ja));
+        page.mark(
+            "bad",
+            &format!("{since}{}: {}. {}.", when(noted.at_ms), what.en, mend.en),
+            &format!("{}{kara}：{}。{}。", show_japan(noted.at_ms), what.ja, mend.ja),
+        );
     }
     if facts.push_fail_ms.iter().any(|ms| *ms >= 1000) {
         clean = false;
@@ -304,7 +318,10 @@ fn stop(page: &mut Page, facts: &Facts) {
         page.0.push_str(&format!("<tr><th>{}</th><td><code>{}</code></td></tr>\n", both(en, ja), escape(&command)));
     }
     page.end();
-    page.say("Nobody at the RSC can start it again or change anything on this machine.", "リモートサービスセンターから再開したり、この機器の設定を変えたりすることはできません。");
+    page.say(
+        "Nobody at the RSC can start it again or change anything on this machine.",
+        "リモートサービスセンターから再開したり、この機器の設定を変えたりすることはできません。",
+    );
 }
 
 /// As a shell takes it.

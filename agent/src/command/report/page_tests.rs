@@ -39,8 +39,12 @@ fn full(text: &str) -> Facts {
         machine: text.to_owned(),
         enrolled_at_ms: 0,
     };
-    let scopes = BTreeMap::from([(Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() }), (Scope::Performance, ScopeTerms { every_s: 300, except: vec![8] })]);
-    let terms = ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: false };
+    let scopes = BTreeMap::from([
+        (Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() }),
+        (Scope::Performance, ScopeTerms { every_s: 300, except: vec![8] }),
+    ]);
+    let terms =
+        ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: false };
     let receipt = Receipt {
         collector_id: CollectorId([1; 16]),
         agent_id: AgentId([2; 16]),
@@ -57,7 +61,10 @@ fn full(text: &str) -> Facts {
         sent_today: BTreeMap::from([("report", Sum { entries: 40, bytes: 40_123 }), ("statement", Sum { entries: 2, bytes: 900 })]),
         span_ms: Some((1_795_320_000_000, 1_795_324_000_000)),
         waiting_today: Sum { entries: 3, bytes: 3000 },
-        gone: vec![Gone { first_seq: 5, last_seq: 9, reason: Some(LossReason::Quota), span_ms: Some((0, 1)) }, Gone { first_seq: 11, last_seq: 11, reason: None, span_ms: None }],
+        gone: vec![
+            Gone { first_seq: 5, last_seq: 9, reason: Some(LossReason::Quota), span_ms: Some((0, 1)) },
+            Gone { first_seq: 11, last_seq: 11, reason: None, span_ms: None },
+        ],
         more_gone: 0,
         receipt: Some((receipt, Ok(()))),
     };
@@ -108,7 +115,17 @@ fn sound(page: &str) {
 fn a_machine_with_nothing_gives_a_page_that_says_so() {
     let page = render(&bare());
     sound(&page);
-    for words in ["Nothing is collected", "何も収集していません", "no identity", "未登録", "The ledger is empty", "台帳は空です", "None is held yet", "Nothing is known to have failed", "sudo systemctl disable --now mimamori-agent"] {
+    for words in [
+        "Nothing is collected",
+        "何も収集していません",
+        "no identity",
+        "未登録",
+        "The ledger is empty",
+        "台帳は空です",
+        "None is held yet",
+        "Nothing is known to have failed",
+        "sudo systemctl disable --now mimamori-agent",
+    ] {
         assert!(page.contains(words), "{words}");
     }
     assert!(!page.contains("http:") && !page.contains("https:"), "no address at all");
@@ -119,8 +136,25 @@ fn everything_that_is_known_stands_on_the_page_in_both_languages() {
     let page = render(&full("office"));
     sound(&page);
     for words in [
-        "office", "1111-2222", "3333-4444", "https://rsc.example:8443", "cpu.user_ms", "performance, 5m", "40123", "41023", "2026-11-22T14:16:40+09:00", "Verified offline", "オフライン検証済み",
-        "revoked", "失効", "1m1s", "プロキシを通過できません", "5 – 9", "保存容量の超過", "11 – 11", "uninstall --purge --yes",
+        "office",
+        "1111-2222",
+        "3333-4444",
+        "https://rsc.example:8443",
+        "cpu.user_ms",
+        "performance, 5m",
+        "40123",
+        "41023",
+        "2026-11-22T14:16:40+09:00",
+        "Verified offline",
+        "オフライン検証済み",
+        "revoked",
+        "失効",
+        "1m1s",
+        "プロキシを通過できません",
+        "5 – 9",
+        "保存容量の超過",
+        "11 – 11",
+        "uninstall --purge --yes",
     ] {
         assert!(page.contains(words), "{words}");
     }

@@ -93,10 +93,7 @@ fn running(fault: &RunError, lang: Lang) -> Fault {
 }
 
 fn not_ended(why: &str, lang: Lang) -> Fault {
-    let words = lang.of(
-        "nothing was removed: the collector did not take the statement",
-        "何も削除していません。コレクターに通知できませんでした",
-    );
+    let words = lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした");
     (exit::FAILED, format!("{words}: {why}\n{}", without(lang)))
 }
 

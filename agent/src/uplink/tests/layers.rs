@@ -97,7 +97,9 @@ async fn a_device_that_inspects_tls_is_named_by_its_own_words() {
     let certificate = params.self_signed(&key).unwrap();
     let device = Authority { der: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(params, key) };
     let (address, _) = secure(device.good(), Then::Answer(http("200 OK", "", b""))).await;
-    for fault in [push(config(format!("https://{address}"), ours.pin())).await.unwrap_err(), check(config(format!("https://{address}"), ours.pin())).await.unwrap_err()] {
+    for fault in
+        [push(config(format!("https://{address}"), ours.pin())).await.unwrap_err(), check(config(format!("https://{address}"), ours.pin())).await.unwrap_err()]
+    {
         assert!(fault.detail == Detail::NotPinned && fault.note.contains("signed by \"Inspecting Gateway CA \""), "{fault}");
     }
 }
