@@ -161,6 +161,7 @@ impl Detail {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of words")]
 fn reach_text(detail: Detail) -> Option<Text> {
     Some(match detail {
         Detail::NameUnknown => row(
@@ -239,6 +240,7 @@ fn reach_text(detail: Detail) -> Option<Text> {
     })
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of words")]
 fn proxy_text(detail: Detail) -> Option<Text> {
     Some(match detail {
         Detail::ProxyName => row(
