@@ -42,6 +42,12 @@ pub enum Command {
     Check(Output),
     /// Says how the agent is doing.
     Status(Output),
+    /// Writes a page for the facility: what is collected, what was sent today, what failed, how to stop it.
+    Report {
+        /// Where to, as one self-contained HTML page; `-` writes standard output.
+        #[arg(long, value_name = "FILE")]
+        html: PathBuf,
+    },
     /// Prints exactly the next payload, and sends nothing.
     Preview,
     /// Lists every field that may leave under the present consent.
@@ -55,9 +61,28 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Removes keys, queue, ledger and configuration from this machine, and states so to the collector.
+    Uninstall(Uninstall),
     /// Completions and man pages.
     #[command(flatten)]
     Pages(Pages),
+}
+
+/// How to uninstall.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Uninstall {
+    /// Removes everything; without `--yes` it only says what that would be.
+    #[arg(long)]
+    pub purge: bool,
+    /// Does it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Does it without the collector, and prints the signed statement for handing over.
+    #[arg(long)]
+    pub offline: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Consent commands.
@@ -70,7 +95,9 @@ pub enum ConsentCommand {
 /// Ledger commands.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
-    /// Shows what left, newest last.
+    /// Shows what left, newest last: when, under which consent, with which receipt.
+    ///
+    /// Times are UTC; in Japanese also Japan's time (+09:00).
     Show {
         /// How many entries.
         #[arg(long, default_value_t = 10)]
@@ -86,6 +113,12 @@ pub enum LedgerCommand {
     Verify(Output),
     /// Writes the ledger as JSON lines that anybody can verify (docs/WIRE.md).
     Export {
+        /// Where to; standard output by default.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Writes the fingerprints of the collector's root and of this machine's key: the trust anchor of later verification.
+    Trust {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,

@@ -114,6 +114,12 @@ impl Config {
     }
 }
 
+/// Every file that the configuration may come from, whether it is there or not.
+#[must_use]
+pub fn files(file: &Path) -> Vec<PathBuf> {
+    SOURCE.files(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,14 @@
 //! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
 
 pub mod cli;
+pub mod cli_ja;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod consent_file;
+mod consent_words;
 pub mod core;
+mod fault_words;
 pub mod host;
 pub mod identity;
 pub mod notify_systemd;

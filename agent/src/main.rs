@@ -1,17 +1,18 @@
 //! Reads the command line and the environment; everything else is in the library.
 
-use clap::Parser as _;
 use mimamori_agent::cli::{Cli, Command, Lang};
+use mimamori_agent::cli_ja::JAPANESE;
 use mimamori_agent::command::carry_out;
 use mimamori_agent::config::ENV_PREFIX;
 use mimamori_agent::setup::Environment;
+use mimamori_cli::help::parse;
 use rustix::fs::Mode;
 use std::process::ExitCode;
 
 #[allow(clippy::disallowed_methods, reason = "only main reads the environment")]
 fn main() -> ExitCode {
     let var = |name: &str| std::env::var(name).ok();
-    let cli = Cli::parse();
+    let cli: Cli = parse(JAPANESE, var);
     if !matches!(cli.command, Command::Pages(_)) {
         // What these programs write is for their own account: keys, evidence, ledgers.
         rustix::process::umask(Mode::from_raw_mode(0o077));

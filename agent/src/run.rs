@@ -3,6 +3,8 @@
 //! One loop on one thread. It sends the watchdog's sign of life itself, after having done a round of work, so a loop
 //! that hangs is seen.
 
+mod telling;
+
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
@@ -12,7 +14,7 @@ use crate::identity::{self, Enrolment};
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
-use crate::say::{complain, say, say_note, say_noticed};
+use crate::say::{complain, say, say_noticed};
 use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan, plan_of, quota_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use crate::watch::watch;
@@ -103,6 +105,8 @@ struct Said {
     consent: Option<NoConsent>,
     failing: Option<Layer>,
     reached: bool,
+    /// Nothing noted in the outbox is waiting for a receipt to be over.
+    over: bool,
 }
 
 /// Runs until it is told to stop.
@@ -124,7 +128,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
     })
 }
 
-fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
+pub(crate) fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
@@ -339,7 +343,7 @@ impl Shell {
                 }
                 queue.push_back(Event::Purged(read));
             }
-            Effect::Note(note) => say_note(note),
+            Effect::Note(note) => self.take_note(note),
         }
     }
 
@@ -407,7 +411,7 @@ impl Shell {
                 if let Ok(answer) = &result {
                     self.note_answer(&sent, answer);
                 }
-                self.say_reached();
+                self.say_reached(receipt.status);
                 Answered::Receipt(receipt)
             }
             Outcome::Refused(refusal) => Answered::Refusal(refusal),
@@ -427,23 +431,6 @@ impl Shell {
         let (receipt, certificate) = (two(), two());
         if receipt.len() + certificate.len() <= REPORT_BYTES_MAX {
             self.outbox.note_receipt(sent.chain_id, receipt, certificate);
-        }
-    }
-
-    fn say_reached(&mut self) {
-        if !self.said.reached || self.said.failing.is_some() {
-            say("the collector receipts");
-            tell(systemd::status("Reporting"));
-        }
-        self.said.reached = true;
-        self.said.failing = None;
-    }
-
-    fn say_failed(&mut self, fault: &PushError) {
-        if self.said.failing != Some(fault.layer) {
-            complain(&format!("reports are kept, the collector is not reached: {fault}"));
-            tell(systemd::status(&format!("Collector not reached ({}): reports are kept", fault.layer.name())));
-            self.said.failing = Some(fault.layer);
         }
     }
 }

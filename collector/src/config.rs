@@ -82,16 +82,22 @@ impl Config {
 
 fn contradictions(values: &Values) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut add = |key: &str, what: &str| faults.push(Fault { origin: Some(values.origin(key).clone()), key: key.to_owned(), what: what.to_owned() });
+    let mut add = |key: &str, what: &str, what_ja: &str| {
+        faults.push(Fault { origin: Some(values.origin(key).clone()), key: key.to_owned(), what: what.to_owned(), what_ja: what_ja.to_owned() });
+    };
     // Without a login, whoever reaches the pages reads everything.
     for key in ["pages.listen", "metrics.listen"] {
         if !values.address(key).ip().is_loopback() {
-            add(key, "must be a loopback address such as 127.0.0.1:8080: there is no login yet; put a proxy with one before it");
+            add(
+                key,
+                "must be a loopback address such as 127.0.0.1:8080: there is no login yet; put a proxy with one before it",
+                "ループバックアドレス（例：127.0.0.1:8080）にしてください。まだログイン機能がないため、認証付きのプロキシを前に置いてください",
+            );
         }
     }
     match (values.path_opt("tls.certificate_file"), values.path_opt("tls.key_file")) {
-        (Some(_), None) => add("tls.certificate_file", "needs tls.key_file too"),
-        (None, Some(_)) => add("tls.key_file", "needs tls.certificate_file too"),
+        (Some(_), None) => add("tls.certificate_file", "needs tls.key_file too", "tls.key_fileも必要です"),
+        (None, Some(_)) => add("tls.key_file", "needs tls.certificate_file too", "tls.certificate_fileも必要です"),
         _ => {}
     }
     faults

@@ -4,6 +4,7 @@
 //! no I/O.
 
 pub mod cli;
+pub mod cli_ja;
 pub mod clock;
 pub mod command;
 pub mod config;

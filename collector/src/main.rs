@@ -1,7 +1,8 @@
 //! Reads the command line and the environment; everything else is in the library.
 
-use clap::Parser as _;
+use mimamori_cli::help::parse;
 use mimamori_collector::cli::{Cli, Command, Lang};
+use mimamori_collector::cli_ja::JAPANESE;
 use mimamori_collector::command::carry_out;
 use mimamori_collector::config::ENV_PREFIX;
 use rustix::fs::Mode;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 #[allow(clippy::disallowed_methods, reason = "only main reads the environment")]
 fn main() -> ExitCode {
     let var = |name: &str| std::env::var(name).ok();
-    let cli = Cli::parse();
+    let cli: Cli = parse(JAPANESE, var);
     if !matches!(cli.command, Command::Pages(_)) {
         // What these programs write is for their own account: keys, evidence, ledgers.
         rustix::process::umask(Mode::from_raw_mode(0o077));

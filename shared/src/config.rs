@@ -82,6 +82,38 @@ pub struct Fault {
     pub key: String,
     /// What is wrong, naming the key again.
     pub what: String,
+    /// The same in Japanese.
+    pub what_ja: String,
+}
+
+impl Fault {
+    /// The whole sentence in Japanese; its English is what [`fmt::Display`] shows.
+    #[must_use]
+    pub fn in_japanese(&self) -> String {
+        match &self.origin {
+            Some(Origin::Default) => format!("既定値：{}", self.what_ja),
+            Some(Origin::Env(name)) => format!("環境変数 {}：{}", echo(name), self.what_ja),
+            Some(origin) => format!("{origin}：{}", self.what_ja),
+            None => self.what_ja.clone(),
+        }
+    }
+}
+
+/// A sentence in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    en: String,
+    ja: String,
+}
+
+impl Said {
+    fn new(en: impl Into<String>, ja: impl Into<String>) -> Said {
+        Said { en: en.into(), ja: ja.into() }
+    }
+
+    fn fault(self, origin: Option<Origin>, key: impl Into<String>) -> Fault {
+        Fault { origin, key: key.into(), what: self.en, what_ja: self.ja }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -111,8 +143,8 @@ fn echo(text: &str) -> String {
 }
 
 /// The end of a fault's sentence when there is something to suggest.
-fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map_or_else(String::new, |known| format!(", did you mean `{known}`?"))
+fn did_you_mean(suggestion: Option<&str>) -> Said {
+    suggestion.map_or_else(|| Said::new("", ""), |known| Said::new(format!(", did you mean `{known}`?"), format!("。`{known}` の誤りではありませんか")))
 }
 
 #[cfg(test)]

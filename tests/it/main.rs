@@ -13,6 +13,7 @@ mod agent_process;
 mod chaos;
 mod documents;
 mod enrolment;
+mod facility;
 mod hostile_answers;
 mod offline;
 mod packaging;

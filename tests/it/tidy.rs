@@ -44,7 +44,7 @@ const TOP: &[&str] = &[
 /// Lines of a Rust file.
 const LINES_MAX: usize = 450;
 /// Files that are longer, with their length. The numbers may only go down, and a file that fits leaves the list.
-const LONG: &[(&str, usize)] = &[("agent/src/uplink/fault.rs", 529), ("shared/tests/vectors.rs", 534), ("tests/it/tidy.rs", 462)];
+const LONG: &[(&str, usize)] = &[("agent/src/uplink/fault.rs", 467), ("shared/tests/vectors.rs", 534), ("tests/it/tidy.rs", 462)];
 /// What is pure, and what it must not name.
 const PURE: &[&str] = &["collector/domain/src/", "agent/src/core/"];
 const IMPURE: &[&str] = &["std::fs", "std::net", "std::env", "tokio", "rusqlite", "reqwest", "clock::", "::now(", "getrandom", "SystemTime", "Instant"];

@@ -1,24 +1,28 @@
 //! `check`: what would keep the agent from working, one line each, with the mend.
 
 use super::manifest::consent_of;
-use super::status::newest_receipt;
+use super::noted_words::noted_words;
+use super::status::{is_running, newest_receipt, when};
 use super::{print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::consent_file::NoConsent;
 use crate::identity::{self, Enrolment};
-use crate::outbox::Ledger;
+use crate::outbox::{Ledger, NotedKind, noted};
 use crate::setup::{self, Environment};
 use crate::uplink::{PushError, Step};
 use crate::{clock, probe};
 use mimamori_shared::config::show_size;
-use mimamori_shared::error::chain;
 use mimamori_shared::fields::Readings;
-use mimamori_shared::time;
+use mimamori_shared::payload::Receipt;
 use serde_json::json;
+use std::net::{IpAddr, SocketAddr};
 
 /// Below this the agent is still small, but the machine is not one of today.
 const MEMORY_BYTES_MIN: u64 = 256 << 20;
+
+/// How far a receipt may stand ahead of this clock, in milliseconds.
+const SKEW_MS: i64 = 60_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -47,12 +51,16 @@ pub(super) fn check(config: &Config, output: Output, lang: Lang, environment: &E
     doctor.account();
     let enrolment = doctor.identity();
     doctor.consent(environment);
+    let receipt = Ledger::open(&config.state_dir()).ok().flatten().as_ref().and_then(newest_receipt);
     doctor.clock();
+    doctor.clock_against(receipt.as_ref(), clock::now().wall_ms);
     doctor.space();
+    doctor.agent();
     if let Some(enrolment) = enrolment {
         doctor.way_out(&enrolment, environment);
-        doctor.receipt();
+        doctor.receipt(receipt.as_ref());
     }
+    doctor.noted();
     doctor.finish(output)
 }
 
@@ -113,7 +121,7 @@ impl Doctor<'_> {
             }
             Err(fault) => {
                 let mend = self.lang.of("enrol with a token from the RSC, or mend what is named", "トークンで登録するか、示された問題を直してください");
-                self.add("identity", Verdict::Fail, chain(&fault), mend);
+                self.add("identity", Verdict::Fail, fault.in_lang(self.lang), mend);
                 None
             }
         }
@@ -124,7 +132,7 @@ impl Doctor<'_> {
         match consent_of(self.config, environment) {
             Ok(consent) => {
                 let days = consent.terms.valid_to_ms.saturating_sub(clock::now().wall_ms) / 86_400_000;
-                let until = format!("{} {} ({days} d)", lang.of("valid until", "有効期限"), time::show(consent.terms.valid_to_ms));
+                let until = format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), when(consent.terms.valid_to_ms, lang), lang.of("days", "日"));
                 if days < 30 {
                     self.add("consent", Verdict::Warn, until, lang.of("ask the facility for a new one in time", "期限前に新しい同意を得てください"));
                 } else {
@@ -139,7 +147,7 @@ impl Doctor<'_> {
                         lang.of("mend what is named", "示された点を直してください")
                     }
                 };
-                self.add("consent", Verdict::Fail, why.to_string(), mend);
+                self.add("consent", Verdict::Fail, why.in_lang(lang), mend);
             }
         }
     }
@@ -167,6 +175,51 @@ impl Doctor<'_> {
                 lang.of("whether it is synchronised cannot be told", "同期状態を確認できません"),
                 lang.of("see `preview` for the fault", "`preview`で理由を確認してください"),
             ),
+        }
+    }
+
+    /// The collector's clock was ahead of this one when it signed the last receipt: then this one is slow, whatever it
+    /// is synchronised with, and certificates seem not to be valid yet.
+    fn clock_against(&mut self, receipt: Option<&Receipt>, now_ms: i64) {
+        let Some(receipt) = receipt.filter(|receipt| receipt.received_at_ms > now_ms.saturating_add(SKEW_MS)) else { return };
+        let lang = self.lang;
+        let text = format!(
+            "{} {}",
+            lang.of("this machine's clock stands before the last receipt, which is of", "この端末の時計が最後の受領証より前を示しています。受領証："),
+            when(receipt.received_at_ms, lang)
+        );
+        let mend = lang.of(
+            "set the clock; a wrong clock also makes good certificates look expired or not yet valid",
+            "時刻を合わせてください。時計のずれは、正しい証明書を期限切れや有効期間前に見せます",
+        );
+        self.add("clock", Verdict::Fail, text, mend);
+    }
+
+    /// Whether it runs.
+    fn agent(&mut self) {
+        let lang = self.lang;
+        if is_running(&self.config.state_dir()) {
+            self.ok("agent", lang.of("running", "稼働しています"));
+        } else {
+            self.add(
+                "agent",
+                Verdict::Warn,
+                lang.of("not running", "稼働していません"),
+                lang.of("start it: sudo systemctl enable --now mimamori-agent", "起動してください：sudo systemctl enable --now mimamori-agent"),
+            );
+        }
+    }
+
+    /// What the running agent noted and a stopped one left.
+    fn noted(&mut self) {
+        let lang = self.lang;
+        for noted in noted(&self.config.state_dir()).unwrap_or_default() {
+            let (what, mend) = noted_words(noted.kind);
+            let verdict = match noted.kind {
+                NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Forked => Verdict::Fail,
+                NotedKind::WentBack | NotedKind::Failing(_) => Verdict::Warn,
+            };
+            self.add("noted", verdict, format!("{}: {}", when(noted.at_ms, lang), lang.of(what.en, what.ja)), lang.of(mend.en, mend.ja));
         }
     }
 
@@ -215,12 +268,33 @@ impl Doctor<'_> {
             let Some(stream) = self.step("connection", step, |_| String::new()) else { return };
             let step = uplink.tls_handshake(stream).await;
             let lang = self.lang;
-            self.step("tls", step, |facts| {
+            let agreed = self.step("tls", step, |facts| {
                 let inspected =
                     if facts.inspected { lang.of(", read along by a device of the facility", "、施設の機器が復号しています") } else { "" };
                 format!(", {}{inspected}", facts.version)
             });
+            if agreed.is_none() {
+                return self.led_to(&addresses);
+            }
+            let step = uplink.ask().await;
+            self.step("http", step, |()| String::new());
         });
+    }
+
+    /// Where the name led to, when something else than the collector may stand there.
+    fn led_to(&mut self, addresses: &[SocketAddr]) {
+        let lang = self.lang;
+        let all = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
+        let private = addresses.iter().all(|address| is_private(address.ip()));
+        let mend = if private {
+            lang.of(
+                "these are addresses of a private network: unless the collector is meant to be there, the DNS of this network answers with another machine",
+                "プライベートアドレスです。収集サーバーがそこにあるはずでなければ、このネットワークのDNSが別の機器を答えています",
+            )
+        } else {
+            lang.of("compare with the address that the RSC names", "リモートサービスセンターの示すアドレスと照合してください")
+        };
+        self.add("dns", Verdict::Warn, format!("{} {all}", lang.of("the way led to", "接続先アドレス：")), mend);
     }
 
     fn step<T>(&mut self, name: &'static str, step: Step<T>, more: impl Fn(&T) -> String) -> Option<T> {
@@ -239,13 +313,12 @@ impl Doctor<'_> {
         }
     }
 
-    fn receipt(&mut self) {
+    fn receipt(&mut self, receipt: Option<&Receipt>) {
         let lang = self.lang;
-        let ledger = Ledger::open(&self.config.state_dir()).ok().flatten();
-        match ledger.as_ref().and_then(newest_receipt) {
+        match receipt {
             Some(receipt) => {
                 let age_s = clock::now().wall_ms.saturating_sub(receipt.received_at_ms) / 1000;
-                let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), time::show(receipt.received_at_ms));
+                let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), when(receipt.received_at_ms, lang));
                 if age_s > 3600 {
                     self.add(
                         "receipt",
@@ -289,5 +362,27 @@ impl Doctor<'_> {
 
     fn passed(&self) -> bool {
         self.lines.iter().all(|line| line.verdict != Verdict::Fail)
+    }
+}
+
+/// Addresses that lead nowhere beyond a site.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_known() {
+        for (address, expected) in
+            [("10.0.0.1", true), ("192.168.1.1", true), ("127.0.0.1", true), ("203.0.113.5", false), ("fd00::1", true), ("2001:db8::1", false)]
+        {
+            assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");
+        }
     }
 }

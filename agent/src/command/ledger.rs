@@ -1,10 +1,14 @@
-//! `ledger show`, `ledger verify` and `ledger export`.
+//! `ledger verify`, `ledger export` and `ledger trust`; `ledger show` is in [`show`].
+
+mod show;
+
+pub(super) use show::show;
 
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::identity::{self, Enrolment};
-use crate::outbox::{Ledger, LedgerChain, LedgerEntry, OutboxError};
+use crate::outbox::{Ledger, LedgerEntry, OutboxError};
 use crate::{clock, uplink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,16 +16,16 @@ use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::{Frame, take, wrapper};
 use mimamori_shared::id::Hash;
-use mimamori_shared::payload::{Certificate, Entry, Receipt, read};
+use mimamori_shared::payload::{Body, Certificate, ConsentState, Entry, Receipt, Statement, read};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, verify as verify_frame};
-use mimamori_shared::time;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
 /// Why a ledger cannot be gone through.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("the ledger cannot be read")]
     Outbox(#[from] OutboxError),
     #[error("the export cannot be written")]
@@ -30,7 +34,7 @@ enum Fault {
     False(String),
 }
 
-fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
+pub(super) fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
     let dir = config.state_dir();
     let (key, given) = identity::load(&dir).map_err(|fault| (exit::CONFIG, words(&fault)))?;
     match Ledger::open(&dir) {
@@ -40,7 +44,7 @@ fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String
     }
 }
 
-fn finish(done: Result<(), (u8, String)>) -> u8 {
+pub(super) fn finish(done: Result<(), (u8, String)>) -> u8 {
     match done {
         Ok(()) => exit::OK,
         Err((code, fault)) => {
@@ -50,47 +54,9 @@ fn finish(done: Result<(), (u8, String)>) -> u8 {
     }
 }
 
-fn unreadable(fault: &Fault) -> (u8, String) {
+pub(super) fn unreadable(fault: &Fault) -> (u8, String) {
     let code = if matches!(fault, Fault::False(_)) { exit::FAILED } else { exit::USAGE };
     (code, words(fault))
-}
-
-pub(super) fn show(config: &Config, last: u64, full: bool, output: Output) -> u8 {
-    finish(opened(config).and_then(|(_, _, ledger)| {
-        let chains = ledger.chains().map_err(|fault| (exit::USAGE, words(&fault)))?;
-        let Some(chain) = chains.last() else { return Ok(()) };
-        let seen = ledger.walk::<Fault>(chain, Some(last), |entry| {
-            show_entry(chain, &entry, full, output);
-            Ok(())
-        });
-        seen.map_err(|fault| unreadable(&fault))
-    }))
-}
-
-fn show_entry(chain: &LedgerChain, entry: &LedgerEntry, full: bool, output: Output) {
-    let LedgerEntry::Frame { frame, seq, last_seq, tip_hash } = entry else {
-        if let LedgerEntry::Head { seq, last_seq, tip_hash, damaged, .. } = entry {
-            let places = if last_seq > seq { format!(" (to {last_seq})") } else { String::new() };
-            let why = if *damaged { "payload cannot be read" } else { "payload no longer kept" };
-            print(&format!("{seq:>8}  {why}{places}, hash {tip_hash}\n"));
-        }
-        return;
-    };
-    let kind = PayloadType::of(&frame.payload).map_or("unknown", PayloadType::name);
-    let payload: serde_json::Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
-    let taken = payload.get("taken_at_ms").and_then(serde_json::Value::as_i64).unwrap_or(0);
-    let receipted = *last_seq < chain.unsent_from;
-    if output.json {
-        print_json(&json!({"schema": "mimamori.ledger.entry/1", "chain_id": chain.chain_id, "seq": seq, "last_seq": last_seq, "kind": kind,
-                           "hash": tip_hash, "bytes": frame.payload.len(), "receipted": receipted, "payload": payload}));
-        return;
-    }
-    let consent = payload.get("consent_hash").and_then(serde_json::Value::as_str).unwrap_or_default().get(..12).unwrap_or_default();
-    let state = if receipted { "receipted" } else { "unsent or not yet noted" };
-    print(&format!("{seq:>8}  {}  {kind:<9}  {:>6} bytes  consent {consent}  {state}\n", time::show(taken), frame.payload.len()));
-    if full {
-        print(&format!("          {}\n", String::from_utf8_lossy(&frame.payload)));
-    }
 }
 
 pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
@@ -127,6 +93,7 @@ struct Counts {
 
 fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
+    let mut ends = BTreeMap::new();
     for chain in ledger.chains()? {
         counts.chains += 1;
         let wrong = |seq: u64, what: &str| Fault::False(format!("chain {} place {seq}: {what}", chain.chain_id));
@@ -136,6 +103,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
         };
         let mut tip = Tip::EMPTY;
         let mut receipted = receipt.is_none();
+        let mut stated = Stated::default();
         ledger.walk::<Fault>(&chain, None, |entry| {
             match entry {
                 LedgerEntry::Frame { frame, seq, tip_hash, .. } => {
@@ -147,11 +115,13 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
                     if link.tip_hash != tip_hash || entry.head.chain_id != chain.chain_id || entry.head.agent_id != given.agent_id {
                         return Err(wrong(seq, "the hash kept beside it is another"));
                     }
+                    stated.take(&entry).map_err(|what| wrong(seq, what))?;
                     tip = next;
                 }
                 LedgerEntry::Head { seq, damaged: true, .. } => return Err(wrong(seq, "what is kept of it is damaged")),
                 LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, .. } => {
                     counts.heads += 1;
+                    stated.partly = true;
                     let link = Link { seq, last_seq, prev_hash, tip_hash };
                     let Fit::Extends(next) = tip.fit(&link) else { return Err(wrong(seq, "the head kept does not follow the entry before")) };
                     tip = next;
@@ -164,16 +134,53 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
             }
             Ok(())
         })?;
-        if !receipted {
-            return Err(wrong(receipt.map_or(0, |receipt| receipt.seq), "the receipt held names another hash"));
+        if let Some(receipt) = receipt.as_ref().filter(|_| !receipted) {
+            let longer = receipt.seq >= tip.next_seq;
+            let what = if longer { "the receipt held covers this place, and the ledger does not hold it" } else { "the receipt held names another hash" };
+            return Err(wrong(if longer { tip.next_seq } else { receipt.seq }, what));
         }
+        ends.insert(chain.chain_id, tip);
         counts.receipts += u64::from(chain.held.is_some());
+    }
+    // The file beside the database knows the newest place; one that lags behind is no fault, a commit writes it last.
+    if let Some(newest) = ledger.newest() {
+        let tip = ends.get(&newest.chain_id).copied().unwrap_or(Tip::EMPTY);
+        let missing = newest.seq >= tip.next_seq || newest.seq + 1 == tip.next_seq && newest.hash != tip.head;
+        if missing {
+            let what = format!("chain {} place {}: the file `tip` names it as the newest, and the ledger ends before it", newest.chain_id, tip.next_seq);
+            return Err(Fault::False(what));
+        }
     }
     Ok(counts)
 }
 
+/// The consents that a chain stated so far.
+#[derive(Default)]
+struct Stated {
+    known: BTreeSet<Hash>,
+    /// False once a payload is no longer kept: it may have stated any.
+    partly: bool,
+}
+
+impl Stated {
+    /// A report is taken under a consent that its chain stated before.
+    fn take(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        match &entry.body {
+            Body::Statement(Statement::Consent { state: ConsentState::Granted, terms_hash, terms, .. }) => {
+                if terms.as_ref().is_some_and(|terms| terms.hash() != *terms_hash) {
+                    return Err("the consent stated has another hash");
+                }
+                self.known.insert(*terms_hash);
+                Ok(())
+            }
+            Body::Report(_) if !self.partly && !self.known.contains(&entry.head.consent_hash) => Err("it was taken under a consent that was never stated"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A receipt under its certificate under the root that enrolment gave.
-fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Result<Receipt, &'static str> {
+pub(super) fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Result<Receipt, &'static str> {
     let root = given.root().ok_or("the root key kept is damaged")?;
     let (frame, _) = take(certificate).map_err(|_| "the certificate kept is damaged")?;
     let verified = verify_frame(frame, &root).map_err(|_| "the certificate is not the root's")?;
@@ -196,6 +203,26 @@ pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
         };
         made.map_err(|fault| unreadable(&fault))
     }))
+}
+
+/// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`.
+pub(super) fn trust(config: &Config, output: Option<&Path>) -> u8 {
+    let made = identity::load(&config.state_dir()).map_err(|fault| (exit::CONFIG, words(&fault))).and_then(|(key, given)| {
+        let text = trust_of(&key, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
+        match output {
+            Some(path) => std::fs::write(path, text).map_err(|fault| (exit::USAGE, format!("--output {}: {fault}", path.display()))),
+            None => {
+                print(&text);
+                Ok(())
+            }
+        }
+    });
+    finish(made)
+}
+
+fn trust_of(key: &SecretKey, given: &Enrolment) -> Option<String> {
+    let (root, agent) = (given.root()?.id().fingerprint(), identity::fingerprint(key));
+    Some(format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n"))
 }
 
 /// The form is docs/WIRE.md, "Ledger export".

@@ -245,3 +245,118 @@ fn a_wrong_receipt_is_false() {
         folder.is_false(0, what);
     }
 }
+
+/// The sum that a row of `entry` must carry, as whoever edits the file with care would make it again.
+fn row_sum(parts: &[&[u8]]) -> [u8; 16] {
+    let mut all = Vec::new();
+    for part in parts {
+        all.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        all.extend_from_slice(part);
+    }
+    mimamori_shared::sign::sha256(&all).0[..16].try_into().unwrap()
+}
+
+type Row = (String, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+impl Folder {
+    fn row(&self, seq: i64) -> (i64, Row) {
+        let db = rusqlite::Connection::open(self.dir.path().join("outbox.db")).unwrap();
+        db.query_row("SELECT id, kind, class, taken_at_ms, key_id, signature, hash, payload FROM entry WHERE id & 0xffffffffff = ?", [seq], |row| {
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?)))
+        })
+        .unwrap()
+    }
+
+    /// Puts a row into a place, with a sum that fits.
+    fn put(&self, id: i64, row: &Row) {
+        let (kind, class, taken, key_id, signature, hash, payload) = row;
+        let sum = row_sum(&[&id.to_le_bytes(), kind.as_bytes(), &class.to_le_bytes(), &taken.to_le_bytes(), key_id, signature, hash]);
+        let db = rusqlite::Connection::open(self.dir.path().join("outbox.db")).unwrap();
+        db.execute(
+            "INSERT OR REPLACE INTO entry (id, kind, class, taken_at_ms, key_id, signature, hash, sum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rusqlite::params![id, kind, class, taken, key_id, signature, hash, sum, payload],
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_payload_edited_with_care_is_named_by_its_signature() {
+    let mut folder = Folder::new(6);
+    folder.receipt(5, folder.tips[5].1, ROOT, SIGNER);
+    let (id, mut row) = folder.row(4);
+    let payload = String::from_utf8(zstd::bulk::decompress(row.6.as_ref().unwrap(), 1 << 20).unwrap()).unwrap();
+    let edited = payload.replacen("\"taken_at_ms\":1", "\"taken_at_ms\":2", 1);
+    assert_ne!(edited, payload);
+    row.5 = frame_hash(PayloadType::Report, edited.as_bytes()).0.to_vec();
+    row.6 = Some(zstd::bulk::compress(edited.as_bytes(), 3).unwrap());
+    folder.put(id, &row);
+    let fault = folder.verdict().err().unwrap();
+    assert!(fault.starts_with(&format!("chain {} place 4: ", folder.chain_id())) && fault.contains("signature"), "{fault}");
+}
+
+#[test]
+fn rows_that_changed_places_are_named_at_the_first() {
+    let mut folder = Folder::new(8);
+    folder.receipt(5, folder.tips[5].1, ROOT, SIGNER);
+    let ((first, a), (second, b)) = (folder.row(4), folder.row(6));
+    folder.put(first, &b);
+    folder.put(second, &a);
+    folder.is_false(4, "it does not follow the entry before");
+}
+
+#[test]
+fn a_row_taken_from_the_middle_or_from_the_end_is_missed() {
+    let folder = Folder::new(6);
+    folder.sql("DELETE FROM entry WHERE id & 0xff = 5");
+    folder.is_false(5, "what is kept of it is damaged");
+    let folder = Folder::new(6);
+    let last = folder.tips.last().unwrap().0 as usize;
+    folder.sql(&format!("DELETE FROM entry WHERE id & 0xff = {last}"));
+    folder.is_false(last, "the file `tip` names it as the newest, and the ledger ends before it");
+}
+
+#[test]
+fn a_receipt_for_more_than_the_ledger_holds_and_a_forged_one_are_false() {
+    let mut folder = Folder::new(6);
+    let next = folder.tips.len();
+    folder.receipt(next + 3, Hash([9; 32]), ROOT, SIGNER);
+    folder.is_false(folder.tips.len(), "the receipt held covers this place, and the ledger does not hold it");
+    let mut folder = Folder::new(6);
+    folder.receipt(5, folder.tips[5].1, ROOT, SIGNER);
+    let db = rusqlite::Connection::open(folder.dir.path().join("outbox.db")).unwrap();
+    let receipt: Vec<u8> = db.query_row("SELECT receipt FROM chain", [], |row| row.get(0)).unwrap();
+    let (frame, _) = take(&receipt).unwrap();
+    let forged = Frame { signature: key(9).sign(PayloadType::Receipt, &frame.payload), ..frame }.to_lines();
+    db.execute("UPDATE chain SET receipt = ?", [forged]).unwrap();
+    folder.is_false(0, "the receipt is not the collector's");
+}
+
+#[test]
+fn a_report_under_a_consent_that_was_never_stated_is_false() {
+    let folder = Folder::new(3);
+    let ledger = Ledger::open(folder.dir.path()).unwrap().unwrap();
+    let mut entries = Vec::new();
+    ledger
+        .walk::<Fault>(&ledger.chains().unwrap()[0], None, |entry| {
+            let LedgerEntry::Frame { frame, .. } = entry else { panic!("a frame") };
+            entries.push(Entry::read(&verify_frame(frame, &key(AGENT).public()).unwrap()).unwrap());
+            Ok(())
+        })
+        .unwrap();
+    let report = entries.iter().find(|entry| matches!(entry.body, Body::Report(_))).unwrap();
+    assert!(Stated::default().take(report).is_err());
+    let mut stated = Stated::default();
+    assert!(entries.iter().all(|entry| stated.take(entry).is_ok()));
+    let mut partly = Stated { partly: true, ..Stated::default() };
+    assert!(partly.take(report).is_ok(), "what is no longer kept may have stated it");
+}
+
+#[test]
+fn the_trust_anchor_has_the_form_that_verifiers_take() {
+    let text = trust_of(&key(AGENT), &enrolment()).unwrap();
+    let golden = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/wire/v1/trust.toml")).unwrap();
+    let shape = |text: &str| text.chars().map(|c| if c.is_ascii_hexdigit() { '0' } else { c }).collect::<String>();
+    assert_eq!(shape(&text), shape(&golden));
+    assert!(text.contains(&key(ROOT).public().id().fingerprint()) && text.contains(&key(AGENT).public().id().fingerprint()));
+}

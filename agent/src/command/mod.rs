@@ -6,8 +6,11 @@ mod consent;
 mod enroll;
 mod ledger;
 mod manifest;
+mod noted_words;
 mod preview;
+mod report;
 mod status;
+mod uninstall;
 
 use crate::cli::{Cli, Command, ConsentCommand, Lang, LedgerCommand, exit};
 use crate::config::Config;
@@ -15,7 +18,6 @@ use crate::run;
 use crate::setup::Environment;
 use clap::CommandFactory as _;
 use mimamori_cli::print::{print, print_json};
-use mimamori_shared::error::chain;
 
 /// Carries out a command line.
 #[must_use]
@@ -32,7 +34,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
         Err(faults) => {
-            faults.iter().for_each(|fault| complain(&fault.to_string()));
+            complain(&mimamori_cli::config::lines(&faults, lang));
             return exit::CONFIG;
         }
     };
@@ -41,18 +43,21 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Run => match run::run(&config, environment) {
             Ok(()) => exit::OK,
             Err(fault) => {
-                complain(&chain(&fault));
+                complain(&fault.in_lang(lang));
                 if fault.is_config() { exit::CONFIG } else { exit::FAILED }
             }
         },
         Command::Check(output) => check::check(&config, *output, lang, environment),
-        Command::Status(output) => status::status(&config, *output, lang),
+        Command::Status(output) => status::status(&config, *output, lang, environment),
+        Command::Report { html } => report::report(&config, cli, html, lang, environment),
+        Command::Uninstall(asked) => uninstall::uninstall(&config, cli, asked, lang, environment),
         Command::Preview => preview::preview(&config, lang, environment),
         Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
         Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),
-        Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output),
+        Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output, lang, environment),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),
+        Command::Ledger(LedgerCommand::Trust { output }) => ledger::trust(&config, output.as_deref()),
         Command::Config(command) => config::carry_out(&config, command),
         Command::Pages(_) => exit::OK,
     }

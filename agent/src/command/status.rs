@@ -1,15 +1,22 @@
 //! `status`: how the agent is doing, from what it keeps.
 
+use super::manifest::consent_of;
+use super::noted_words::noted_words;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
+use crate::clock;
 use crate::config::Config;
-use crate::identity;
-use crate::outbox::Ledger;
+use crate::consent_file::{ConsentFile, NoConsent};
+use crate::core::Restored;
+use crate::identity::{self, Enrolment};
+use crate::outbox::{Ledger, Noted, NotedKind, Outbox, noted};
+use crate::setup::Environment;
 use mimamori_shared::error::chain;
 use mimamori_shared::frame::take;
 use mimamori_shared::payload::Receipt;
+use mimamori_shared::sign::SecretKey;
 use mimamori_shared::time;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// The newest receipt held, as it came; verified by `ledger verify`, here only shown.
@@ -20,17 +27,29 @@ pub(super) fn newest_receipt(ledger: &Ledger) -> Option<Receipt> {
     serde_json::from_slice(&frame.payload).ok()
 }
 
-fn is_running(dir: &Path) -> bool {
+/// Whether an agent holds the folder.
+pub(super) fn is_running(dir: &Path) -> bool {
     let Ok(file) = std::fs::File::open(dir.join("lock")) else { return false };
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
-pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
+/// Everything it says.
+struct Status {
+    key: SecretKey,
+    given: Enrolment,
+    running: bool,
+    receipt: Option<Receipt>,
+    restored: Restored,
+    noted: Vec<Noted>,
+    consent: Result<ConsentFile, NoConsent>,
+}
+
+pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let dir = config.state_dir();
     let (key, given) = match identity::load(&dir) {
         Ok(loaded) => loaded,
         Err(fault) => {
-            complain(&chain(&fault));
+            complain(&fault.in_lang(lang));
             return exit::CONFIG;
         }
     };
@@ -41,36 +60,89 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
             return exit::FAILED;
         }
     };
-    let receipt = ledger.as_ref().and_then(newest_receipt);
-    let restored = crate::outbox::Outbox::peek(&dir).unwrap_or_default();
-    let unsent: u64 = restored.chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum();
-    let newest = restored.chains.last();
-    let running = is_running(&dir);
+    let status = Status {
+        key,
+        given,
+        running: is_running(&dir),
+        receipt: ledger.as_ref().and_then(newest_receipt),
+        restored: Outbox::peek(&dir).unwrap_or_default(),
+        noted: noted(&dir).unwrap_or_default(),
+        consent: consent_of(config, environment),
+    };
     if output.json {
-        print_json(&json!({
-            "schema": "mimamori.status/1", "running": running, "agent_id": given.agent_id, "facility": given.facility, "machine": given.machine,
-            "collector_url": given.url, "fingerprint": identity::fingerprint(&key), "chain_id": newest.map(|chain| chain.chain_id),
-            "next_seq": newest.map(|chain| chain.tip.next_seq), "unsent_at_most": unsent,
-            "last_receipt": receipt.as_ref().map(|receipt| json!({"chain_id": receipt.chain_id, "seq": receipt.seq, "received_at_ms": receipt.received_at_ms})),
-            "push_failed_ms": restored.push_fail_ms,
-        }));
-        return exit::OK;
-    }
-    let last = receipt.map_or_else(
-        || lang.of("none yet", "まだありません").to_owned(),
-        |receipt| format!("{} ({} {})", time::show(receipt.received_at_ms), lang.of("up to place", "連番"), receipt.seq),
-    );
-    let rows = [
-        (lang.of("Running", "稼働"), lang.of(if running { "yes" } else { "no" }, if running { "はい" } else { "いいえ" }).to_owned()),
-        (lang.of("Facility / machine", "医療機関／機器"), format!("{} / {}", given.facility, given.machine)),
-        (lang.of("Collector", "コレクター"), given.url.clone()),
-        (lang.of("Fingerprint", "指紋"), identity::fingerprint(&key)),
-        (lang.of("Created", "作成済み"), newest.map_or(0, |chain| chain.tip.next_seq).to_string()),
-        (lang.of("Not yet noted as receipted", "未受領（記録済みの分）"), unsent.to_string()),
-        (lang.of("Last receipt", "最後の受領証"), last),
-    ];
-    for (name, value) in rows {
-        print(&format!("{name}: {value}\n"));
+        print_json(&status.json());
+    } else {
+        print(&status.text(lang));
     }
     exit::OK
+}
+
+impl Status {
+    fn unsent(&self) -> u64 {
+        self.restored.chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum()
+    }
+
+    fn json(&self) -> Value {
+        let newest = self.restored.chains.last();
+        let consent = match &self.consent {
+            Ok(consent) => json!({"valid": true, "hash": consent.terms.hash(), "valid_to_ms": consent.terms.valid_to_ms}),
+            Err(why) => json!({"valid": false, "why": why.to_string()}),
+        };
+        json!({
+            "schema": "mimamori.status/1", "running": self.running, "agent_id": self.given.agent_id, "facility": self.given.facility,
+            "machine": self.given.machine, "collector_url": self.given.url, "fingerprint": identity::fingerprint(&self.key),
+            "chain_id": newest.map(|chain| chain.chain_id), "next_seq": newest.map(|chain| chain.tip.next_seq), "unsent_at_most": self.unsent(),
+            "last_receipt": self.receipt.as_ref().map(|receipt| json!({"chain_id": receipt.chain_id, "seq": receipt.seq, "received_at_ms": receipt.received_at_ms})),
+            "push_failed_ms": self.restored.push_fail_ms, "consent": consent,
+            "noted": self.noted.iter().map(|noted| json!({"kind": noted.kind.name(), "at_ms": noted.at_ms})).collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        let newest = self.restored.chains.last();
+        let last = self.receipt.as_ref().map_or_else(
+            || lang.of("none yet", "まだありません").to_owned(),
+            |receipt| format!("{} ({} {})", when(receipt.received_at_ms, lang), lang.of("up to place", "連番"), receipt.seq),
+        );
+        let rows = [
+            (lang.of("Running", "稼働"), lang.of(if self.running { "yes" } else { "no" }, if self.running { "はい" } else { "いいえ" }).to_owned()),
+            (lang.of("Facility / machine", "医療機関／機器"), format!("{} / {}", self.given.facility, self.given.machine)),
+            (lang.of("Collector", "コレクター"), self.given.url.clone()),
+            (lang.of("Fingerprint", "指紋"), identity::fingerprint(&self.key)),
+            (lang.of("Consent", "同意"), self.consent(lang)),
+            (lang.of("Chain", "チェーン"), newest.map_or_else(|| lang.of("none yet", "まだありません").to_owned(), |chain| chain.chain_id.to_string())),
+            (lang.of("Created", "作成済み"), newest.map_or(0, |chain| chain.tip.next_seq).to_string()),
+            (lang.of("Not yet noted as receipted", "未受領（記録済みの分）"), self.unsent().to_string()),
+            (lang.of("Last receipt", "最後の受領証"), last),
+        ];
+        let mut text: String = rows.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        for noted in &self.noted {
+            text.push_str(&noted_line(noted, lang));
+        }
+        text
+    }
+
+    fn consent(&self, lang: Lang) -> String {
+        match &self.consent {
+            Ok(consent) => {
+                let days = consent.terms.valid_to_ms.saturating_sub(clock::now().wall_ms) / 86_400_000;
+                format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), when(consent.terms.valid_to_ms, lang), lang.of("days", "日"))
+            }
+            Err(why) => format!("{}: {}", lang.of("NONE, nothing is collected", "なし（収集していません）"), why.in_lang(lang)),
+        }
+    }
+}
+
+fn noted_line(noted: &Noted, lang: Lang) -> String {
+    let (what, mend) = noted_words(noted.kind);
+    let since = if noted.kind == NotedKind::WentBack { "" } else { lang.of("since ", "発生：") };
+    format!("! {since}{}: {}\n  -> {}\n", when(noted.at_ms, lang), lang.of(what.en, what.ja), lang.of(mend.en, mend.ja))
+}
+
+/// UTC; for Japanese readers also Japan's time.
+pub(super) fn when(ms: i64, lang: Lang) -> String {
+    match lang {
+        Lang::En => time::show(ms),
+        Lang::Ja => format!("{} ({})", time::show(ms), time::show_japan(ms)),
+    }
 }

@@ -8,6 +8,7 @@
 mod event;
 #[cfg(test)]
 mod hostile_tests;
+mod purge;
 mod push;
 mod record;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Reading the file as what it also is: the ledger of everything that left.
 
 use super::rows::{self, Head, hash_before, tip_of};
-use super::{FILE, OutboxError, id_of, schema, seq_of};
+use super::{FILE, OutboxError, id_of, schema, seq_of, tip};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{ChainId, Hash, KeyId};
+use mimamori_shared::payload::Place;
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Ledger {
     db: Connection,
+    newest: Option<Place>,
 }
 
 /// A receipt as it came: the two lines of it and of its certificate.
@@ -75,7 +77,9 @@ impl Ledger {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Ok(Some(Ledger { db: schema::open_read_only(&path)? }))
+        // Read first: whatever the agent commits meanwhile makes the database newer, never older.
+        let newest = tip::newest(&dir.join("tip"));
+        Ok(Some(Ledger { db: schema::open_read_only(&path)?, newest }))
     }
 
     /// The chains, oldest first.
@@ -94,6 +98,20 @@ impl Ledger {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest place as the file beside the database knows it, if it can be read.
+    #[must_use]
+    pub fn newest(&self) -> Option<Place> {
+        self.newest
+    }
+
+    /// How many places a chain has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn places(&self, chain: &LedgerChain) -> Result<u64, OutboxError> {
+        Ok(tip_of(&self.db, chain.no)?.next_seq)
     }
 
     /// The newest `most` places of a chain, or all with `None`, in order, one after another: memory stays small.

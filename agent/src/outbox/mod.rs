@@ -10,6 +10,7 @@
 
 mod batch;
 mod ledger;
+mod noted;
 mod open;
 mod rows;
 mod schema;
@@ -20,6 +21,7 @@ mod trim;
 
 pub use batch::Batch;
 pub use ledger::{Held as HeldReceipt, Ledger, LedgerChain, LedgerEntry};
+pub use noted::{Kind as NotedKind, Noted, noted};
 
 use crate::core::{ChainState, Held, Record};
 use mimamori_shared::id::{ChainId, Hash, Lease};
@@ -288,9 +290,10 @@ fn save_state(transaction: &Transaction<'_>, record: &Record) -> Result<(), rusq
     }
     match &record.states {
         Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => put("consent", &terms_hash.0),
-        Some(Statement::Consent { .. }) => transaction.execute("DELETE FROM state WHERE key = 'consent'", []).map(|_| ()),
+        // After a statement of its end an agent that is started all the same states its consent anew.
+        Some(Statement::Consent { .. } | Statement::Purge { .. }) => transaction.execute("DELETE FROM state WHERE key = 'consent'", []).map(|_| ()),
         Some(Statement::Plan { plan }) => put("plan", &plan.hash().0),
-        Some(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | None => Ok(()),
+        Some(Statement::Open { .. } | Statement::Key { .. }) | None => Ok(()),
     }
 }
 

@@ -24,18 +24,7 @@ pub(super) struct TipFile {
 impl TipFile {
     pub(super) fn open(path: &Path) -> io::Result<TipFile> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let mut newest: Option<(u64, Place)> = None;
-        for slot in [0, SLOT_BYTES as u64] {
-            let mut bytes = [0; BODY_BYTES + 32];
-            if file.read_exact_at(&mut bytes, slot).is_err() {
-                continue;
-            }
-            if let Some((generation, place)) = decode(&bytes)
-                && newest.as_ref().is_none_or(|(other, _)| generation > *other)
-            {
-                newest = Some((generation, place));
-            }
-        }
+        let newest = read(&file);
         Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
     }
 
@@ -61,6 +50,20 @@ impl TipFile {
         self.newest = Some(place);
         Ok(())
     }
+}
+
+fn read(file: &File) -> Option<(u64, Place)> {
+    let slots = [0, SLOT_BYTES as u64].into_iter().filter_map(|slot| {
+        let mut bytes = [0; BODY_BYTES + 32];
+        file.read_exact_at(&mut bytes, slot).ok()?;
+        decode(&bytes)
+    });
+    slots.max_by_key(|(generation, _)| *generation)
+}
+
+/// The newest place in the file, for those who only read.
+pub(super) fn newest(path: &Path) -> Option<Place> {
+    read(&File::open(path).ok()?).map(|(_, place)| place)
 }
 
 fn encode(generation: u64, place: &Place) -> Vec<u8> {

@@ -62,7 +62,7 @@ pub(super) fn classify(error: &reqwest::Error, phase: Phase, proxied: bool) -> P
     } else {
         Detail::NotHttp
     };
-    PushError::with_note(detail, &causes.last)
+    PushError::with_note(detail, &causes.tls.as_ref().map_or(causes.last, tls_note))
 }
 
 fn tunnel_detail(what: &str, dns: bool, timeout: bool) -> Detail {
@@ -106,6 +106,14 @@ pub(super) fn tls_detail(error: &rustls::Error) -> Detail {
         rustls::Error::NoCertificatesPresented => Detail::BadCertificate,
         rustls::Error::InvalidMessage(_) => Detail::NotTls,
         _ => Detail::TlsFailed,
+    }
+}
+
+/// What the library says; of our own refusal our own words.
+pub(super) fn tls_note(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NotPinned>() => other.0.to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The way out, one step after the other, for the `check` command: what was done, how long it took, what to mend.
 
-use super::classify::{tcp_detail, tls_detail};
+use super::classify::{tcp_detail, tls_detail, tls_note};
 use super::fault::{Detail, PushError};
 use super::{Uplink, proxy};
+use mimamori_shared::limits::ANSWER_BYTES_MAX;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 use std::future::Future;
@@ -49,7 +50,14 @@ impl Uplink {
             }
             let found = tokio::net::lookup_host((bare.as_str(), port)).await;
             let found: Vec<_> = found.map_err(|error| PushError::with_note(unknown, &error.to_string()))?.collect();
-            if found.is_empty() { Err(unknown.into()) } else { Ok(found) }
+            if found.is_empty() {
+                return Err(unknown.into());
+            }
+            if lies(&bare, &found) {
+                let said = found.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
+                return Err(PushError::with_note(Detail::NameHere, &said));
+            }
+            Ok(found)
         };
         self.step(en, ja, late, work).await
     }
@@ -70,7 +78,7 @@ impl Uplink {
             for address in addresses {
                 match TcpStream::connect(address).await {
                     Ok(stream) => return self.tunnelled(stream).await,
-                    Err(error) => fault = self.unreached(&error),
+                    Err(error) => fault = self.unreached(&error, addresses),
                 }
             }
             Err(fault)
@@ -96,6 +104,34 @@ impl Uplink {
         self.step(en, ja, Detail::TlsTimeout, work).await
     }
 
+    /// Asks for the collector's limits, which is harmless and says whether a collector answers at all.
+    pub async fn ask(&self) -> Step<()> {
+        let (en, ja) = (format!("ask {} for its limits", self.host), format!("収集サーバーへの問い合わせ: {}", self.host));
+        let work = async {
+            let mut url = self.url.clone();
+            url.set_path("/limits");
+            self.tracker.set(super::Phase::Connect);
+            let mut answer = self.client.get(url).send().await.map_err(|error| self.classify(&error))?;
+            let status = answer.status().as_u16();
+            match status {
+                200 => {}
+                300..=399 => return Err(Detail::Redirected(status).into()),
+                201..=299 => return Err(Detail::Portal.into()),
+                _ => return Err(Detail::Status(status).into()),
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|error| self.classify(&error))? {
+                if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                    return Err(Detail::Portal.into());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let limits: serde_json::Value = serde_json::from_slice(&body).map_err(|_| PushError::new(Detail::Portal))?;
+            if limits.to_string().contains("report_bytes_max") { Ok(()) } else { Err(Detail::Portal.into()) }
+        };
+        self.step(en, ja, Detail::AnswerTimeout, work).await
+    }
+
     fn first_hop(&self) -> (&str, u16) {
         self.proxy.as_ref().map_or((self.host.as_str(), self.port), |proxy| (proxy.host.as_str(), proxy.port))
     }
@@ -107,8 +143,12 @@ impl Uplink {
         Ok(stream)
     }
 
-    fn unreached(&self, error: &io::Error) -> PushError {
-        let detail = if self.proxy.is_some() { Detail::ProxyUnreachable } else { tcp_detail(false, Some(error.kind())) };
+    fn unreached(&self, error: &io::Error, addresses: &[SocketAddr]) -> PushError {
+        let detail = match tcp_detail(false, Some(error.kind())) {
+            _ if self.proxy.is_some() => Detail::ProxyUnreachable,
+            Detail::Unreachable => one_family(addresses),
+            other => other,
+        };
         PushError::with_note(detail, &error.to_string())
     }
 
@@ -119,8 +159,23 @@ impl Uplink {
     }
 }
 
+/// Whether a name that means another machine leads to this one: a filter's answer, or a false one.
+fn lies(name: &str, found: &[SocketAddr]) -> bool {
+    let local = name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    !local && found.iter().all(|address| address.ip().to_canonical().is_loopback() || address.ip().is_unspecified())
+}
+
+/// No way to any address: whether they are all of a family that this network does not carry.
+fn one_family(addresses: &[SocketAddr]) -> Detail {
+    match (addresses.iter().any(SocketAddr::is_ipv4), addresses.iter().any(SocketAddr::is_ipv6)) {
+        (true, false) => Detail::OnlyIpv4,
+        (false, true) => Detail::OnlyIpv6,
+        _ => Detail::Unreachable,
+    }
+}
+
 fn refused(fault: &rustls::Error) -> PushError {
-    PushError::with_note(tls_detail(fault), &fault.to_string())
+    PushError::with_note(tls_detail(fault), &tls_note(fault))
 }
 
 fn cut(error: &io::Error) -> PushError {
@@ -156,4 +211,35 @@ async fn flush(connection: &mut ClientConnection, stream: &mut TcpStream) -> Res
         connection.write_tls(&mut bytes).map_err(|error| cut(&error))?;
     }
     stream.write_all(&bytes).await.map_err(|error| cut(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 443)).collect()
+    }
+
+    #[test]
+    fn a_name_that_leads_to_this_machine_is_a_lie() {
+        for (name, found, expected) in [
+            ("rsc.example", &["127.0.0.1"][..], true),
+            ("rsc.example", &["0.0.0.0", "::"], true),
+            ("rsc.example", &["::1", "::ffff:127.0.0.2"], true),
+            ("rsc.example", &["127.0.0.1", "192.0.2.7"], false),
+            ("rsc.example", &["10.1.2.3"], false),
+            ("localhost", &["127.0.0.1"], false),
+            ("rsc.LOCALHOST", &["::1"], false),
+        ] {
+            assert_eq!(lies(name, &addresses(found)), expected, "{name} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_of_the_other_family_is_told_by_the_addresses() {
+        assert_eq!(one_family(&addresses(&["192.0.2.7", "192.0.2.8"])), Detail::OnlyIpv4);
+        assert_eq!(one_family(&addresses(&["2001:db8::7"])), Detail::OnlyIpv6);
+        assert_eq!(one_family(&addresses(&["192.0.2.7", "2001:db8::7"])), Detail::Unreachable);
+    }
 }

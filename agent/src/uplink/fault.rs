@@ -1,5 +1,8 @@
 //! Where and why a push failed, in words for the people who can mend it.
 
+mod http;
+
+use http::http_text;
 use mimamori_shared::payload::Layer;
 use std::fmt;
 
@@ -22,10 +25,16 @@ pub enum Detail {
     NameUnknown,
     /// The name servers do not answer in time.
     NameTimeout,
+    /// The name servers name this very machine, or no machine at all.
+    NameHere,
     /// Nobody listens on the port.
     Refused,
     /// There is no way to the address.
     Unreachable,
+    /// The name has IPv4 addresses only, and this network has no way to them.
+    OnlyIpv4,
+    /// The name has IPv6 addresses only, and this network has no way to them.
+    OnlyIpv6,
     /// The address does not answer in time.
     ConnectTimeout,
     /// Connecting failed in another way.
@@ -36,8 +45,12 @@ pub enum Detail {
     ProxyUnreachable,
     /// The proxy does not answer in time.
     ProxyTimeout,
-    /// The proxy wants a user and password, or others.
+    /// The proxy does not take the user and password that are set.
     ProxyAuth,
+    /// The proxy wants a user and password, and none are set.
+    ProxyAuthMissing,
+    /// The proxy wants another authentication than Basic.
+    ProxyAuthOther,
     /// The proxy does not open the tunnel.
     ProxyRefused,
     /// The pinned certificate authority is not in the server's chain.
@@ -148,6 +161,7 @@ impl Detail {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of words")]
 fn reach_text(detail: Detail) -> Option<Text> {
     Some(match detail {
         Detail::NameUnknown => row(
@@ -166,6 +180,14 @@ fn reach_text(detail: Detail) -> Option<Text> {
             "check that this machine's DNS servers can be reached",
             "この端末からDNSサーバーに届くことを確認してください",
         ),
+        Detail::NameHere => row(
+            Layer::Dns,
+            "name_here",
+            "the DNS servers answer for the collector's name with an address of this very machine",
+            "DNSサーバーが、収集サーバーの名前に対してこの端末自身のアドレスを返しています",
+            "a filter of this network blocks the name, or its DNS answers falsely: ask for an exception, and look at /etc/hosts",
+            "このネットワークのフィルターが名前を遮断しているか、DNSが誤った応答をしています。例外設定を依頼し、/etc/hostsを確認してください",
+        ),
         Detail::Refused => row(
             Layer::Tcp,
             "refused",
@@ -181,6 +203,22 @@ fn reach_text(detail: Detail) -> Option<Text> {
             "収集サーバーまでのネットワーク経路がありません",
             "check the cable, the default route and the firewall",
             "ケーブル、デフォルトルート、ファイアウォールを確認してください",
+        ),
+        Detail::OnlyIpv4 => row(
+            Layer::Tcp,
+            "only_ipv4",
+            "the collector has IPv4 addresses only, and this network has no way to them",
+            "収集サーバーのアドレスはIPv4のみですが、このネットワークからIPv4の経路がありません",
+            "on a network of IPv6 alone: use its DNS64 and NAT64, a proxy, or ask the RSC for an IPv6 address of the collector",
+            "IPv6のみのネットワークでは、DNS64・NAT64かプロキシを使うか、収集サーバーのIPv6アドレスをリモートサービスセンターに依頼してください",
+        ),
+        Detail::OnlyIpv6 => row(
+            Layer::Tcp,
+            "only_ipv6",
+            "the collector has IPv6 addresses only, and this network has no way to them",
+            "収集サーバーのアドレスはIPv6のみですが、このネットワークからIPv6の経路がありません",
+            "set a proxy that speaks both, or ask the RSC for an IPv4 address of the collector",
+            "両方に対応するプロキシを設定するか、収集サーバーのIPv4アドレスをリモートサービスセンターに依頼してください",
         ),
         Detail::ConnectTimeout => row(
             Layer::Tcp,
@@ -202,6 +240,7 @@ fn reach_text(detail: Detail) -> Option<Text> {
     })
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of words")]
 fn proxy_text(detail: Detail) -> Option<Text> {
     Some(match detail {
         Detail::ProxyName => row(
@@ -231,10 +270,26 @@ fn proxy_text(detail: Detail) -> Option<Text> {
         Detail::ProxyAuth => row(
             Layer::Proxy,
             "proxy_auth",
-            "the proxy asks for a user and password, or does not take those given",
-            "プロキシの認証に失敗しました（利用者名とパスワードが必要です）",
-            "set the proxy's user and password file; only Basic authentication is spoken",
-            "プロキシの利用者名とパスワードファイルを設定してください（Basic認証のみ対応）",
+            "the proxy does not take the user and password that are set (407)",
+            "設定された利用者名とパスワードをプロキシが受け付けません（407）",
+            "compare proxy.user and the content of proxy.password_file with what the proxy's keeper gave you; the password may have run out",
+            "proxy.userとproxy.password_fileの内容を確認してください。パスワードの期限切れも考えられます",
+        ),
+        Detail::ProxyAuthMissing => row(
+            Layer::Proxy,
+            "proxy_auth_missing",
+            "the proxy asks for a user and password, and none are set (407)",
+            "プロキシが利用者名とパスワードを求めていますが、設定されていません（407）",
+            "set proxy.user and proxy.password_file; only Basic authentication is spoken",
+            "proxy.userとproxy.password_fileを設定してください（Basic認証のみ対応）",
+        ),
+        Detail::ProxyAuthOther => row(
+            Layer::Proxy,
+            "proxy_auth_other",
+            "the proxy offers no Basic authentication (407)",
+            "プロキシがBasic認証に対応していません（407）",
+            "ask the proxy's keeper to allow this machine with Basic authentication, or without any to the collector's name alone",
+            "プロキシの管理者に、Basic認証の許可、または収集サーバーの名前に限った認証なしの許可を依頼してください",
         ),
         Detail::ProxyRefused => row(
             Layer::Proxy,
@@ -333,123 +388,6 @@ fn tls_text(detail: Detail) -> Option<Text> {
         ),
         _ => return None,
     })
-}
-
-fn http_text(detail: Detail) -> Option<Text> {
-    Some(match detail {
-        Detail::Status(code) => status_text(code),
-        Detail::Redirected(_) => row(
-            Layer::Http,
-            "redirected",
-            "the answer points to another address, which is never followed",
-            "別のアドレスへの転送が返されました（転送には従いません）",
-            "a portal may be in the way; otherwise correct the URL",
-            "認証ポータルが介在している可能性があります。そうでなければURLを修正してください",
-        ),
-        Detail::Portal => row(
-            Layer::Http,
-            "portal",
-            "the answer does not come from a collector",
-            "応答は収集サーバーのものではありません",
-            "a portal, a filter or another service answers in its place: ask for an exception for the collector's name",
-            "認証ポータル、フィルター、または別のサービスが応答しています。収集サーバーの名前の例外設定を依頼してください",
-        ),
-        Detail::TooLarge => row(
-            Layer::Http,
-            "too_large",
-            "the answer is too large",
-            "応答が大きすぎます",
-            "something other than a collector answers: check the URL and the proxy",
-            "収集サーバー以外が応答しています。URLとプロキシを確認してください",
-        ),
-        Detail::AnswerTimeout => row(
-            Layer::Http,
-            "answer_timeout",
-            "the answer did not come in time",
-            "応答が時間内に届きませんでした",
-            "check the line and the collector's load; the agent tries again by itself",
-            "回線と収集サーバーの負荷を確認してください。エージェントは自動で再試行します",
-        ),
-        Detail::Cut => row(
-            Layer::Http,
-            "cut",
-            "the connection was cut before the whole answer was there",
-            "応答の途中で接続が切断されました",
-            "if this goes on, check proxies and firewalls that cut connections; the agent tries again by itself",
-            "続く場合は、接続を切断するプロキシやファイアウォールを確認してください。エージェントは自動で再試行します",
-        ),
-        Detail::NotHttp => row(
-            Layer::Http,
-            "not_http",
-            "the answer is not understood as HTTP",
-            "応答をHTTPとして解釈できません",
-            "check the port in the URL",
-            "URLのポート番号を確認してください",
-        ),
-        _ => return None,
-    })
-}
-
-fn status_text(code: u16) -> Text {
-    let (name, en, ja, mend_en, mend_ja) = match code {
-        401 => (
-            "unknown_key",
-            "the collector does not know this machine's key",
-            "収集サーバーはこの端末の鍵を認識しません",
-            "if the machine was removed from the collector, enrol it again",
-            "収集サーバーから端末が削除された場合は、再登録してください",
-        ),
-        403 => (
-            "forbidden",
-            "the machine is not approved yet, the token is not taken, or a filter forbids the way",
-            "端末が未承認、トークンが無効、またはフィルターにより禁止されています",
-            "compare the fingerprint with the collector's operator and have the machine approved; a token is good once and for a limited time",
-            "収集サーバーの担当者とフィンガープリントを照合し、承認を受けてください。トークンは期限付きで一度だけ有効です",
-        ),
-        404 | 405 => (
-            "no_such_path",
-            "what answers is no collector of this version",
-            "応答したのは、この版の収集サーバーではありません",
-            "check the URL",
-            "URLを確認してください",
-        ),
-        421 => (
-            "other_collector",
-            "another collector answers at this URL",
-            "このURLでは別の収集サーバーが応答しています",
-            "check the URL, or enrol with a token of that collector",
-            "URLを確認するか、その収集サーバーのトークンで登録してください",
-        ),
-        429 | 503 => (
-            "busy",
-            "the collector is busy and asks to wait",
-            "収集サーバーが混雑しており、待つよう求めています",
-            "nothing needs to be done: the agent waits and tries again",
-            "対応は不要です。エージェントは待ってから再試行します",
-        ),
-        400 | 411 | 413 | 415 | 422 => (
-            "not_understood",
-            "the collector does not understand what was sent",
-            "収集サーバーは送信内容を解釈できません",
-            "the agent and the collector are of versions that do not fit: update the older one",
-            "エージェントと収集サーバーの版が合いません。古い方を更新してください",
-        ),
-        500..=599 => (
-            "server_fault",
-            "the collector, or a proxy before it, has a fault",
-            "収集サーバー、またはその手前のプロキシに障害があります",
-            "look at the collector's log; the agent tries again by itself",
-            "収集サーバーの記録を確認してください。エージェントは自動で再試行します",
-        ),
-        _ => (
-            "status",
-            "the answer is no success",
-            "成功の応答ではありません",
-            "check the URL and what stands between here and the collector",
-            "URLと、収集サーバーまでの間にある機器を確認してください",
-        ),
-    };
-    row(Layer::Http, name, en, ja, mend_en, mend_ja)
 }
 
 const FORGED: Words = Words {

@@ -6,6 +6,8 @@ pub mod doctor;
 pub mod fault;
 
 mod classify;
+mod issuer;
+mod layer_words;
 mod phase;
 mod pin;
 mod proxy;
@@ -17,6 +19,7 @@ pub use answer::{Outcome, Sent, SentFrame, Signer, Trust, judge, judge_enrolled}
 pub use backoff::next_delay;
 pub use doctor::{Step, TlsFacts};
 pub use fault::{Detail, PushError, Words};
+pub use layer_words::layer_words;
 pub use proxy::Proxy;
 
 use mimamori_shared::id::Hash;
@@ -248,7 +251,11 @@ impl Uplink {
     }
 
     fn classify(&self, error: &reqwest::Error) -> PushError {
-        classify::classify(error, self.tracker.get(), self.proxy.is_some())
+        let fault = classify::classify(error, self.tracker.get(), self.proxy.is_some());
+        match (fault.detail, &self.proxy) {
+            (Detail::ProxyAuth, Some(proxy)) => PushError { detail: proxy.unauthorised(None), ..fault },
+            _ => fault,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Trust in the server: the certificate authority named in the enrolment token, and nothing the system trusts.
 
 use super::UplinkError;
+use super::issuer::issuer;
 use mimamori_shared::id::Hash;
 use mimamori_shared::sign::sha256;
 use rustls::client::WebPkiServerVerifier;
@@ -13,19 +14,25 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The pinned certificate is not in the chain, and no other authority is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotPinned;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotPinned {
+    /// Who signed what was shown instead, by its own words.
+    issuer: Option<String>,
+}
 
 impl fmt::Display for NotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pinned certificate authority is not in the chain")
+        match &self.issuer {
+            Some(issuer) => write!(f, "the certificate shown is signed by \"{issuer}\""),
+            None => f.write_str("the certificate shown names nobody who signed it"),
+        }
     }
 }
 
 impl std::error::Error for NotPinned {}
 
-fn not_pinned() -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotPinned))))
+fn not_pinned(shown: &CertificateDer<'_>) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotPinned { issuer: issuer(shown) }))))
 }
 
 /// Verifies against the one certificate of the presented chain that has the pinned hash; if there is none,
@@ -86,7 +93,7 @@ impl ServerCertVerifier for PinVerifier {
                 verifier(roots, &self.provider)?
             }
             (None, Some(extra)) => Arc::clone(extra),
-            (None, None) => return Err(not_pinned()),
+            (None, None) => return Err(not_pinned(end_entity)),
         };
         trusted.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }

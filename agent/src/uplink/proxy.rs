@@ -45,6 +45,24 @@ pub(super) struct Chosen {
     pub(super) authorization: Option<HeaderValue>,
 }
 
+impl Chosen {
+    /// What a 407 means, with the proxy's offers where they are known.
+    pub(super) fn unauthorised(&self, offers: Option<&str>) -> Detail {
+        match (offers, &self.authorization) {
+            (Some(offers), _) if !offers.is_empty() && !offers.contains("basic") => Detail::ProxyAuthOther,
+            (_, None) => Detail::ProxyAuthMissing,
+            (_, Some(_)) => Detail::ProxyAuth,
+        }
+    }
+}
+
+/// The values of every `Proxy-Authenticate` line of an answer's head, in lower case.
+fn offers(head: &str) -> String {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let lines = lines.filter(|(name, _)| name.trim().eq_ignore_ascii_case("proxy-authenticate"));
+    lines.map(|(_, value)| value.trim().to_ascii_lowercase()).collect::<Vec<_>>().join(", ")
+}
+
 /// Decides once: there is only one host to go to.
 pub(super) fn choose(proxy: &Proxy, host: &str) -> Result<Option<Chosen>, UplinkError> {
     match proxy {
@@ -174,11 +192,11 @@ pub(super) async fn tunnel(stream: &mut TcpStream, proxy: &Chosen, host: &str, p
         }
         head.push(stream.read_u8().await.map_err(cut)?);
     }
-    let first = String::from_utf8_lossy(&head);
-    let first = first.lines().next().unwrap_or_default();
+    let head = String::from_utf8_lossy(&head);
+    let first = head.lines().next().unwrap_or_default();
     match first.split(' ').nth(1) {
         Some("200") => Ok(()),
-        Some("407") => Err(Detail::ProxyAuth.into()),
+        Some("407") => Err(proxy.unauthorised(Some(&offers(&head))).into()),
         _ => Err(PushError::with_note(Detail::ProxyRefused, first)),
     }
 }

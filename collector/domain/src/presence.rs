@@ -110,6 +110,8 @@ pub enum Event {
         /// Between two reports, in seconds.
         interval_s: u64,
     },
+    /// The facility removed the agent: nothing more will come, and that is no failure.
+    Uninstall,
     /// The machine is taken out of service.
     Retire,
     /// Time passed.
@@ -185,6 +187,7 @@ impl Step {
                 let due_ms = self.is.last_received_ms.unwrap_or(now_ms).saturating_add(grace_ms(interval_s)).max(now_ms);
                 self.is.due_at_ms = self.is.due_at_ms.map(|_| due_ms);
             }
+            Event::Uninstall => self.uninstall(now_ms),
             Event::Retire => self.stop(State::Retired, Because::Retired, now_ms),
             Event::Tick => {}
         }
@@ -319,6 +322,15 @@ impl Step {
         if self.is.state != state {
             (self.is.boot, self.is.past, self.is.due_at_ms) = (None, None, None);
             self.enter(state, now_ms, because, String::new());
+        }
+    }
+
+    /// Removed after a withdrawal is said anew: the later reason is the whole one.
+    fn uninstall(&mut self, now_ms: i64) {
+        if self.is.state != State::NotConsented {
+            self.stop(State::NotConsented, Because::Uninstalled, now_ms);
+        } else if self.is.because != Because::Uninstalled {
+            self.enter(State::NotConsented, now_ms, Because::Uninstalled, String::new());
         }
     }
 

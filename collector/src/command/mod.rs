@@ -64,7 +64,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, user: &str)
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
         Err(faults) => {
-            faults.iter().for_each(|fault| complain(&fault.to_string()));
+            complain(&mimamori_cli::config::lines(&faults, lang));
             return exit::CONFIG;
         }
     };

@@ -113,7 +113,8 @@ fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judg
                 judge.interval_s = plan.interval_s;
                 judge.take(Event::Plan { interval_s: plan.interval_s });
             }
-            Ok(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | Err(_) => {}
+            Ok(Statement::Purge { .. }) => judge.take(Event::Uninstall),
+            Ok(Statement::Open { .. } | Statement::Key { .. }) | Err(_) => {}
         },
         _ => {}
     }

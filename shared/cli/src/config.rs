@@ -1,7 +1,7 @@
 //! The configuration from its files, the environment and flags; `config show`.
 
-use crate::Output;
 use crate::print::{print, print_json};
+use crate::{Lang, Output};
 use mimamori_shared::config::{Fault, Key, Layer, Origin, Values, resolve};
 use serde_json::json;
 use std::fs;
@@ -45,7 +45,12 @@ impl Source {
             match fs::read_to_string(&path) {
                 Ok(text) => add(Layer::from_toml(&shown, &text)),
                 Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
-                Err(fault) => add(Err(Fault { origin: None, what: format!("{shown} cannot be read: {fault}"), key: shown })),
+                Err(fault) => add(Err(Fault {
+                    origin: None,
+                    what: format!("{shown} cannot be read: {fault}"),
+                    what_ja: format!("{shown} を読み取れません：{fault}"),
+                    key: shown,
+                })),
             }
         }
         let (layer, wrong) = Layer::from_env(self.env_prefix, self.keys, vars);
@@ -65,7 +70,8 @@ impl Source {
     }
 
     /// The file, then `*.toml` in the folder beside it in the order of their names.
-    fn files(&self, file: &Path) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn files(&self, file: &Path) -> Vec<PathBuf> {
         let is_toml = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
         let entries = fs::read_dir(file.with_file_name(self.folder)).into_iter().flatten();
         let mut fragments: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_toml).collect();
@@ -92,6 +98,13 @@ pub enum ConfigCommand {
         #[command(flatten)]
         output: Output,
     },
+}
+
+/// Faults in the reader's language, one a line.
+#[must_use]
+pub fn lines(faults: &[Fault], lang: Lang) -> String {
+    let shown: Vec<String> = faults.iter().map(|fault| if lang == Lang::Ja { fault.in_japanese() } else { fault.to_string() }).collect();
+    shown.join("\n")
 }
 
 impl ConfigCommand {
@@ -159,7 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let faults = load(dir.path(), &[], &[]).unwrap_err();
         assert!(faults.len() == 1 && faults[0].to_string().contains("cannot be read"), "{faults:?}");
-        let contradiction = Fault { origin: None, key: "interval".to_owned(), what: "does not fit".to_owned() };
+        let contradiction = Fault { origin: None, key: "interval".to_owned(), what: "does not fit".to_owned(), what_ja: "合いません".to_owned() };
         let found = SOURCE.load(&dir.path().join("none.toml"), std::iter::empty(), &[], |_| vec![contradiction.clone()]);
         assert_eq!(found.unwrap_err(), [contradiction]);
     }

@@ -5,6 +5,7 @@
 //! program is for.
 
 pub mod config;
+pub mod help;
 pub mod lang;
 pub mod pages;
 pub mod print;

@@ -66,6 +66,24 @@ impl Kind {
         }
     }
 
+    /// [`Kind::describe`] in Japanese: what is to be written.
+    pub(super) fn describe_ja(self) -> String {
+        let duration = units::show_duration;
+        match self {
+            Kind::Text => format!("1行の文字列（{TEXT_BYTES_MAX}バイトまで）"),
+            Kind::Flag => "trueまたはfalse".to_owned(),
+            Kind::Count { min, max } => format!("{min}から{max}までの整数"),
+            Kind::Duration { min_s, max_s } => format!("{}から{}までの時間（例：\"1h30m\"）", duration(min_s), duration(max_s)),
+            Kind::Size { min, max } => format!("{}から{}までの容量（例：\"512KiB\"）", units::show_size(min), units::show_size(max)),
+            Kind::Path => "パス".to_owned(),
+            Kind::Url => "利用者名とパスワードを含まないhttp://またはhttps://のURL".to_owned(),
+            Kind::Address => "ip:portの形のアドレス".to_owned(),
+            Kind::TextList => "文字列の一覧".to_owned(),
+            Kind::OneOf(words) => format!("{} のいずれか", words.join(", ")),
+            Kind::AliasMap => format!("文字列から別名（a-z、0-9、_、-の1～{ALIAS_BYTES_MAX}文字）への表（例：{{ \"/data\" = \"data\" }}）"),
+        }
+    }
+
     /// A value of this kind, for the sample file where there is no default.
     pub(super) fn example(self) -> String {
         match self {
@@ -154,8 +172,8 @@ pub fn table_faults(keys: &[Key]) -> Vec<String> {
             fault("lacks a meaning in English or in Japanese");
         }
         let written = key.default.map_or_else(|| key.kind.example(), str::to_owned);
-        if let Err(what) = Value::read(key, Raw::Loose(written)) {
-            faults.push(what);
+        if let Err(said) = Value::read(key, Raw::Loose(written)) {
+            faults.push(said.en);
         }
         for other in keys.iter().skip(place + 1) {
             if other.env_name("") == key.env_name("") {

@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::value::Raw;
-use super::{FILE_BYTES_MAX, Fault, Origin, did_you_mean, suggest};
+use super::{FILE_BYTES_MAX, Fault, Origin, Said, did_you_mean, suggest};
 use toml::de::{DeTable, DeValue};
 
 /// What one source says. Later layers win over earlier ones, key by key.
@@ -28,20 +28,21 @@ impl Layer {
     pub fn from_toml(name: &str, text: &str) -> Result<Layer, Fault> {
         let lines = Lines::of(name, text);
         if text.len() > FILE_BYTES_MAX {
-            let what = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
-            return Err(Fault { origin: Some(lines.whole_file()), key: String::new(), what });
+            let said = Said::new(
+                format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len()),
+                format!("ファイルが{}バイトあります。{FILE_BYTES_MAX}バイトまでです", text.len()),
+            );
+            return Err(said.fault(Some(lines.whole_file()), ""));
         }
         match DeTable::parse(text) {
             Ok(table) => Ok(Layer { nodes: section(&lines, table.get_ref()) }),
             Err(error) => {
                 let start = error.span().map(|span| span.start);
                 let column = start.map_or(1, |start| lines.column(text, start));
-                Err(Fault {
-                    origin: Some(start.map_or_else(|| lines.whole_file(), |start| lines.origin(start))),
-                    key: String::new(),
-                    // Only the message: the error's Display repeats the line, which may be secret.
-                    what: format!("column {column}: not TOML: {}", error.message().replace(char::is_control, " ")),
-                })
+                // Only the message: the error's Display repeats the line, which may be secret.
+                let message = error.message().replace(char::is_control, " ");
+                let said = Said::new(format!("column {column}: not TOML: {message}"), format!("{column}文字目：TOMLとして読めません（{message}）"));
+                Err(said.fault(Some(start.map_or_else(|| lines.whole_file(), |start| lines.origin(start))), ""))
             }
         }
     }
@@ -61,8 +62,9 @@ impl Layer {
                 Some((_, key)) => layer.nodes.push(Node { name: key.path.to_owned(), origin: Origin::Env(name), raw: Raw::Loose(text) }),
                 None => {
                     let near = suggest(&name, known.iter().map(|(variable, _)| variable.as_str()));
-                    let what = format!("no such variable{}", did_you_mean(near));
-                    faults.push(Fault { origin: Some(Origin::Env(name.clone())), key: name, what });
+                    let hint = did_you_mean(near);
+                    let said = Said::new(format!("no such variable{}", hint.en), format!("そのような変数はありません{}", hint.ja));
+                    faults.push(said.fault(Some(Origin::Env(name.clone())), name));
                 }
             }
         }
@@ -77,10 +79,10 @@ impl Layer {
         let mut layer = Layer::default();
         for argument in arguments {
             let Some((key, text)) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
-                let what = "must be written key=value".to_owned();
+                let said = Said::new("must be written key=value", "key=valueの形で書いてください");
                 // Without a key the rest might be a secret value, so it is not repeated.
                 let key = if argument.contains('=') { "=" } else { argument.as_str() };
-                return Err(Fault { origin: Some(Origin::Flag(key.to_owned())), key: key.to_owned(), what });
+                return Err(said.fault(Some(Origin::Flag(key.to_owned())), key));
             };
             let key = key.trim().to_owned();
             layer.nodes.push(Node { name: key.clone(), origin: Origin::Flag(key), raw: Raw::Loose(text.to_owned()) });
@@ -106,10 +108,10 @@ fn raw(lines: &Lines, value: &DeValue<'_>) -> Raw {
         DeValue::Boolean(flag) => Raw::Flag(*flag),
         DeValue::Integer(number) => {
             let digits = number.as_str().replace('_', "");
-            i64::from_str_radix(&digits, number.radix()).map_or(Raw::Other("a number of more than 63 bits"), Raw::Integer)
+            i64::from_str_radix(&digits, number.radix()).map_or(Raw::Other("a number of more than 63 bits", "63ビットを超える数"), Raw::Integer)
         }
-        DeValue::Float(_) => Raw::Other("a number with a fraction"),
-        DeValue::Datetime(_) => Raw::Other("a date or time"),
+        DeValue::Float(_) => Raw::Other("a number with a fraction", "小数"),
+        DeValue::Datetime(_) => Raw::Other("a date or time", "日時"),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(lines, item.get_ref())).collect()),
         DeValue::Table(table) => Raw::Table(section(lines, table)),
     }

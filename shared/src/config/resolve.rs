@@ -5,7 +5,7 @@ use super::layer::{Layer, Node};
 use super::suggest::suggest_path;
 use super::value::{Raw, Value};
 use super::values::{Row, Values};
-use super::{FAULTS_MAX, Fault, Origin, did_you_mean, echo};
+use super::{FAULTS_MAX, Fault, Origin, Said, did_you_mean, echo};
 
 /// Checks every layer against the table and lets the last one win, key by key.
 ///
@@ -58,13 +58,14 @@ impl Desk {
                 }
             }
             _ if is_section => {
-                let what = format!("`{}` is a section, not a value", echo(&path));
-                self.fault(Fault { origin: Some(node.origin), key: path, what });
+                let said = Said::new(format!("`{}` is a section, not a value", echo(&path)), format!("`{}` は値ではなくセクションです", echo(&path)));
+                self.fault(said.fault(Some(node.origin), path));
             }
             _ if self.faults.len() < FAULTS_MAX => {
                 let near = suggest_path(&path, keys.iter().map(|key| key.path));
-                let what = format!("unknown key `{}`{}", echo(&path), did_you_mean(near));
-                self.fault(Fault { origin: Some(node.origin), key: path, what });
+                let hint = did_you_mean(near);
+                let said = Said::new(format!("unknown key `{}`{}", echo(&path), hint.en), format!("`{}` というキーはありません{}", echo(&path), hint.ja));
+                self.fault(said.fault(Some(node.origin), path));
             }
             _ => self.unlisted += 1,
         }
@@ -73,7 +74,10 @@ impl Desk {
     /// Checks what was written for `key` and keeps it.
     fn put(&mut self, key: &Key, origin: Origin, raw: Raw) {
         let read = if key.secret && matches!(origin, Origin::Flag(_)) {
-            Err(format!("`{}` is secret: a command line can be read by everybody on the machine", key.path))
+            Err(Said::new(
+                format!("`{}` is secret: a command line can be read by everybody on the machine", key.path),
+                format!("`{}` は秘密の値です。コマンドラインは機器の全員に見えます", key.path),
+            ))
         } else {
             Value::read(key, raw)
         };
@@ -84,7 +88,7 @@ impl Desk {
                     row.origin = origin;
                 }
             }
-            Err(what) => self.fault(Fault { origin: Some(origin), key: key.path.to_owned(), what }),
+            Err(said) => self.fault(said.fault(Some(origin), key.path)),
         }
     }
 
@@ -93,8 +97,8 @@ impl Desk {
         for key in keys.iter().filter(|key| key.required) {
             let written = self.rows.iter().any(|row| row.key.path == key.path && row.value.is_some()) || self.faults.iter().any(|fault| fault.key == key.path);
             if !written {
-                let what = format!("`{}` is required: {}", key.path, key.meaning);
-                self.fault(Fault { origin: None, key: key.path.to_owned(), what });
+                let said = Said::new(format!("`{}` is required: {}", key.path, key.meaning), format!("`{}` は必須です：{}", key.path, key.meaning_ja));
+                self.fault(said.fault(None, key.path));
             }
         }
     }
@@ -109,8 +113,8 @@ impl Desk {
 
     fn finish(mut self) -> Result<Values, Vec<Fault>> {
         if self.unlisted > 0 {
-            let what = format!("{} more faults are not listed", self.unlisted);
-            self.faults.push(Fault { origin: None, key: String::new(), what });
+            let said = Said::new(format!("{} more faults are not listed", self.unlisted), format!("ほかに{}件の誤りがあります", self.unlisted));
+            self.faults.push(said.fault(None, ""));
         }
         if self.faults.is_empty() { Ok(Values { rows: self.rows }) } else { Err(self.faults) }
     }

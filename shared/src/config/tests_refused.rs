@@ -143,3 +143,27 @@ fn a_bad_entry_is_named() {
     let many = format!("probe.skip = [{}]", "'a',".repeat(ENTRIES_MAX + 1));
     check_entries(&many, "`probe.skip` has 257 entries and may have 256");
 }
+
+#[test]
+fn every_fault_is_said_in_japanese_too_and_names_the_same_things() {
+    let text = "intervall = 5\nname = 5\nlist = [1]\n";
+    let layers = vec![Layer::from_toml("a.toml", text).unwrap()];
+    let keys = [
+        Key::required("needed", Kind::Text, "What is needed.", "必要なもの。"),
+        Key::optional("interval", Kind::Duration { min_s: 1, max_s: 60 }, "x", "間隔"),
+        Key::optional("name", Kind::Text, "x", "名前"),
+        Key::optional("list", Kind::TextList, "x", "一覧"),
+    ];
+    let faults = resolve(&keys, layers).unwrap_err();
+    assert_eq!(faults.len(), 4);
+    for fault in &faults {
+        let (en, ja) = (fault.to_string(), fault.in_japanese());
+        assert!(en.is_ascii() && ja.chars().any(|c| ('ぁ'..='龠').contains(&c)), "{ja}");
+        for named in ["a.toml:1", "a.toml:2", "a.toml:3", "`interval`", "`intervall`", "`name`", "`list`", "`needed`", "`5`", "`1`"] {
+            assert_eq!(en.contains(named), ja.contains(named), "{en} / {ja}");
+        }
+    }
+    for bad in ["x = [", "x"] {
+        assert!(Layer::from_toml("a.toml", bad).unwrap_err().in_japanese().contains("TOMLとして読めません"));
+    }
+}

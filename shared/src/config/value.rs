@@ -2,7 +2,7 @@
 
 use super::key::{Key, Kind};
 use super::layer::Node;
-use super::{ALIAS_BYTES_MAX, ENTRIES_MAX, Secret, TEXT_BYTES_MAX, did_you_mean, echo, suggest, units};
+use super::{ALIAS_BYTES_MAX, ENTRIES_MAX, Said, Secret, TEXT_BYTES_MAX, did_you_mean, echo, suggest, units};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,20 +18,21 @@ pub(super) enum Raw {
     Integer(i64),
     List(Vec<Raw>),
     Table(Vec<Node>),
-    /// Something that no key takes, in words.
-    Other(&'static str),
+    /// Something that no key takes, in words of both languages.
+    Other(&'static str, &'static str),
 }
 
 impl Raw {
     /// What a fault repeats of it.
-    fn show(&self) -> String {
+    fn show(&self) -> Said {
+        let same = |text: String| Said::new(text.clone(), text);
         match self {
-            Raw::Text(text) | Raw::Loose(text) => format!("`{}`", echo(text)),
-            Raw::Flag(flag) => format!("`{flag}`"),
-            Raw::Integer(number) => format!("`{number}`"),
-            Raw::List(_) => "a list".to_owned(),
-            Raw::Table(_) => "a section".to_owned(),
-            Raw::Other(words) => (*words).to_owned(),
+            Raw::Text(text) | Raw::Loose(text) => same(format!("`{}`", echo(text))),
+            Raw::Flag(flag) => same(format!("`{flag}`")),
+            Raw::Integer(number) => same(format!("`{number}`")),
+            Raw::List(_) => Said::new("a list", "一覧"),
+            Raw::Table(_) => Said::new("a section", "セクション"),
+            Raw::Other(en, ja) => Said::new(*en, *ja),
         }
     }
 }
@@ -54,22 +55,28 @@ pub(super) enum Value {
 
 impl Value {
     /// Reads `raw` as `key` asks, or says in a sentence why not. The sentence keeps secrets.
-    pub(super) fn read(key: &Key, raw: Raw) -> Result<Value, String> {
-        let shown = if key.secret { format!("`{}`", Secret::SHOWN) } else { raw.show() };
+    pub(super) fn read(key: &Key, raw: Raw) -> Result<Value, Said> {
+        let secret = format!("`{}`", Secret::SHOWN);
+        let shown = if key.secret { Said::new(secret.clone(), secret) } else { raw.show() };
         let mistyped = match (key.kind, &raw) {
             (Kind::OneOf(words), Raw::Text(text) | Raw::Loose(text)) => did_you_mean(suggest(text, words.iter().copied())),
-            _ => String::new(),
+            _ => Said::new("", ""),
         };
         let value = match key.kind {
             Kind::TextList => texts(raw).map(Value::List),
             Kind::AliasMap => aliases(raw).map(Value::Aliases),
-            kind => scalar(kind, raw).ok_or_else(|| format!("is {shown}")),
+            kind => scalar(kind, raw).ok_or_else(|| is(&shown)),
         };
         match value {
-            Ok(Value::Text(text)) if text.is_empty() && key.required => Err(format!("`{}` is required and must not be empty", key.path)),
+            Ok(Value::Text(text)) if text.is_empty() && key.required => {
+                Err(Said::new(format!("`{}` is required and must not be empty", key.path), format!("`{}` は必須です。空にはできません", key.path)))
+            }
             Ok(Value::Text(text)) if key.secret => Ok(Value::Secret(Secret::new(text))),
             Ok(value) => Ok(value),
-            Err(is) => Err(format!("`{}` {is}, must be {}{mistyped}", key.path, key.kind.describe())),
+            Err(is) => Err(Said::new(
+                format!("`{}` {}, must be {}{}", key.path, is.en, key.kind.describe(), mistyped.en),
+                format!("`{}` {}。{}を書いてください{}", key.path, is.ja, key.kind.describe_ja(), mistyped.ja),
+            )),
         }
     }
 
@@ -100,6 +107,15 @@ impl Value {
 /// Whether `text` may stand for a name that must not leave the site.
 pub fn is_alias(text: &str) -> bool {
     (1..=ALIAS_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+fn is(shown: &Said) -> Said {
+    with("is ", shown, "", "の値", "は使えません")
+}
+
+/// What is shown between words of both languages.
+fn with(before: &str, shown: &Said, after: &str, before_ja: &str, after_ja: &str) -> Said {
+    Said::new(format!("{before}{}{after}", shown.en), format!("{before_ja}{}{after_ja}", shown.ja))
 }
 
 fn scalar(kind: Kind, raw: Raw) -> Option<Value> {
@@ -144,11 +160,11 @@ fn one_line(text: String) -> Result<String, Raw> {
 }
 
 /// Reads a list, or says what is wrong as the words after the key.
-fn texts(raw: Raw) -> Result<Vec<String>, String> {
+fn texts(raw: Raw) -> Result<Vec<String>, Said> {
     let items = match raw {
         Raw::Loose(text) => pieces(&text)?,
         Raw::List(items) => items,
-        other => return Err(format!("is {}", other.show())),
+        other => return Err(is(&other.show())),
     };
     within_limit(items.len())?;
     let item = |item: Raw| match item {
@@ -156,15 +172,15 @@ fn texts(raw: Raw) -> Result<Vec<String>, String> {
         other => Err(other),
     };
     let texts = items.into_iter().map(item).collect::<Result<_, Raw>>();
-    texts.map_err(|bad| format!("has the entry {}", bad.show()))
+    texts.map_err(|bad| with("has the entry ", &bad.show(), "", "に使えない項目", "があります"))
 }
 
 /// Reads a table of aliases, or says what is wrong as the words after the key.
-fn aliases(raw: Raw) -> Result<BTreeMap<String, String>, String> {
+fn aliases(raw: Raw) -> Result<BTreeMap<String, String>, Said> {
     let pairs: Vec<(String, Raw)> = match raw {
         Raw::Loose(text) => pieces(&text)?.into_iter().map(pair).collect::<Result<_, _>>()?,
         Raw::Table(nodes) => nodes.into_iter().map(|node| (node.name, node.raw)).collect(),
-        other => return Err(format!("is {}", other.show())),
+        other => return Err(is(&other.show())),
     };
     within_limit(pairs.len())?;
     let mut map = BTreeMap::new();
@@ -172,27 +188,27 @@ fn aliases(raw: Raw) -> Result<BTreeMap<String, String>, String> {
         let name = echo(&text);
         let (text, alias) = match (one_line(text), raw) {
             (Ok(text), Raw::Text(alias)) if !text.is_empty() && is_alias(&alias) => (text, alias),
-            (_, raw) => return Err(format!("has {} for `{name}`", raw.show())),
+            (_, raw) => return Err(with("has ", &raw.show(), &format!(" for `{name}`"), &format!("の `{name}` が"), "です")),
         };
         if map.insert(text, alias).is_some() {
-            return Err(format!("has `{name}` twice"));
+            return Err(Said::new(format!("has `{name}` twice"), format!("に `{name}` が2回あります")));
         }
     }
     Ok(map)
 }
 
 /// Splits `text=alias` at the last `=`.
-fn pair(piece: Raw) -> Result<(String, Raw), String> {
+fn pair(piece: Raw) -> Result<(String, Raw), Said> {
     match &piece {
         Raw::Text(text) => text.rsplit_once('='),
         _ => None,
     }
     .map(|(text, alias)| (text.trim().to_owned(), Raw::Text(alias.trim().to_owned())))
-    .ok_or_else(|| format!("has the entry {} without `=`", piece.show()))
+    .ok_or_else(|| with("has the entry ", &piece.show(), " without `=`", "の項目", "に `=` がありません"))
 }
 
 /// Splits at commas and trims; an empty text has no pieces.
-fn pieces(text: &str) -> Result<Vec<Raw>, String> {
+fn pieces(text: &str) -> Result<Vec<Raw>, Said> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -200,11 +216,11 @@ fn pieces(text: &str) -> Result<Vec<Raw>, String> {
     Ok(text.split(',').map(|piece| Raw::Text(piece.trim().to_owned())).collect())
 }
 
-fn within_limit(entries: usize) -> Result<(), String> {
+fn within_limit(entries: usize) -> Result<(), Said> {
     if entries <= ENTRIES_MAX {
         return Ok(());
     }
-    Err(format!("has {entries} entries and may have {ENTRIES_MAX}"))
+    Err(Said::new(format!("has {entries} entries and may have {ENTRIES_MAX}"), format!("に{entries}項目あります。{ENTRIES_MAX}項目までです")))
 }
 
 /// Checks the outline of a URL. A name or a password is refused, because URLs are shown.

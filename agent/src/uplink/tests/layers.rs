@@ -55,7 +55,7 @@ async fn ports_that_refuse_or_are_silent() {
 #[tokio::test]
 async fn proxies_that_do_not_let_through() {
     for (answer, detail) in [
-        ("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", Detail::ProxyAuth),
+        ("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", Detail::ProxyAuthMissing),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", Detail::ProxyRefused),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", Detail::ProxyRefused),
         ("SSH-2.0-OpenSSH\r\n\r\n", Detail::ProxyRefused),
@@ -64,6 +64,71 @@ async fn proxies_that_do_not_let_through() {
         let (proxy, _) = proxy_server(answer, None).await;
         let config = UplinkConfig { connect_timeout: Duration::from_millis(500), ..config("https://127.0.0.1:1".into(), Hash::ZERO) };
         both(through(proxy, config), Layer::Proxy, detail).await;
+    }
+}
+
+#[tokio::test]
+async fn a_407_says_whether_credentials_are_missing_wrong_or_of_no_use() {
+    let basic = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Negotiate\r\nProxy-Authenticate: BASIC realm=\"x\"\r\n\r\n";
+    let other = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n";
+    let user = || Some(("taro".to_owned(), mimamori_shared::config::Secret::new("wrong-word".to_owned())));
+    for (answer, user, pushed, checked) in [
+        (basic, None, Detail::ProxyAuthMissing, Detail::ProxyAuthMissing),
+        (basic, user(), Detail::ProxyAuth, Detail::ProxyAuth),
+        // The push's library does not hand the proxy's offers on.
+        (other, user(), Detail::ProxyAuth, Detail::ProxyAuthOther),
+    ] {
+        let (url, seen) = proxy_server(answer, None).await;
+        let config = UplinkConfig { proxy: Proxy::Explicit { url, user: user.clone() }, ..config("https://127.0.0.1:1".into(), Hash::ZERO) };
+        expect(push(config.clone()).await, Layer::Proxy, pushed);
+        let fault = check(config).await.unwrap_err();
+        assert_eq!((fault.layer, fault.detail), (Layer::Proxy, checked));
+        assert_eq!(seen.text().matches("roxy-").count() >= 2, user.is_some(), "{}", seen.text());
+        assert!(!format!("{fault:?} {fault}").contains("wrong-word"));
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_inspects_tls_is_named_by_its_own_words() {
+    let (ours, mut params) = (authority(), CertificateParams::new(Vec::new()).unwrap());
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Inspecting Gateway CA\n");
+    let key = KeyPair::generate().unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let device = Authority { der: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(params, key) };
+    let (address, _) = secure(device.good(), Then::Answer(http("200 OK", "", b""))).await;
+    for fault in
+        [push(config(format!("https://{address}"), ours.pin())).await.unwrap_err(), check(config(format!("https://{address}"), ours.pin())).await.unwrap_err()]
+    {
+        assert!(fault.detail == Detail::NotPinned && fault.note.contains("signed by \"Inspecting Gateway CA \""), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_answered_with_another_machine_is_told() {
+    let ours = authority();
+    let (address, seen) = secure(ours.good(), Then::Answer(http("200 OK", "", b""))).await;
+    let config = config(format!("https://localhost:{}", address.port()), ours.pin());
+    let fault = check(config).await.unwrap_err();
+    assert!(fault.detail == Detail::WrongName && fault.note.contains("127.0.0.1"), "the names it is good for: {fault}");
+    assert_eq!(seen.text(), "");
+}
+
+#[tokio::test]
+async fn what_answers_in_the_collectors_place_is_told_by_asking() {
+    let ours = authority();
+    for (answer, detail) in [
+        (http("200 OK", "Content-Type: text/html\r\n", b"<html>Please sign in</html>"), Some(Detail::Portal)),
+        (http("200 OK", "Content-Type: application/json\r\n", b"{\"ok\":true}"), Some(Detail::Portal)),
+        (http("204 No Content", "", b""), Some(Detail::Portal)),
+        (http("302 Found", "Location: http://portal.example/\r\n", b""), Some(Detail::Redirected(302))),
+        (http("511 Network Authentication Required", "", b""), Some(Detail::Status(511))),
+        (http("200 OK", "Content-Type: application/json\r\n", b"{\"limits\":[{\"name\":\"report_bytes_max\"}]}"), None),
+    ] {
+        let (address, seen) = secure(ours.good(), Then::Answer(answer)).await;
+        let asked = Uplink::new(config(format!("https://{address}"), ours.pin())).unwrap().ask().await;
+        assert_eq!(asked.result.err().map(|fault| fault.detail), detail);
+        assert!(seen.text().starts_with("GET /limits HTTP/1.1\r\n") && seen.text().ends_with("\r\n\r\n"), "{}", seen.text());
     }
 }
 

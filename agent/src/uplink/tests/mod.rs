@@ -98,7 +98,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, then: Then, seen
     let mut buffer = [0; 4096];
     loop {
         let mut request = Vec::new();
-        while !request.ends_with(END) {
+        while !(request.ends_with(END) || request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
             match stream.read(&mut buffer).await {
                 Ok(length) if length > 0 => {
                     request.extend_from_slice(&buffer[..length]);

@@ -27,7 +27,7 @@ impl Machine {
     }
 
     /// r report, b report of a boot half a minute old, q report kept in the outbox, L the outbox arrives,
-    /// w withdrawn, x expired, g granted, p a plan as before, R retired, - nothing.
+    /// w withdrawn, x expired, g granted, p a plan as before, u uninstalled, R retired, - nothing.
     fn play(&mut self, letter: char, now_ms: i64) {
         match letter {
             'r' => self.event(Event::Report(self.seen(now_ms)), now_ms),
@@ -45,6 +45,7 @@ impl Machine {
             'x' => self.event(Event::Consent(ConsentState::Expired), now_ms),
             'g' => self.event(Event::Consent(ConsentState::Granted), now_ms),
             'p' => self.event(Event::Plan { interval_s: INTERVAL_S }, now_ms),
+            'u' => self.event(Event::Uninstall, now_ms),
             'R' => self.event(Event::Retire, now_ms),
             '-' => {}
             other => panic!("no such letter: {other}"),
@@ -126,6 +127,14 @@ fn a_withdrawn_consent_is_neither_down_nor_not_known_until_granted_again() {
     check("rx------gb", "Unnnnnnn?U");
     check("rw-r-b-", "Unnnnnn");
     check("wg-r", "n??U");
+}
+
+#[test]
+fn a_removed_agent_is_not_down_and_may_come_back() {
+    check("ru-------", "Unnnnnnnn");
+    check("rwu-r-g-r", "Unnnnn??U");
+    let (_, history) = timeline("rwu", None);
+    assert_eq!(history.iter().map(|change| change.because).collect::<Vec<_>>()[1..], [Because::ConsentWithdrawn, Because::Uninstalled]);
 }
 
 #[test]

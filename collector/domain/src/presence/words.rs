@@ -88,13 +88,15 @@ pub enum Because {
     ConsentExpired,
     /// The facility consented; no report yet.
     ConsentGranted,
+    /// The facility removed the agent and stated so.
+    Uninstalled,
     /// An operator retired the machine.
     Retired,
 }
 
 impl Because {
     /// Every reason; the silence stands with a grace of 0.
-    pub const ALL: [Because; 11] = [
+    pub const ALL: [Because; 12] = [
         Because::NeverReported,
         Because::FirstReport,
         Because::ReportArrived,
@@ -105,6 +107,7 @@ impl Because {
         Because::ConsentWithdrawn,
         Because::ConsentExpired,
         Because::ConsentGranted,
+        Because::Uninstalled,
         Because::Retired,
     ];
 
@@ -122,6 +125,7 @@ impl Because {
             Because::ConsentWithdrawn => "consent_withdrawn",
             Because::ConsentExpired => "consent_expired",
             Because::ConsentGranted => "consent_granted",
+            Because::Uninstalled => "uninstalled",
             Because::Retired => "retired",
         }
     }
@@ -156,6 +160,7 @@ impl Because {
             Because::ConsentWithdrawn => "the facility withdrew its consent".to_owned(),
             Because::ConsentExpired => "the consent has expired".to_owned(),
             Because::ConsentGranted => "the facility consented; waiting for a report".to_owned(),
+            Because::Uninstalled => "the facility removed the agent from the machine".to_owned(),
             Because::Retired => "taken out of service".to_owned(),
         }
     }
@@ -174,6 +179,7 @@ impl Because {
             Because::ConsentWithdrawn => "施設が同意を撤回しました".to_owned(),
             Because::ConsentExpired => "同意の有効期限が切れました".to_owned(),
             Because::ConsentGranted => "施設が同意しました。レポートを待っています".to_owned(),
+            Because::Uninstalled => "施設が機器からエージェントを削除しました".to_owned(),
             Because::Retired => "運用を終了しました".to_owned(),
         }
     }

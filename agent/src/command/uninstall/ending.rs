@@ -1,0 +1,180 @@
+//! The agent's last words: what is unsent leaves under the consent or not at all, then the signed statement.
+
+use crate::clock;
+use crate::command::manifest::consent_of;
+use crate::config::Config;
+use crate::consent_file::ConsentFile;
+use crate::core::{Agent, ChainState, Consent, Identity, Restored, Settings};
+use crate::identity::{self, Enrolment};
+use crate::outbox::{Outbox, Quota};
+use crate::setup::{self, Environment};
+use crate::uplink::{self, Answer, Detail, Outcome, Trust, Uplink};
+use mimamori_shared::error::chain as words;
+use mimamori_shared::frame::Frame;
+use mimamori_shared::limits::FRAMES_MAX;
+use mimamori_shared::payload::{Counts, Place, Receipt, RefusalReason};
+use mimamori_shared::sign::SecretKey;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long unsent entries, and then the statement, may take to leave.
+const SENDING: Duration = Duration::from_secs(30);
+/// Plain bytes of one request.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// The statement as its two lines; none when no chain was ever opened.
+    pub(super) statement: Option<String>,
+    /// Where it stands.
+    pub(super) place: Option<Place>,
+    /// The collector's receipt for it.
+    pub(super) receipt: Option<Receipt>,
+    /// Unsent entries that left before it.
+    pub(super) sent: u64,
+    /// Unsent entries that go with the agent.
+    pub(super) purged: Counts,
+}
+
+/// Why it did not come to that; nothing is removed then.
+pub(super) struct NotEnded {
+    pub(super) why: String,
+}
+
+impl From<String> for NotEnded {
+    fn from(why: String) -> NotEnded {
+        NotEnded { why }
+    }
+}
+
+/// Signs and sends. `offline` signs alone.
+pub(super) fn end(config: &Config, environment: &Environment, key: SecretKey, given: &Enrolment, offline: bool) -> Result<Ended, NotEnded> {
+    let dir = config.state_dir();
+    let consent = consent_of(config, environment).ok();
+    let mut way = if offline { None } else { Some(Way::open(config, environment, given, &dir)?) };
+    let quota = Quota { free_floor_bytes: 0, ..setup::quota_of(config) };
+    let (mut outbox, restored, _) = Outbox::open(&dir, quota, clock::now().wall_ms).map_err(|fault| words(&fault))?;
+    let mut chains = restored.chains.clone();
+    let mut ended = Ended::default();
+    if let (Some(way), Some(_)) = (&mut way, &consent) {
+        // What does not leave in time is counted below.
+        let before = unsent(&chains);
+        drop(way.send(&mut outbox, &mut chains));
+        ended.sent = before.saturating_sub(unsent(&chains));
+    }
+    let agent = ending(config, key, given, Restored { chains: chains.clone(), ..restored }, consent)?;
+    sign(&mut outbox, &agent, &mut chains, &mut ended)?;
+    let (Some(way), Some(_)) = (&mut way, &ended.statement) else { return Ok(ended) };
+    way.deadline = Instant::now() + SENDING;
+    way.send(&mut outbox, &mut chains)?;
+    ended.receipt = way.receipt.take();
+    Ok(ended)
+}
+
+fn unsent(chains: &[ChainState]) -> u64 {
+    chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum()
+}
+
+fn ending(config: &Config, key: SecretKey, given: &Enrolment, restored: Restored, consent: Option<ConsentFile>) -> Result<Agent, String> {
+    let boot_id = setup::boot_id(&setup::host_of(config)).map_err(|fault| fault.to_string())?;
+    let identity = Identity { collector_id: given.collector_id, agent_id: given.agent_id, key, boot_id };
+    let terms = consent.map(|consent| consent.terms);
+    let settings = Settings { plan: setup::plan_of(config, terms.as_ref()) };
+    Ok(Agent::ending(identity, settings, restored, terms.map(Consent::Valid)))
+}
+
+/// What is still unsent becomes a loss, and the statement stands behind it.
+fn sign(outbox: &mut Outbox, agent: &Agent, chains: &mut [ChainState], ended: &mut Ended) -> Result<(), String> {
+    let failed = |fault: crate::outbox::OutboxError| words(&fault);
+    let now = clock::now();
+    for spec in outbox.unsent(chains).map_err(failed)? {
+        outbox.bridge(&agent.purge_loss(&spec, now)).map_err(failed)?;
+        ended.purged.sample = ended.purged.sample.saturating_add(spec.counts.sample);
+        ended.purged.change = ended.purged.change.saturating_add(spec.counts.change);
+        ended.purged.statement = ended.purged.statement.saturating_add(spec.counts.statement);
+    }
+    let Some(mut record) = agent.purge_statement(ended.purged, now) else { return Ok(()) };
+    record.receipts = chains.to_vec();
+    outbox.commit(&record).map_err(failed)?;
+    if let Some(newest) = chains.last_mut() {
+        newest.tip = mimamori_shared::chain::Tip { next_seq: record.last_seq.saturating_add(1), head: record.tip_hash };
+    }
+    ended.place = Some(Place { chain_id: record.chain_id, seq: record.seq, hash: record.hash });
+    let lines = Frame { payload: record.payload, key_id: record.key_id, signature: record.signature }.to_lines();
+    ended.statement = Some(String::from_utf8_lossy(&lines).into_owned());
+    Ok(())
+}
+
+/// The way to the collector, for a bounded time.
+struct Way {
+    uplink: Uplink,
+    trust: Trust,
+    runtime: tokio::runtime::Runtime,
+    deadline: Instant,
+    receipt: Option<Receipt>,
+}
+
+impl Way {
+    /// Opens it, and makes sure that the collector is there before anything is changed.
+    fn open(config: &Config, environment: &Environment, given: &Enrolment, dir: &Path) -> Result<Way, String> {
+        let uplink = setup::uplink_of(config, &given.url, given.ca_pin, environment)?;
+        let root = given.root().ok_or_else(|| identity::IdentityError::NotEnrolled.to_string())?;
+        let trust = Trust { collector_id: given.collector_id, agent_id: given.agent_id, root, certificate: setup::newest_signer(dir, &root) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
+        runtime.block_on(async {
+            let addresses = uplink.resolve().await.result.map_err(|fault| fault.to_string())?;
+            let stream = uplink.connect(&addresses).await.result.map_err(|fault| fault.to_string())?;
+            uplink.tls_handshake(stream).await.result.map_err(|fault| fault.to_string())
+        })?;
+        Ok(Way { uplink, trust, runtime, deadline: Instant::now() + SENDING, receipt: None })
+    }
+
+    fn send(&mut self, outbox: &mut Outbox, chains: &mut [ChainState]) -> Result<(), String> {
+        for at in 0..chains.len() {
+            while let Some((chain_id, from_seq)) = chains.get(at).filter(|chain| chain.unsent_from < chain.tip.next_seq).map(|c| (c.chain_id, c.unsent_from)) {
+                if Instant::now() >= self.deadline {
+                    return Err(format!("not everything left within {} s", SENDING.as_secs()));
+                }
+                let batch = outbox.batch(chain_id, from_seq, FRAMES_MAX, BATCH_BYTES).map_err(|fault| words(&fault))?;
+                let Ok(Some(batch)) = batch else { return Err("what is unsent is damaged".to_owned()) };
+                let body = zstd::bulk::compress(&batch.body.to_bytes(), 3).map_err(|fault| fault.to_string())?;
+                let posted = self.runtime.block_on(self.uplink.post(uplink::REPORTS_PATH, uplink::REPORTS_TYPE, Some("zstd"), body, clock::now().wall_ms));
+                let answer = posted.map_err(|fault| fault.to_string())?;
+                let receipt = match uplink::judge(&answer, &mut self.trust, &batch.sent) {
+                    Outcome::Receipted(receipt) => receipt,
+                    Outcome::Refused(refusal) => return Err(refused(&refusal.reason).to_owned()),
+                    Outcome::Failed(fault, _) => return Err(fault.to_string()),
+                    Outcome::PreviewTaken => return Err(uplink::PushError::new(Detail::Portal).to_string()),
+                };
+                if receipt.seq < from_seq {
+                    return Err("the collector's receipt goes back".to_owned());
+                }
+                if let Some(chain) = chains.get_mut(at) {
+                    chain.unsent_from = receipt.seq.saturating_add(1);
+                    chain.lease = receipt.lease;
+                }
+                keep(outbox, chain_id, &answer);
+                self.receipt = Some(receipt);
+            }
+        }
+        outbox.save(chains).map_err(|fault| words(&fault))
+    }
+}
+
+/// The receipt's lines as they came: a ledger that stays, because something else fails, has them.
+fn keep(outbox: &mut Outbox, chain_id: mimamori_shared::id::ChainId, answer: &Answer) {
+    let mut lines = answer.body.split_inclusive(|b| *b == b'\n');
+    let mut two = || lines.by_ref().take(2).flatten().copied().collect::<Vec<u8>>();
+    let (receipt, certificate) = (two(), two());
+    outbox.note_receipt(chain_id, receipt, certificate);
+}
+
+fn refused(reason: &RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::Revoked => "the collector takes no more of this machine's key",
+        RefusalReason::TooManyBranches | RefusalReason::TooManyChains => "the collector wants an operator's approval first",
+        RefusalReason::Behind { .. } => "the collector lacks earlier entries: start the agent, let it send them, stop it, and try again",
+        RefusalReason::Diverged { .. } => "the collector holds another story of this chain",
+    }
+}

@@ -1,0 +1,118 @@
+//! `uninstall`: the facility ends it. What is removed is stated to the collector first, signed, and printed.
+
+mod certificate;
+mod ending;
+mod inventory;
+
+use super::{complain, print, print_json};
+use crate::cli::{Cli, Lang, Uninstall, exit};
+use crate::clock;
+use crate::config::Config;
+use crate::identity::{self, Enrolment, IdentityError};
+use crate::run::{self, RunError};
+use crate::setup::Environment;
+use certificate::Certificate;
+use ending::Ended;
+use inventory::Inventory;
+use mimamori_shared::error::chain;
+use mimamori_shared::sign::SecretKey;
+
+pub(super) fn uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> u8 {
+    if !asked.purge {
+        complain(lang.of(
+            "this removes the agent's keys, queue, ledger and configuration from this machine and cannot be undone; say --purge to see what would be removed, --purge --yes to do it.\nTo stop it for a time only: sudo systemctl disable --now mimamori-agent",
+            "この機器からエージェントの鍵・送信待ち・台帳・設定を削除します。元に戻せません。--purgeで削除対象の表示、--purge --yesで実行します。\n一時的に止めるだけなら：sudo systemctl disable --now mimamori-agent",
+        ));
+        return exit::USAGE;
+    }
+    match try_uninstall(config, cli, asked, lang, environment) {
+        Ok(code) => code,
+        Err((code, why)) => {
+            complain(&why);
+            code
+        }
+    }
+}
+
+type Fault = (u8, String);
+
+fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> Result<u8, Fault> {
+    let dir = config.state_dir();
+    let inventory = Inventory::of(config, &cli.config).map_err(|fault| (exit::USAGE, format!("{}: {fault}", dir.display())))?;
+    if !dir.try_exists().unwrap_or(true) || inventory.items.is_empty() {
+        let nothing = lang.of("there is nothing of the agent to remove in", "削除対象がありません：");
+        return Err((exit::USAGE, format!("{nothing} {}", dir.display())));
+    }
+    if !asked.yes {
+        return Err((exit::USAGE, would_remove(&inventory, lang)));
+    }
+    let lock = run::lock(&dir).map_err(|fault| running(&fault, lang))?;
+    let identity = match identity::load(&dir) {
+        Ok(loaded) => Some(loaded),
+        Err(IdentityError::NotEnrolled) => None,
+        Err(fault) if asked.offline => {
+            complain(&fault.in_lang(lang));
+            None
+        }
+        Err(fault) => return Err((exit::CONFIG, format!("{}; {}", fault.in_lang(lang), without(lang)))),
+    };
+    let fingerprints = identity.as_ref().map(|(key, given)| fingerprints(key, given));
+    let given = identity.as_ref().map(|(_, given)| given.clone());
+    let ended = match identity {
+        Some((key, given)) => ending::end(config, environment, key, &given, asked.offline).map_err(|fault| not_ended(&fault.why, lang))?,
+        None => Ended::default(),
+    };
+    // The outbox was opened meanwhile: its side files may be others now.
+    let inventory = Inventory::of(config, &cli.config).unwrap_or(inventory);
+    let removed = inventory::remove(&inventory, &dir);
+    drop(lock);
+    let at_ms = clock::now().wall_ms;
+    let consent = config.consent_file().try_exists().unwrap_or(false).then(|| config.consent_file());
+    let certificate = Certificate { at_ms, given, fingerprints, ended, removed, strange: inventory.strange, dir, consent };
+    if asked.output.json {
+        print_json(&certificate.json());
+    } else {
+        print(&certificate.text());
+    }
+    Ok(if certificate.removed.is_whole() { exit::OK } else { exit::FAILED })
+}
+
+/// This machine's key and the collector's root, as people compare them.
+fn fingerprints(key: &SecretKey, given: &Enrolment) -> (String, String) {
+    (identity::fingerprint(key), given.root().map(|root| root.id().fingerprint()).unwrap_or_default())
+}
+
+fn running(fault: &RunError, lang: Lang) -> Fault {
+    match fault {
+        RunError::Locked(_) => {
+            let stop = lang.of("the agent runs: stop it first", "エージェントが動作中です。先に停止してください");
+            (exit::FAILED, format!("{stop}: sudo systemctl disable --now mimamori-agent"))
+        }
+        other => (exit::CONFIG, chain(other)),
+    }
+}
+
+fn not_ended(why: &str, lang: Lang) -> Fault {
+    let words = lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした");
+    (exit::FAILED, format!("{words}: {why}\n{}", without(lang)))
+}
+
+fn without(lang: Lang) -> &'static str {
+    lang.of(
+        "to remove it all the same, add --offline: the signed statement is then printed for you to hand over",
+        "それでも削除するには--offlineを付けてください。署名付きの通知が表示されますので、後でお渡しください",
+    )
+}
+
+fn would_remove(inventory: &Inventory, lang: Lang) -> String {
+    let mut text = lang.of("this would be removed, and cannot be undone:\n", "次のものを削除します。元に戻せません：\n").to_owned();
+    for item in &inventory.items {
+        let (en, ja) = item.what.words();
+        text.push_str(&format!("  {} ({})\n", item.path.display(), lang.of(en, ja)));
+    }
+    text.push_str(lang.of(
+        "the ledger goes too: keep a copy first with `mimamori-agent ledger export --output FILE` and `mimamori-agent ledger trust --output FILE`\nto do it, say --purge --yes",
+        "台帳も削除されます。先に`mimamori-agent ledger export --output FILE`と`mimamori-agent ledger trust --output FILE`で控えを取ってください。\n実行するには --purge --yes を付けてください",
+    ));
+    text
+}

@@ -1,0 +1,56 @@
+//! The end of an agent: the statement of what is removed, and the losses that lead to it.
+//!
+//! Nothing is collected and no beat is kept: these are only the entries that an uninstallation signs.
+
+use super::{Agent, Consent, Identity, LossSpec, Now, Record, Restored, Settings};
+use mimamori_shared::payload::{Counts, Statement};
+
+impl Agent {
+    /// An agent that is only to sign its own end, under the consent in force or under none.
+    #[must_use]
+    pub fn ending(identity: Identity, settings: Settings, restored: Restored, consent: Option<Consent>) -> Agent {
+        Agent { consent, ..Agent::new(identity, settings, restored) }
+    }
+
+    /// The record of unsent entries that go with the agent.
+    #[must_use]
+    pub fn purge_loss(&self, spec: &LossSpec, now: Now) -> Record {
+        self.make_loss(spec, now)
+    }
+
+    /// The last statement of the newest chain; `None` when no chain was ever opened, and nothing was ever said.
+    #[must_use]
+    pub fn purge_statement(&self, purged: Counts, now: Now) -> Option<Record> {
+        self.make_statement(Statement::Purge { purged }, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rig::{identity, settings, terms};
+    use super::*;
+    use crate::core::ChainState;
+    use mimamori_shared::chain::Tip;
+    use mimamori_shared::id::{ChainId, Hash, Lease};
+    use mimamori_shared::payload::{Body, Entry};
+    use mimamori_shared::sign::{sha256, verify};
+
+    #[test]
+    fn the_end_is_signed_behind_everything_and_under_the_consent_in_force() {
+        let now = Now { wall_ms: 5, boottime_ms: 4, monotonic_ms: 3 };
+        let none = Agent::ending(identity(), settings(), Restored::default(), None);
+        assert_eq!(none.purge_statement(Counts::default(), now), None);
+        let tip = Tip { next_seq: 7, head: sha256(b"six") };
+        let chain = ChainState { chain_id: ChainId([9; 16]), tip, unsent_from: 7, lease: Lease([1; 16]), blocked: false };
+        let restored = Restored { chains: vec![chain], ..Restored::default() };
+        for (consent, hash) in [(None, Hash::ZERO), (Some(Consent::Valid(terms())), terms().hash())] {
+            let purged = Counts { sample: 1, change: 2, statement: 3 };
+            let agent = Agent::ending(identity(), settings(), restored.clone(), consent);
+            let record = agent.purge_statement(purged, now).unwrap();
+            let frame = mimamori_shared::frame::Frame { payload: record.payload.clone(), key_id: record.key_id, signature: record.signature };
+            let entry = Entry::read(&verify(frame, &identity().key.public()).unwrap()).unwrap();
+            assert_eq!((entry.head.seq, entry.head.prev_hash, entry.head.consent_hash), (7, sha256(b"six"), hash));
+            assert_eq!(entry.body, Body::Statement(Statement::Purge { purged }));
+        }
+    }
+}

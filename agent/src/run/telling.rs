@@ -1,0 +1,67 @@
+//! What the running agent tells people: to the journal, to the manager, and to the outbox for `status` to find.
+
+use super::Shell;
+use crate::clock;
+use crate::core::Note;
+use crate::notify_systemd::{self as systemd, tell};
+use crate::outbox::{NotedKind, OutboxError};
+use crate::say::{complain, say, say_note};
+use crate::uplink::PushError;
+use mimamori_shared::payload::ReceiptStatus;
+
+impl Shell {
+    pub(super) fn take_note(&mut self, note: Note) {
+        say_note(note);
+        let kind = match note {
+            Note::Revoked => NotedKind::Revoked,
+            Note::NeedsApproval => NotedKind::NeedsApproval,
+            Note::Forked => NotedKind::Forked,
+            Note::CollectorWentBack { .. } => NotedKind::WentBack,
+            Note::ChainOpened(_) | Note::NoConsent(_) => return,
+        };
+        self.said.over = false;
+        let kept = self.outbox.note_event(kind, clock::now().wall_ms);
+        self.kept(kept);
+    }
+
+    fn kept(&mut self, kept: Result<(), OutboxError>) {
+        if let Err(fault) = kept {
+            self.failed("what was noted could not be kept", &fault);
+        }
+    }
+
+    /// A receipt came: whatever stood in its way is over.
+    pub(super) fn say_reached(&mut self, status: ReceiptStatus) {
+        if !self.said.reached || self.said.failing.is_some() {
+            say("the collector receipts");
+            tell(systemd::status("Reporting"));
+        }
+        self.said.reached = true;
+        self.said.failing = None;
+        if self.said.over {
+            return;
+        }
+        let trusted = status == ReceiptStatus::Ok;
+        let kept = self.outbox.clear_noted(|kind| match kind {
+            NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Failing(_) => true,
+            NotedKind::Forked => trusted,
+            NotedKind::WentBack => false,
+        });
+        self.said.over = kept.is_ok() && trusted;
+        self.kept(kept);
+    }
+
+    pub(super) fn say_failed(&mut self, fault: &PushError) {
+        if self.said.failing != Some(fault.layer) {
+            complain(&format!("reports are kept, the collector is not reached: {fault}"));
+            tell(systemd::status(&format!("Collector not reached ({}): reports are kept", fault.layer.name())));
+            self.said.failing = Some(fault.layer);
+            self.said.over = false;
+            let layer = fault.layer;
+            let kept = self.outbox.clear_noted(|kind| matches!(kind, NotedKind::Failing(other) if other != layer));
+            self.kept(kept);
+            let kept = self.outbox.note_event(NotedKind::Failing(layer), clock::now().wall_ms);
+            self.kept(kept);
+        }
+    }
+}
