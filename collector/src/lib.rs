@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod digest;
 pub mod export;
 pub mod ingest;
 pub mod keys;

@@ -3,12 +3,12 @@
 use crate::clock;
 use crate::config::Config;
 use crate::export::selfmetrics::SelfMetrics;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Tally};
 use crate::keys::{self, Keys, KeysError};
 use crate::net::{self, ConnLimits, NetTelemetry, TlsError, TlsReloader};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Listener, Web};
-use crate::work;
+use crate::work::{self, Security};
 use mimamori_shared::id::Hash;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -150,7 +150,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let (stop, stopping) = watch::channel(false);
     let limits = ConnLimits::default();
     let telemetry = Arc::new(NetTelemetry::default());
-    let ingest = Arc::new(Ingest::new(store.clone(), keys, limits.clone(), Arc::clone(&metrics)));
+    let tally = Arc::new(Tally::new(Arc::clone(&metrics)));
+    let security = Security::new(Arc::clone(&tally), Arc::clone(&metrics), Arc::clone(&telemetry), config.utc_offset_h());
+    let ingest = Arc::new(Ingest::new(store.clone(), keys, limits.clone(), config.rates(), tally, Arc::clone(&metrics)));
     let database = config.state_dir().join(DATABASE);
     let web = Arc::new(Web {
         store: store.clone(),
@@ -166,10 +168,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let (agents, people, watchers) = (bind("ingest.listen")?, bind("pages.listen")?, bind("metrics.listen")?);
     let addresses = (agents.local_addr()?, people.local_addr()?, watchers.local_addr()?);
-    let calm = ConnLimits { idle_unverified: PAGES_IDLE, per_source_max: PAGES_PER_SOURCE, ..limits.clone() };
+    let calm = ConnLimits { idle_unverified: PAGES_IDLE, per_source_max: PAGES_PER_SOURCE, per_known_source_max: PAGES_PER_SOURCE, ..limits.clone() };
     let own = || Arc::new(NetTelemetry::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(work::run(store.clone(), stopping.clone()));
+    tasks.spawn(work::run(store.clone(), security, stopping.clone()));
     let router = |listener| web::router(listener, &ingest, &web);
     tasks.spawn(net::serve(agents, Some(Arc::clone(&tls)), router(Listener::Ingest), limits, telemetry, stopping.clone()));
     tasks.spawn(net::serve(people, None, router(Listener::Pages), calm.clone(), own(), stopping.clone()));

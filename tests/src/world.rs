@@ -68,6 +68,12 @@ impl World {
             format!("ingest.public_url={}", self.url()),
             format!("pages.listen={}", self.pages),
             format!("metrics.listen={}", self.metrics),
+            // A simulated agent does in a minute what a real one does in days; stories about rates set their own.
+            "ingest.rate.requests=1000000".to_owned(),
+            "ingest.rate.entries=60000000".to_owned(),
+            "ingest.rate.bytes=1GiB".to_owned(),
+            "ingest.rate.day_bytes=1TiB".to_owned(),
+            "ingest.rate.enrol_refusals=1000000".to_owned(),
         ]
     }
 

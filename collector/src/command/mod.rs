@@ -1,5 +1,6 @@
 //! What the commands do; each returns the exit code.
 
+mod digest;
 mod export;
 mod facility;
 mod init;
@@ -87,7 +88,7 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
             Ok(())
         }
         Command::Pages(_) => Ok(()),
-        Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Export { .. } => {
+        Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
             // The folder is looked at before a database is made in it.
             let keys = crate::keys::load(&config.state_dir())?;
             let store = serve::open_store(config)?;
@@ -103,6 +104,7 @@ async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, co
         Command::Machine(command) => machine::carry_out(store, keys, actor, command, lang).await,
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
         Command::Fsck(output) => export::fsck(store, *output, lang).await,
+        Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
         Command::Export { machine, output } => export::export(store, keys, machine, output.as_deref()).await,
         Command::Init { .. } | Command::Serve | Command::Config(_) | Command::Pages(_) => Ok(()),
     }

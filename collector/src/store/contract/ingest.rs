@@ -239,7 +239,7 @@ pub(super) async fn a_failing_request_does_not_touch_its_neighbours(store: &Stor
                 batch.key_id = super::key(99).public().id();
                 assert!(matches!(store.ingest(batch).await, Err(StoreError::Invalid(_))));
             } else {
-                Agent::receipt(&store.ingest(batch).await.unwrap());
+                Agent::receipt(&store.ingest(batch).await.unwrap().answered);
             }
         }));
     }

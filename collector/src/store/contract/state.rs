@@ -28,13 +28,13 @@ pub(super) async fn a_preview_goes_ahead_of_its_chain(store: &Store) {
     let reports = agent.reports(4);
     agent.send(store, vec![opened], NOW).await;
     let batch = agent.batch(reports[..1].to_vec(), Some(reports[3].clone()), NOW + 1);
-    assert_eq!(Agent::receipt(&store.ingest(batch).await.unwrap()).seq, 1);
+    assert_eq!(Agent::receipt(&store.ingest(batch).await.unwrap().answered).seq, 1);
     let shown = async || store.machine_of(&ALL, agent.id).await.unwrap().latest.map(|row| (row.seq, row.is_preview)).unwrap();
     assert_eq!(shown().await, (4, true));
     agent.send(store, reports[1..2].to_vec(), NOW + 2).await;
     assert_eq!(shown().await, (4, true), "an older report does not hide it");
     let late = agent.batch(Vec::new(), Some(reports[2].clone()), NOW + 3);
-    assert_eq!(store.ingest(late).await.unwrap(), crate::store::Answered::NothingToSay);
+    assert_eq!(store.ingest(late).await.unwrap().answered, crate::store::Answered::NothingToSay);
     assert_eq!(shown().await, (4, true));
     assert_eq!(store.evidence(&ALL, agent.id, agent.chain, 0, 0, 9).await.unwrap().len(), 3);
     agent.send(store, reports[2..].to_vec(), NOW + 4).await;
