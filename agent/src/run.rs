@@ -84,6 +84,7 @@ struct Shell {
     outbox: Outbox,
     host: Host,
     names: Names,
+    steps: probe::clock::Steps,
     uplink: Arc<Uplink>,
     trust: Trust,
     enrolment: Enrolment,
@@ -154,6 +155,7 @@ impl Shell {
             settings,
             anew: None,
             outbox,
+            steps: probe::clock::Steps::default(),
             names: names_of(config, &salt).map_err(RunError::Config)?,
             host,
             uplink: Arc::new(uplink),
@@ -343,8 +345,14 @@ impl Shell {
         }
     }
 
-    fn sample(&self) -> Event {
+    fn sample(&mut self) -> Event {
         let (mut readings, faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
+        if let Ok(now) = self.host.now() {
+            self.steps = self.steps.seen(now);
+        }
+        if self.agent.may_take("clock") {
+            self.steps.tell(&mut readings);
+        }
         let (entries, bytes) = self.outbox.size(self.agent.chains());
         let own = readings.agent.get_or_insert_with(AgentSelf::default);
         own.outbox_entries = i64::try_from(entries).ok();

@@ -32,6 +32,8 @@ pub struct World {
     pub pages: SocketAddr,
     /// Metrics and health.
     pub metrics: SocketAddr,
+    /// `--set` pairs of a story, over those of every world.
+    pub more: Vec<String>,
     collector: Option<Guard>,
 }
 
@@ -53,7 +55,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix(&format!("mimamori-{name}-")).tempdir().unwrap().keep();
         // The agents run under another account and must get through.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let world = World { dir, ingest, pages, metrics, collector: None };
+        let world = World { dir, ingest, pages, metrics, more: Vec::new(), collector: None };
         world.cli(&["init", "--host", &ip.to_string()]);
         world.cli(&["facility", "add", FACILITY, "--name", "Example hospital", "--example"]);
         world
@@ -62,7 +64,7 @@ impl World {
     /// The `--set` pairs of the collector.
     #[must_use]
     pub fn sets(&self) -> Vec<String> {
-        vec![
+        let mut sets = vec![
             format!("state_dir={}", self.state_dir().display()),
             format!("ingest.listen={}", self.ingest),
             format!("ingest.public_url={}", self.url()),
@@ -74,7 +76,9 @@ impl World {
             "ingest.rate.bytes=1GiB".to_owned(),
             "ingest.rate.day_bytes=1TiB".to_owned(),
             "ingest.rate.enrol_refusals=1000000".to_owned(),
-        ]
+        ];
+        sets.extend(self.more.iter().cloned());
+        sets
     }
 
     /// The collector's state folder.

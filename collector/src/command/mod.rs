@@ -7,7 +7,7 @@ mod init;
 mod machine;
 mod token;
 
-use crate::cli::{Cli, Command, Lang, exit};
+use crate::cli::{Cli, Command, ConfigCommand, Lang, exit};
 use crate::config::Config;
 use crate::keys::KeysError;
 use crate::serve::{self, StartError};
@@ -85,7 +85,7 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
         Command::Serve => Ok(serve::serve(config)?),
         Command::Config(command) => {
             command.carry_out(config.values());
-            Ok(())
+            if matches!(command, ConfigCommand::Check) { check(config) } else { Ok(()) }
         }
         Command::Pages(_) => Ok(()),
         Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
@@ -96,6 +96,13 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
             runtime.block_on(with_store(config, &keys, &store, command, lang, actor))
         }
     }
+}
+
+/// Beside what reading finds: what contradicts the collector's keys, where there are some.
+fn check(config: &Config) -> Done {
+    let keys = crate::keys::load(&config.state_dir());
+    let fault = keys.ok().and_then(|keys| serve::public_url_fault(config, &keys.hosts));
+    fault.map_or(Ok(()), |fault| Err(Failed(exit::CONFIG, fault)))
 }
 
 async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, command: &Command, lang: Lang, actor: &Actor) -> Done {

@@ -18,7 +18,7 @@ const BURST_MIN: u64 = 3;
 /// Refused enrolments of all sources together, as a multiple of one source's.
 const ALL_SOURCES: u64 = 12;
 /// The longest wait that is asked for because of a rate, in milliseconds: previews keep presence sharp during a backlog.
-pub const WAIT_MS_MAX: i64 = 30_000;
+const WAIT_MS_MAX: i64 = 30_000;
 
 /// What one agent may do, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

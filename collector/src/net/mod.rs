@@ -35,7 +35,7 @@ pub use limits::{ConnLimits, IDLE_VERIFIED_MAX};
 pub use room::{BodyPlace, BodyRoom, NoRoom};
 pub use source::Source;
 pub use telemetry::{Closed, NetTelemetry};
-pub use tls::{TlsError, TlsReloader};
+pub use tls::{TlsError, TlsReloader, certificate_covers};
 
 use budget::Budgets;
 use conn::{Common, connection, stopped};
