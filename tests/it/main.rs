@@ -14,6 +14,7 @@ mod chaos;
 mod documents;
 mod enrolment;
 mod hostile_answers;
+mod ingress;
 mod offline;
 mod packaging;
 mod slow_connections;

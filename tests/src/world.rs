@@ -77,6 +77,8 @@ impl World {
             "ingest.rate.day_bytes=1TiB".to_owned(),
             "ingest.rate.enrol_refusals=1000000".to_owned(),
         ];
+        let key = |set: &str| set.split('=').next().unwrap_or_default().to_owned();
+        sets.retain(|set| !self.more.iter().any(|more| key(more) == key(set)));
         sets.extend(self.more.iter().cloned());
         sets
     }

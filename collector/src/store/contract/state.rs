@@ -176,3 +176,25 @@ pub(super) async fn what_people_do_is_written_down(store: &Store) {
     );
     assert!(rows[2].detail.contains("ct-2"));
 }
+
+/// Bounds of what is shown before its place in the chain vouches for it.
+pub(super) async fn a_preview_beyond_belief_is_not_shown(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let opened = agent.open();
+    let first = agent.report();
+    agent.send(store, vec![opened, first], NOW).await;
+    let shown = async || store.machine_of(&ALL, agent.id).await.unwrap().latest.map(|row| (row.seq, row.is_preview)).unwrap();
+    let preview = |seq: u64, taken_at_ms: i64| {
+        let mut far = agent.clone();
+        (far.tip.next_seq, far.taken_at_ms) = (seq, taken_at_ms);
+        far.report()
+    };
+    for (seq, taken_at_ms) in [(1_000_003, NOW + 120_000), (5, NOW + 86_400_002), (u64::MAX >> 3, NOW + 120_000)] {
+        let batch = agent.batch(Vec::new(), Some(preview(seq, taken_at_ms)), NOW + 1);
+        assert_eq!(store.ingest(batch).await.unwrap().answered, crate::store::Answered::NothingToSay);
+        assert_eq!(shown().await, (1, false), "{seq} {taken_at_ms}");
+    }
+    let batch = agent.batch(Vec::new(), Some(preview(1_000_002, NOW + 86_400_000)), NOW + 1);
+    store.ingest(batch).await.unwrap();
+    assert_eq!(shown().await, (1_000_002, true), "as far as an outbox reaches and a clock may be ahead");
+}
