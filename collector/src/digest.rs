@@ -149,7 +149,14 @@ impl Digest {
         }
         for (abuse, counted) in &self.events {
             let origins: Vec<String> = counted.origins.iter().map(|(who, count)| format!("{who} {count}")).collect();
-            lines.push(format!("{}: {} ({} - {}; {})", words(*abuse, lang), counted.count, show(counted.first_at_ms), show(counted.last_at_ms), origins.join(", ")));
+            lines.push(format!(
+                "{}: {} ({} - {}; {})",
+                words(*abuse, lang),
+                counted.count,
+                show(counted.first_at_ms),
+                show(counted.last_at_ms),
+                origins.join(", ")
+            ));
         }
         for (kind, count) in &self.findings {
             lines.push(format!("{} {}: {count}", lang.of("finding", "指摘"), kind.name()));
@@ -165,7 +172,8 @@ impl Digest {
             let (first, last) = (counted.first_at_ms, counted.last_at_ms);
             json!({"kind": abuse.name(), "count": counted.count, "first_at_ms": first, "last_at_ms": last, "origins": origins(counted)})
         });
-        let alarms = self.alarms.iter().map(|alarm| json!({"kind": alarm.abuse.name(), "since_ms": alarm.since_ms, "until_ms": alarm.until_ms, "count": alarm.count}));
+        let alarms =
+            self.alarms.iter().map(|alarm| json!({"kind": alarm.abuse.name(), "since_ms": alarm.since_ms, "until_ms": alarm.until_ms, "count": alarm.count}));
         let findings = self.findings.iter().map(|(kind, count)| json!({"kind": kind.name(), "count": count}));
         json!({
             "schema": "mimamori.digest/1", "day": self.day.to_string(), "nothing": self.is_empty(), "events": events.collect::<Vec<_>>(),
@@ -203,7 +211,8 @@ mod tests {
         let empty = Digest { day, events: BTreeMap::new(), alarms: Vec::new(), findings: BTreeMap::new(), stored: (3, 400) };
         assert_eq!(empty.line(), "digest of 2026-11-22 (+09:00): nothing; stored 3 entries, 400 bytes");
         assert!(empty.text(Lang::En).contains("Nothing to look at") && empty.text(Lang::Ja).contains("異常なし") && empty.json()["nothing"] == true);
-        let row = |who: &str, count| AbuseRow { hour: 1, abuse: Abuse::Malformed, who: Who::Source(who.to_owned()), count, first_at_ms: NOW, last_at_ms: NOW + 1 };
+        let row =
+            |who: &str, count| AbuseRow { hour: 1, abuse: Abuse::Malformed, who: Who::Source(who.to_owned()), count, first_at_ms: NOW, last_at_ms: NOW + 1 };
         let rows: Vec<AbuseRow> = (0..9).map(|n| row(&format!("192.0.2.{n}"), n + 1)).chain([row("192.0.2.0", 50)]).collect();
         let alarms = vec![AlarmRow { abuse: Abuse::Malformed, since_ms: NOW, until_ms: None, count: 95 }];
         let full = Digest { events: events(rows), alarms, findings: [(FindingKind::Diverged, 2)].into(), ..empty };

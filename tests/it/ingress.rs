@@ -181,10 +181,8 @@ fn garbage_is_refused_cheaply_counted_by_cause_and_told_in_the_digest() {
     assert_eq!(counted(&told, "malformed"), 505);
     let malformed = told["events"].as_array().unwrap().iter().find(|event| event["kind"] == "malformed").unwrap();
     assert_eq!(malformed["origins"][0]["who"], "127.0.7.1");
-    let rows: i64 = rusqlite::Connection::open(world.state_dir().join("collector.db"))
-        .unwrap()
-        .query_row("SELECT count(*) FROM abuse", [], |row| row.get(0))
-        .unwrap();
+    let rows: i64 =
+        rusqlite::Connection::open(world.state_dir().join("collector.db")).unwrap().query_row("SELECT count(*) FROM abuse", [], |row| row.get(0)).unwrap();
     assert!(rows <= 12, "2,008 refusals left {rows} rows");
     assert!(["bad_signature", "unknown_key", "oversize"].into_iter().all(|kind| alarm(&world, kind)));
     let (_, page) = get(world.pages, "/?lang=ja").unwrap();
@@ -208,10 +206,8 @@ fn bodies_that_are_held_take_bounded_memory_and_a_healthy_agent_gets_through() {
     let open_files = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
     let limit: u64 = open_files.unwrap_or(u64::MAX);
     let silent_many = usize::try_from(limit.saturating_sub(600).min(2000)).unwrap();
-    let head = format!(
-        "POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {REPORTS_TYPE}\r\nContent-Encoding: zstd\r\nContent-Length: {}\r\n\r\n",
-        1024 * 1024
-    );
+    let head =
+        format!("POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {REPORTS_TYPE}\r\nContent-Encoding: zstd\r\nContent-Length: {}\r\n\r\n", 1024 * 1024);
     let part = vec![7; 700 * 1024];
     // As many as their shares let in, with most of a large body each, and then nothing more.
     let mut held = Vec::new();

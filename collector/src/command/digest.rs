@@ -14,6 +14,10 @@ pub(super) async fn show(config: &Config, store: &Store, day: Option<&str>, outp
         Some(text) => Day::parse(text, offset_h).ok_or_else(|| Failed(exit::USAGE, format!("--day {text}: a day is written as 2026-11-27")))?,
     };
     let digest = load(store, &Scope::All, day).await?;
-    if output.json { print_json(&digest.json()) } else { print(&digest.text(lang)) }
+    if output.json {
+        print_json(&digest.json())
+    } else {
+        print(&digest.text(lang))
+    }
     Ok(())
 }

@@ -17,15 +17,15 @@ pub use error::Refused;
 pub use reports::reports;
 pub use tally::Tally;
 
+use crate::clock;
 use crate::export::selfmetrics::SelfMetrics;
 use crate::keys::Keys;
 use crate::net::{BodyPlace, BodyRoom, ConnHandle, ConnLimits};
 use crate::store::{Store, Who};
-use crate::clock;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use mimamori_domain::abuse::Abuse;
 use http::{HeaderValue, StatusCode, header};
+use mimamori_domain::abuse::Abuse;
 use mimamori_shared::id::{AgentId, KeyId};
 use mimamori_shared::sign::{PayloadType, PublicKey};
 use std::collections::HashMap;
@@ -115,8 +115,11 @@ impl Ingest {
 /// The table of limits, as JSON.
 pub async fn limits(State(ingest): State<Arc<Ingest>>) -> Response {
     let rates = ingest.admission.rates().table();
-    let rows: Vec<_> =
-        mimamori_shared::limits::TABLE.iter().chain(&rates).map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit})).collect();
+    let rows: Vec<_> = mimamori_shared::limits::TABLE
+        .iter()
+        .chain(&rates)
+        .map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit}))
+        .collect();
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], serde_json::json!({"schema": "mimamori.limits/1", "limits": rows}).to_string()).into_response()
 }

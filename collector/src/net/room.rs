@@ -131,7 +131,7 @@ mod tests {
         Some(Source::V4([192, 0, 2, last].into()))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn large_bodies_do_not_fill_the_room_of_small_ones() {
         let room = BodyRoom::new(MIB, 4 * MIB);
         let mut held = Vec::new();
@@ -144,7 +144,7 @@ mod tests {
         assert!(room.take(None, MIB, MIB).await.is_ok(), "given back");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_source_has_its_part_until_it_is_verified() {
         let room = BodyRoom::new(MIB, 16 * MIB);
         let mut first = room.take(source(1), MIB, MIB).await.unwrap();
@@ -158,7 +158,7 @@ mod tests {
         assert!(lock(&room.large.sources).is_empty(), "nothing is remembered of who holds nothing");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_gives_up_waiting_gives_its_part_back() {
         let room = BodyRoom::new(MIB, MIB);
         let held = room.take(None, MIB, MIB).await.unwrap();

@@ -134,7 +134,7 @@ fn a_facility_makes_no_more_series_than_its_bound_and_leaves_the_others_theirs()
     let disk = |n: usize| Disk { name: format!("d-{n}").parse().unwrap(), reads: Some(1), writes: Some(1), ..Disk::default() };
     let mut many = machine("m");
     many.report.as_mut().unwrap().readings.disk = (0..200).map(disk).collect();
-    let mut view = fleet(vec![many; 60]);
+    let mut view = view_of(vec![many; 60]);
     let small = crate::view::FacilityView { alias: "small".to_owned(), machines: vec![machine("ct")], ..view.facilities[0].clone() };
     view.facilities.push(small);
     let (mut text, own) = (String::new(), SelfMetrics::new("0.1.0", 0).unwrap());

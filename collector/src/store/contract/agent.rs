@@ -106,7 +106,16 @@ impl Agent {
     }
 
     pub(super) fn batch(&self, entries: Vec<Pair>, preview: Option<Pair>, now_ms: i64) -> IngestBatch {
-        IngestBatch { agent_id: self.id, key_id: self.key_id(), entries, preview, noted: self.noted.clone(), received_at_ms: now_ms, source: None, day_bytes_max: u64::MAX }
+        IngestBatch {
+            agent_id: self.id,
+            key_id: self.key_id(),
+            entries,
+            preview,
+            noted: self.noted.clone(),
+            received_at_ms: now_ms,
+            source: None,
+            day_bytes_max: u64::MAX,
+        }
     }
 
     pub(super) async fn send(&self, store: &Store, entries: Vec<Pair>, now_ms: i64) -> Answered {

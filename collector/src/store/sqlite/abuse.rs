@@ -78,12 +78,7 @@ pub(in crate::store) fn alarms(db: &Connection, scope: &Scope, from_ms: i64, to_
     }
     let mut statement = db.prepare_cached("SELECT * FROM alarm WHERE since_ms < ?2 AND (until_ms IS NULL OR until_ms >= ?1) ORDER BY since_ms, kind")?;
     let rows = statement.query_map(params![from_ms, to_ms], |row| {
-        Ok(AlarmRow {
-            abuse: named(row, "kind", Abuse::from_name)?,
-            since_ms: row.get("since_ms")?,
-            until_ms: row.get("until_ms")?,
-            count: get(row, "count")?,
-        })
+        Ok(AlarmRow { abuse: named(row, "kind", Abuse::from_name)?, since_ms: row.get("since_ms")?, until_ms: row.get("until_ms")?, count: get(row, "count")? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -116,19 +111,19 @@ pub(super) fn heard_from(db: &Connection, agent: AgentId, address: &str, now_ms:
     let known = db
         .prepare_cached("SELECT address, before, changed_at_ms, flips FROM agent_source WHERE agent = ?1")?
         .query_row([agent.0], |row| {
-            Ok(Sources { address: row.get::<_, String>("address")?, before: row.get("before")?, changed_at_ms: row.get("changed_at_ms")?, flips: row.get("flips")? })
+            Ok(Sources {
+                address: row.get::<_, String>("address")?,
+                before: row.get("before")?,
+                changed_at_ms: row.get("changed_at_ms")?,
+                flips: row.get("flips")?,
+            })
         })
         .optional()?;
     let first = known.is_none();
     let (sources, change) = source::step(known, address.to_owned(), now_ms);
     if first || change != Change::None {
-        db.prepare_cached("INSERT OR REPLACE INTO agent_source (agent, address, before, changed_at_ms, flips) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-            agent.0,
-            sources.address,
-            sources.before,
-            sources.changed_at_ms,
-            sources.flips
-        ])?;
+        db.prepare_cached("INSERT OR REPLACE INTO agent_source (agent, address, before, changed_at_ms, flips) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![agent.0, sources.address, sources.before, sources.changed_at_ms, sources.flips])?;
     }
     Ok(change)
 }

@@ -44,9 +44,8 @@ fn day_of(now_ms: i64) -> std::ops::Range<i64> {
 /// Sessions of the branch that began on the day of `now_ms`.
 pub(super) fn begun(db: &Connection, at: At, now_ms: i64) -> Result<u32, StoreError> {
     let day = day_of(now_ms);
-    let mut statement = db.prepare_cached(
-        "SELECT count(*) FROM session WHERE agent = ?1 AND chain = ?2 AND branch = ?3 AND received_from_ms >= ?4 AND received_from_ms < ?5",
-    )?;
+    let mut statement =
+        db.prepare_cached("SELECT count(*) FROM session WHERE agent = ?1 AND chain = ?2 AND branch = ?3 AND received_from_ms >= ?4 AND received_from_ms < ?5")?;
     Ok(statement.query_row(params![at.agent.0, at.chain.0, at.branch, day.start, day.end], |row| row.get(0))?)
 }
 
