@@ -4,8 +4,8 @@
 use crate::digest::{self, Day, Digest};
 use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
-use mimamori_domain::clock;
 use mimamori_domain::presence::{Because, Presence, State, grace_ms};
+use mimamori_domain::wall;
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
 use std::collections::HashMap;
@@ -207,7 +207,7 @@ fn skew_ms(row: &MachineRow, presence: Option<&Presence>, head: Option<&Head>) -
     let latest = row.latest.as_ref()?;
     let offset = head.and_then(|head| {
         let boot = presence?.boot.filter(|boot| boot.boot_id == head.boot_id)?;
-        Some(clock::skew_ms(boot.offset_ms?, head.taken_at_ms, head.boottime_ms))
+        Some(wall::skew_ms(boot.offset_ms?, head.taken_at_ms, head.boottime_ms))
     });
     Some(offset.unwrap_or_else(|| latest.taken_at_ms.saturating_sub(latest.received_at_ms)))
 }

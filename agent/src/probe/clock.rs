@@ -61,8 +61,17 @@ impl Steps {
         Steps { steps: self.steps.saturating_add(1), step_ms: Some(by_ms), ..looked }
     }
 
-    /// Into a report.
-    pub fn tell(self, readings: &mut Readings) {
+    /// Looks at the two clocks, and tells a report of it.
+    pub fn look(&mut self, host: &Host, readings: Option<&mut Readings>) {
+        if let Ok(now) = host.now() {
+            *self = self.seen(now);
+        }
+        if let Some(readings) = readings {
+            self.tell(readings);
+        }
+    }
+
+    fn tell(self, readings: &mut Readings) {
         let clock = readings.clock.get_or_insert_with(ClockState::default);
         (clock.steps, clock.step_ms) = (Some(self.steps), self.step_ms);
     }

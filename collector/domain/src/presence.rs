@@ -11,7 +11,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use crate::clock::evidence_ms;
+use crate::wall::evidence_ms;
 use mimamori_shared::id::BootId;
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::time::show;

@@ -2,8 +2,8 @@
 
 use super::memory::{CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, FindingKind, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
-use mimamori_domain::clock::{self, Clock};
 use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
+use mimamori_domain::wall::{self, Clock};
 use mimamori_shared::id::{AgentId, ChainId};
 use mimamori_shared::payload::{Head, Statement, statement};
 use mimamori_shared::sign::PayloadType;
@@ -30,7 +30,7 @@ impl Judge {
         self.take(Event::Report(seen(head, received_at_ms, live)));
         let boot = self.presence.as_ref().and_then(|presence| presence.boot).filter(|boot| live && boot.boot_id == head.boot_id);
         let Some(offset_ms) = boot.and_then(|boot| boot.offset_ms) else { return };
-        let kind = match clock::judge(clock::skew_ms(offset_ms, head.taken_at_ms, head.boottime_ms)) {
+        let kind = match wall::judge(wall::skew_ms(offset_ms, head.taken_at_ms, head.boottime_ms)) {
             Clock::Good => return,
             Clock::Skewed => FindingKind::ClockSkewed,
             Clock::Quarantined => FindingKind::ClockQuarantined,

@@ -5,7 +5,7 @@ use super::layout;
 use super::words::{ago, because, chain, consent, headlines, life, moment, shape, state};
 use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
-use mimamori_domain::clock::{self, Clock};
+use mimamori_domain::wall::{self, Clock};
 
 /// The page at `/`.
 #[must_use]
@@ -44,7 +44,7 @@ fn security(page: &mut Html, view: &FleetView, lang: Lang) {
 fn clock_off(machine: &MachineView, lang: Lang) -> Option<String> {
     let skew_ms = machine.skew_ms?;
     let off = format!("{} {} s", Key::ClockOff.text(lang), skew_ms / 1000);
-    match clock::judge(skew_ms) {
+    match wall::judge(skew_ms) {
         Clock::Good => None,
         Clock::Skewed => Some(off),
         Clock::Quarantined => Some(format!("{off}: {}", Key::ClockUnused.text(lang))),
