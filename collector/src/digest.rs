@@ -37,13 +37,13 @@ impl Day {
     }
 
     /// Its first hour, in hours since 1970, UTC.
-    fn from_hour(self) -> i64 {
+    fn first_hour(self) -> i64 {
         self.number.saturating_mul(24).saturating_sub(self.offset_h)
     }
 
     /// When it begins, milliseconds since 1970.
-    fn from_ms(self) -> i64 {
-        self.from_hour().saturating_mul(HOUR_MS)
+    fn begins_ms(self) -> i64 {
+        self.first_hour().saturating_mul(HOUR_MS)
     }
 }
 
@@ -87,8 +87,8 @@ pub struct Digest {
 /// # Errors
 /// When the database failed.
 pub async fn load(store: &Store, scope: &Scope, day: Day) -> Result<Digest, StoreError> {
-    let (from_ms, to_ms) = (day.from_ms(), day.from_ms().saturating_add(DAY_MS));
-    let rows = store.abuse(scope, day.from_hour(), day.from_hour().saturating_add(24)).await?;
+    let (from_ms, to_ms) = (day.begins_ms(), day.begins_ms().saturating_add(DAY_MS));
+    let rows = store.abuse(scope, day.first_hour(), day.first_hour().saturating_add(24)).await?;
     let mut findings = BTreeMap::new();
     for finding in store.findings(scope).await?.into_iter().filter(|finding| (from_ms..to_ms).contains(&finding.last_at_ms)) {
         *findings.entry(finding.kind).or_default() += finding.count;
@@ -197,7 +197,7 @@ mod tests {
     fn a_day_is_the_operators() {
         let day = Day::of(NOW, 9);
         assert_eq!((day.to_string().as_str(), Day::parse("2026-11-22", 9)), ("2026-11-22 (+09:00)", Some(day)));
-        assert_eq!(show(day.from_ms()), "2026-11-21T15:00:00Z");
+        assert_eq!(show(day.begins_ms()), "2026-11-21T15:00:00Z");
         assert_eq!(Day::of(NOW + 10 * HOUR_MS, 9).number, day.number + 1, "midnight in Japan is at 15:00 UTC");
         assert_eq!(Day::of(NOW, -11).to_string(), "2026-11-21 (-11:00)");
         for bad in ["2026-11", "2026-02-30", "", "x"] {
