@@ -19,7 +19,6 @@ use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan,
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use crate::watch::watch;
 use mimamori_shared::error::chain;
-use mimamori_shared::fields::AgentSelf;
 use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
 use mimamori_shared::payload::{ConsentState, Layer};
@@ -86,6 +85,7 @@ struct Shell {
     outbox: Outbox,
     host: Host,
     names: Names,
+    steps: probe::clock::Steps,
     uplink: Arc<Uplink>,
     trust: Trust,
     enrolment: Enrolment,
@@ -158,6 +158,7 @@ impl Shell {
             settings,
             anew: None,
             outbox,
+            steps: probe::clock::Steps::default(),
             names: names_of(config, &salt).map_err(RunError::Config)?,
             host,
             uplink: Arc::new(uplink),
@@ -347,12 +348,10 @@ impl Shell {
         }
     }
 
-    fn sample(&self) -> Event {
+    fn sample(&mut self) -> Event {
         let (mut readings, faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
-        let (entries, bytes) = self.outbox.size(self.agent.chains());
-        let own = readings.agent.get_or_insert_with(AgentSelf::default);
-        own.outbox_entries = i64::try_from(entries).ok();
-        own.outbox_bytes = i64::try_from(bytes).ok();
+        self.steps.look(&self.host, self.agent.may_take("clock").then_some(&mut readings));
+        probe::agent::outbox(&mut readings, self.outbox.size(self.agent.chains()));
         let states = probe::state_fingerprint(&readings, &faults);
         Event::Sampled { readings: Box::new(readings), faults, states }
     }

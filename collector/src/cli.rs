@@ -82,6 +82,15 @@ pub enum Command {
     Config(ConfigCommand),
     /// Recomputes every chain from the evidence and says what does not agree.
     Fsck(Output),
+    /// What happened on a day: abuse of the line, alarms, findings. Today by default.
+    Digest {
+        /// A day of the zone that `digest.utc_offset_h` names, such as 2026-11-27.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        day: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Writes the evidence of one machine as JSON lines.
     Export {
         /// Which.

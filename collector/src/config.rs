@@ -1,5 +1,6 @@
 //! The collector's configuration: one table of keys.
 
+use crate::ingest::Rates;
 use mimamori_cli::config::Source;
 use mimamori_shared::config::{Fault, Key, Kind, Values};
 use std::net::SocketAddr;
@@ -25,6 +26,51 @@ pub const KEYS: &[Key] = &[
         Kind::Url,
         "How agents reach it; stands in tokens. By default the first host of `init` and the port.",
         "エージェントから見た宛先。トークンに記載される。",
+    ),
+    Key::with_default(
+        "ingest.rate.requests",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "60",
+        "Requests per minute that are taken of one agent.",
+        "1台のエージェントから受ける要求数（毎分）。",
+    ),
+    Key::with_default(
+        "ingest.rate.entries",
+        Kind::Count { min: 1, max: 60_000_000 },
+        "3000",
+        "Entries per minute that are taken of one agent; three minutes' worth at once.",
+        "1台のエージェントから受ける記録数（毎分）。3分ぶんまでは一度に受ける。",
+    ),
+    Key::with_default(
+        "ingest.rate.bytes",
+        Kind::Size { min: 64 * 1024, max: 1 << 40 },
+        "16MiB",
+        "Bytes of payloads per minute that are taken of one agent; three minutes' worth at once.",
+        "1台のエージェントから受けるバイト数（毎分）。3分ぶんまでは一度に受ける。",
+    ),
+    Key::with_default(
+        "ingest.rate.day_bytes",
+        Kind::Size { min: 1024 * 1024, max: 1 << 40 },
+        "256MiB",
+        "Bytes of payloads that one agent may store on a day (UTC).",
+        "1台のエージェントが1日（協定世界時）に保存できるバイト数。",
+    ),
+    Key::with_default(
+        "ingest.rate.enrol_refusals",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "5",
+        "Refused enrolments per minute and source after which no further one is looked at; twelve times as many for all together.",
+        "1つの送信元で毎分これだけ登録を拒否すると、それ以上は受け付けない。全体ではその12倍。",
+    ),
+    Key::with_default(
+        "digest.utc_offset_h",
+        Kind::OneOf(&[
+            "-12", "-11", "-10", "-9", "-8", "-7", "-6", "-5", "-4", "-3", "-2", "-1", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
+            "13", "14",
+        ]),
+        "9",
+        "Hours that the digest's day is ahead of UTC; Japan is 9.",
+        "日報の1日を区切る時差（協定世界時との差、時間）。日本は9。",
     ),
     Key::with_default(
         "pages.listen",
@@ -71,6 +117,25 @@ impl Config {
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.values.path("state_dir").to_owned()
+    }
+
+    /// What is taken of one agent and source.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        let values = &self.values;
+        Rates {
+            requests: values.count("ingest.rate.requests"),
+            entries: values.count("ingest.rate.entries"),
+            bytes: values.size_bytes("ingest.rate.bytes"),
+            day_bytes: values.size_bytes("ingest.rate.day_bytes"),
+            enrol_refusals: values.count("ingest.rate.enrol_refusals"),
+        }
+    }
+
+    /// Hours that the operator's day is ahead of UTC.
+    #[must_use]
+    pub fn utc_offset_h(&self) -> i64 {
+        self.values.text("digest.utc_offset_h").parse().unwrap_or(9)
     }
 
     /// An address to listen on.

@@ -8,6 +8,7 @@ pub mod cli_ja;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod digest;
 pub mod export;
 pub mod ingest;
 pub mod keys;

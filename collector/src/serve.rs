@@ -3,12 +3,12 @@
 use crate::clock;
 use crate::config::Config;
 use crate::export::selfmetrics::SelfMetrics;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Tally};
 use crate::keys::{self, Keys, KeysError};
 use crate::net::{self, ConnLimits, NetTelemetry, TlsError, TlsReloader};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Listener, Web};
-use crate::work;
+use crate::work::{self, Security};
 use mimamori_shared::id::Hash;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,20 @@ pub fn public_url(config: &Config, keys: &Keys) -> String {
     config.values().text_opt("ingest.public_url").map_or_else(|| format!("https://{host}:{port}"), |url| url.trim_end_matches('/').to_owned())
 }
 
+/// What is wrong with `ingest.public_url`: agents check the certificate against the host in it. `hosts` are those of
+/// the collector's own certificate, which counts where none is configured.
+#[must_use]
+pub fn public_url_fault(config: &Config, hosts: &[String]) -> Option<String> {
+    let url = config.values().text_opt("ingest.public_url")?;
+    let host = url.split("://").nth(1)?.split(['/', '?', '#']).next()?;
+    let host = host.strip_prefix('[').and_then(|rest| rest.split(']').next()).or_else(|| host.split(':').next())?;
+    let (covered, mend) = match config.values().path_opt("tls.certificate_file") {
+        None => (hosts.iter().any(|one| one.eq_ignore_ascii_case(host)), "use a host that was given to `init --host`".to_owned()),
+        Some(file) => (net::certificate_covers(&std::fs::read(file).ok()?, host), format!("use a host that is in {}, or have it added there", file.display())),
+    };
+    (!covered).then(|| format!("ingest.public_url = {url}: no agent could connect, the certificate is not for {host}; {mend}"))
+}
+
 /// Opens the store of a configuration.
 ///
 /// # Errors
@@ -142,6 +156,9 @@ pub fn open_store(config: &Config) -> Result<Store, StartError> {
 pub async fn start(config: &Config) -> Result<Running, StartError> {
     let keys = keys::load(&config.state_dir())?;
     let collector_id = keys.collector_id;
+    if let Some(fault) = public_url_fault(config, &keys.hosts) {
+        eprintln!("<4>{fault}");
+    }
     let chain = tls_files(config, &keys);
     let (certificate, key) = chain.read()?;
     let tls = Arc::new(TlsReloader::new(&certificate, &key)?);
@@ -150,7 +167,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let (stop, stopping) = watch::channel(false);
     let limits = ConnLimits::default();
     let telemetry = Arc::new(NetTelemetry::default());
-    let ingest = Arc::new(Ingest::new(store.clone(), keys, limits.clone(), Arc::clone(&metrics)));
+    let tally = Arc::new(Tally::new(Arc::clone(&metrics)));
+    let security = Security::new(Arc::clone(&tally), Arc::clone(&metrics), Arc::clone(&telemetry), config.utc_offset_h());
+    let ingest = Arc::new(Ingest::new(store.clone(), keys, limits.clone(), config.rates(), tally, Arc::clone(&metrics)));
     let database = config.state_dir().join(DATABASE);
     let web = Arc::new(Web {
         store: store.clone(),
@@ -158,6 +177,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         metrics,
         net: Arc::clone(&telemetry),
         database,
+        utc_offset_h: config.utc_offset_h(),
         ready_at_ms: std::sync::atomic::AtomicI64::new(i64::MIN),
     });
     let bind = |key: &'static str| {
@@ -166,10 +186,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let (agents, people, watchers) = (bind("ingest.listen")?, bind("pages.listen")?, bind("metrics.listen")?);
     let addresses = (agents.local_addr()?, people.local_addr()?, watchers.local_addr()?);
-    let calm = ConnLimits { idle_unverified: PAGES_IDLE, per_source_max: PAGES_PER_SOURCE, ..limits.clone() };
+    let calm = ConnLimits { idle_unverified: PAGES_IDLE, per_source_max: PAGES_PER_SOURCE, per_known_source_max: PAGES_PER_SOURCE, ..limits.clone() };
     let own = || Arc::new(NetTelemetry::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(work::run(store.clone(), stopping.clone()));
+    tasks.spawn(work::run(store.clone(), security, stopping.clone()));
     let router = |listener| web::router(listener, &ingest, &web);
     tasks.spawn(net::serve(agents, Some(Arc::clone(&tls)), router(Listener::Ingest), limits, telemetry, stopping.clone()));
     tasks.spawn(net::serve(people, None, router(Listener::Pages), calm.clone(), own(), stopping.clone()));

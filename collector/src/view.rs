@@ -1,9 +1,11 @@
 //! What pages and metrics show, as plain data: made from the store, rendered without it. A latest report always is a
-//! live one (docs/WIRE.md, "Freshness"), so the difference of its two times is the machine's skew and the line's delay.
+//! live one (docs/WIRE.md, "Freshness"), so its clock tells the machine's skew by the offset of its boot.
 
+use crate::digest::{self, Day, Digest};
 use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
-use mimamori_domain::presence::{Because, State, grace_ms};
+use mimamori_domain::presence::{Because, Presence, State, grace_ms};
+use mimamori_domain::wall;
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
 use std::collections::HashMap;
@@ -17,6 +19,8 @@ pub struct FleetView {
     pub collector_id: CollectorId,
     /// Its version.
     pub version: String,
+    /// What was counted today of abuse, and the alarms that hold.
+    pub security: Digest,
     /// The facilities, in the order in which they are shown.
     pub facilities: Vec<FacilityView>,
 }
@@ -139,7 +143,8 @@ const INTERVAL_S: u64 = 60;
 ///
 /// # Errors
 /// When the database failed.
-pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, at_ms: i64) -> Result<FleetView, StoreError> {
+pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, utc_offset_h: i64, at_ms: i64) -> Result<FleetView, StoreError> {
+    let security = digest::load(store, scope, Day::of(at_ms, utc_offset_h)).await?;
     let mut findings: HashMap<AgentId, u64> = HashMap::new();
     for finding in store.findings(scope).await? {
         *findings.entry(finding.agent_id).or_default() += finding.count;
@@ -155,7 +160,7 @@ pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, at_ms
         name: facility.name,
         example: facility.example,
     });
-    Ok(FleetView { at_ms, collector_id, version: env!("CARGO_PKG_VERSION").to_owned(), facilities: facilities.collect() })
+    Ok(FleetView { at_ms, collector_id, version: env!("CARGO_PKG_VERSION").to_owned(), security, facilities: facilities.collect() })
 }
 
 fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
@@ -181,7 +186,7 @@ fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
         agent_version: version.map(|version| version.to_string()).unwrap_or_default(),
         last_received_ms: latest.map(|latest| latest.received_at_ms),
         last_taken_ms: latest.map(|latest| latest.taken_at_ms),
-        skew_ms: latest.map(|latest| latest.taken_at_ms.saturating_sub(latest.received_at_ms)),
+        skew_ms: skew_ms(row, presence.as_ref(), head.as_ref()),
         epoch: chain.map_or(0, |chain| u32::try_from(chain.epoch).unwrap_or(u32::MAX)),
         next_seq: chain.map_or(0, |chain| chain.next_seq),
         forked: chain.is_some_and(|chain| chain.forked),
@@ -195,6 +200,16 @@ fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
         push_fail: head.map(|head| head.push_fail_s).unwrap_or_default(),
         findings,
     }
+}
+
+/// By the offset of the report's boot, which the line's delays hardly touch; before there is one, by its receipt.
+fn skew_ms(row: &MachineRow, presence: Option<&Presence>, head: Option<&Head>) -> Option<i64> {
+    let latest = row.latest.as_ref()?;
+    let offset = head.and_then(|head| {
+        let boot = presence?.boot.filter(|boot| boot.boot_id == head.boot_id)?;
+        Some(wall::skew_ms(boot.offset_ms?, head.taken_at_ms, head.boottime_ms))
+    });
+    Some(offset.unwrap_or_else(|| latest.taken_at_ms.saturating_sub(latest.received_at_ms)))
 }
 
 #[cfg(test)]
@@ -257,9 +272,13 @@ pub(crate) mod tests {
         }
     }
 
+    fn quiet() -> Digest {
+        Digest { day: Day::of(AT_MS, 9), events: [].into(), alarms: Vec::new(), findings: [].into(), stored: (0, 0) }
+    }
+
     pub(crate) fn fleet(machines: Vec<MachineView>) -> FleetView {
         let hospital = FacilityView { alias: "north".to_owned(), name: "北病院".to_owned(), example: false, machines };
-        FleetView { at_ms: AT_MS, collector_id: CollectorId::ZERO, version: "0.1.0".to_owned(), facilities: vec![hospital] }
+        FleetView { at_ms: AT_MS, collector_id: CollectorId::ZERO, version: "0.1.0".to_owned(), security: quiet(), facilities: vec![hospital] }
     }
 
     #[test]

@@ -312,6 +312,8 @@ section! {
     60 synchronised Flag "0 or 1" "clock_synchronised" "" "" 1.0 "Whether the kernel's clock is disciplined by a time source." "時計が時刻源に同期しているか。";
     61 offset_us Gauge "us" "clock_offset_seconds" "" "" 0.000001 "Correction the kernel is still applying." "カーネルが補正中の時刻差。";
     62 max_error_us Gauge "us" "clock_max_error_seconds" "" "" 0.000001 "Largest error the time service claims." "時刻サービスが示す最大誤差。";
+    63 steps Counter "1" "clock_steps_total" "" "" 1.0 "Times the clock was set by more than 2 s, since the agent's start." "エージェント起動以降に時計が2秒を超えて変更された回数。";
+    64 step_ms Gauge "ms" "clock_step_seconds" "" "" 0.001 "By how much it was set the last time; ahead is positive." "最後の変更量。進む向きが正。";
 }
 section! {
     /// The agent's own footprint.

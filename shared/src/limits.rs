@@ -28,6 +28,8 @@ pub const JSON_ARRAY_MAX: usize = 4096;
 pub const JSON_KEY_BYTES_MAX: usize = 64;
 /// Values of one report that become series.
 pub const SERIES_PER_AGENT_MAX: usize = 512;
+/// Values of one facility that become series.
+pub const SERIES_PER_FACILITY_MAX: usize = 20_000;
 /// Entries of one list section.
 pub const NAMES_PER_SECTION_MAX: usize = 64;
 /// Branches of one chain that are kept.
@@ -63,6 +65,7 @@ pub const TABLE: &[(&str, u64, &str)] = &[
     ("json_array_max", JSON_ARRAY_MAX as u64, "1"),
     ("json_key_bytes_max", JSON_KEY_BYTES_MAX as u64, "bytes"),
     ("series_per_agent_max", SERIES_PER_AGENT_MAX as u64, "1"),
+    ("series_per_facility_max", SERIES_PER_FACILITY_MAX as u64, "1"),
     ("names_per_section_max", NAMES_PER_SECTION_MAX as u64, "1"),
     ("branches_max", BRANCHES_MAX as u64, "1"),
     ("new_chains_max", NEW_CHAINS_MAX as u64, "1 in 30 days"),

@@ -15,6 +15,7 @@ mod documents;
 mod enrolment;
 mod facility;
 mod hostile_answers;
+mod ingress;
 mod offline;
 mod packaging;
 mod slow_connections;

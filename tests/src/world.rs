@@ -32,6 +32,8 @@ pub struct World {
     pub pages: SocketAddr,
     /// Metrics and health.
     pub metrics: SocketAddr,
+    /// `--set` pairs of a story, over those of every world.
+    pub more: Vec<String>,
     collector: Option<Guard>,
 }
 
@@ -53,7 +55,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix(&format!("mimamori-{name}-")).tempdir().unwrap().keep();
         // The agents run under another account and must get through.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let world = World { dir, ingest, pages, metrics, collector: None };
+        let world = World { dir, ingest, pages, metrics, more: Vec::new(), collector: None };
         world.cli(&["init", "--host", &ip.to_string()]);
         world.cli(&["facility", "add", FACILITY, "--name", "Example hospital", "--example"]);
         world
@@ -62,13 +64,23 @@ impl World {
     /// The `--set` pairs of the collector.
     #[must_use]
     pub fn sets(&self) -> Vec<String> {
-        vec![
+        let mut sets = vec![
             format!("state_dir={}", self.state_dir().display()),
             format!("ingest.listen={}", self.ingest),
             format!("ingest.public_url={}", self.url()),
             format!("pages.listen={}", self.pages),
             format!("metrics.listen={}", self.metrics),
-        ]
+            // A simulated agent does in a minute what a real one does in days; stories about rates set their own.
+            "ingest.rate.requests=1000000".to_owned(),
+            "ingest.rate.entries=60000000".to_owned(),
+            "ingest.rate.bytes=1GiB".to_owned(),
+            "ingest.rate.day_bytes=1TiB".to_owned(),
+            "ingest.rate.enrol_refusals=1000000".to_owned(),
+        ];
+        let key = |set: &str| set.split('=').next().unwrap_or_default().to_owned();
+        sets.retain(|set| !self.more.iter().any(|more| key(more) == key(set)));
+        sets.extend(self.more.iter().cloned());
+        sets
     }
 
     /// The collector's state folder.

@@ -20,6 +20,13 @@ pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut
     });
 }
 
+/// What waits in the outbox, as entries and bytes of its file.
+pub fn outbox(readings: &mut Readings, (entries, bytes): (u64, u64)) {
+    let own = readings.agent.get_or_insert_with(AgentSelf::default);
+    own.outbox_entries = i64::try_from(entries).ok();
+    own.outbox_bytes = i64::try_from(bytes).ok();
+}
+
 /// `statm` would need the page size, which no file of a recorded tree holds.
 fn resident_bytes(status: &str) -> Result<i64, FaultCode> {
     value(status, "VmRSS").and_then(kibibytes).ok_or(FaultCode::Malformed)

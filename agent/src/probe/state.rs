@@ -16,7 +16,7 @@ pub fn state_fingerprint(readings: &Readings, faults: &[Fault]) -> u64 {
         states.insert(format!("fault {} {} {name}", fault.probe, fault.code.name()));
     }
     if let Some(clock) = &readings.clock {
-        states.insert(format!("clock {:?}", clock.synchronised));
+        states.insert(format!("clock {:?} {:?}", clock.synchronised, clock.steps));
     }
     for entry in &readings.filesystem {
         states.insert(format!("filesystem {} {:?}", entry.name, entry.read_only));
@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn flags_names_and_faults_are_states() {
         check(false, |r, _| r.clock.as_mut().unwrap().synchronised = Some(0));
+        check(false, |r, _| r.clock.as_mut().unwrap().steps = Some(1));
         check(false, |r, _| r.clock = None);
         check(false, |r, _| r.filesystem[0].read_only = Some(1));
         check(false, |r, _| r.filesystem.clear());

@@ -1,4 +1,8 @@
 //! The pure core of the collector: no I/O, no clock.
 
+pub mod abuse;
 pub mod presence;
+pub mod rate;
 pub mod session;
+pub mod source;
+pub mod wall;

@@ -11,6 +11,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::wall::evidence_ms;
 use mimamori_shared::id::BootId;
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::time::show;
@@ -257,10 +258,11 @@ impl Step {
     }
 
     fn late(&mut self, seen: Seen) {
-        let booted_ms = seen.taken_at_ms.saturating_sub(seen.boottime_ms);
         let known = self.is.boot.iter().chain(&self.is.past).find(|boot| boot.boot_id == seen.boot_id);
         let offset_ms = known.and_then(|boot| boot.offset_ms);
-        let at_ms = offset_ms.unwrap_or(booted_ms).saturating_add(seen.boottime_ms).min(seen.received_at_ms);
+        // A wall clock that cannot be true proves nothing; a live report of the same boot will tell when it was.
+        let Some(at_ms) = evidence_ms(offset_ms, (seen.taken_at_ms, seen.boottime_ms), seen.received_at_ms) else { return };
+        let booted_ms = at_ms.saturating_sub(seen.boottime_ms);
         if let Some(past) = self.is.past.as_mut().filter(|past| past.boot_id == seen.boot_id) {
             // It cannot have lasted beyond the boot that came after it.
             let end_ms = self.is.boot.and_then(|boot| boot.offset_ms).unwrap_or(i64::MAX);

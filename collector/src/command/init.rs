@@ -9,6 +9,9 @@ pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
     if let Some(bad) = hosts.iter().find(|host| !keys::is_host(host)) {
         return Err(Failed(exit::USAGE, format!("--host {bad}: not a DNS name or address")));
     }
+    if let Some(fault) = serve::public_url_fault(config, hosts) {
+        return Err(Failed(exit::USAGE, fault));
+    }
     let dir = config.state_dir();
     let made = keys::init(&dir, hosts, clock::now_ms(), &mut clock::random)?;
     drop(serve::open_store(config)?);

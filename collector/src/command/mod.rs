@@ -1,12 +1,13 @@
 //! What the commands do; each returns the exit code.
 
+mod digest;
 mod export;
 mod facility;
 mod init;
 mod machine;
 mod token;
 
-use crate::cli::{Cli, Command, Lang, exit};
+use crate::cli::{Cli, Command, ConfigCommand, Lang, exit};
 use crate::config::Config;
 use crate::keys::KeysError;
 use crate::serve::{self, StartError};
@@ -84,10 +85,10 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
         Command::Serve => Ok(serve::serve(config)?),
         Command::Config(command) => {
             command.carry_out(config.values());
-            Ok(())
+            if matches!(command, ConfigCommand::Check) { check(config) } else { Ok(()) }
         }
         Command::Pages(_) => Ok(()),
-        Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Export { .. } => {
+        Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
             // The folder is looked at before a database is made in it.
             let keys = crate::keys::load(&config.state_dir())?;
             let store = serve::open_store(config)?;
@@ -97,12 +98,20 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
     }
 }
 
+/// Beside what reading finds: what contradicts the collector's keys, where there are some.
+fn check(config: &Config) -> Done {
+    let keys = crate::keys::load(&config.state_dir());
+    let fault = keys.ok().and_then(|keys| serve::public_url_fault(config, &keys.hosts));
+    fault.map_or(Ok(()), |fault| Err(Failed(exit::CONFIG, fault)))
+}
+
 async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, command: &Command, lang: Lang, actor: &Actor) -> Done {
     match command {
         Command::Facility(command) => facility::carry_out(store, actor, command, lang).await,
         Command::Machine(command) => machine::carry_out(store, keys, actor, command, lang).await,
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
         Command::Fsck(output) => export::fsck(store, *output, lang).await,
+        Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
         Command::Export { machine, output } => export::export(store, keys, machine, output.as_deref()).await,
         Command::Init { .. } | Command::Serve | Command::Config(_) | Command::Pages(_) => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! The fleet as metrics: one family at a time, all machines under it. Beside the text only the current values are held.
 //!
 //! What an agent says is hostile: names stand in labels only, escaped; an entry that stands twice makes one series;
-//! no machine makes more than [`SERIES_PER_AGENT_MAX`]. Readings that no longer say how the machine is now are left
+//! no machine makes more than [`SERIES_PER_AGENT_MAX`], no facility more than [`SERIES_PER_FACILITY_MAX`]. Readings that no longer say how the machine is now are left
 //! out, so that a stale value never looks current; the machine's state stays.
 
 use super::exposition::{Exposition, Format, MetricKind, Number};
@@ -9,7 +9,7 @@ use super::selfmetrics::SelfMetrics;
 use crate::view::{FleetView, MachineView};
 use mimamori_domain::presence::State;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
-use mimamori_shared::limits::SERIES_PER_AGENT_MAX;
+use mimamori_shared::limits::{SERIES_PER_AGENT_MAX, SERIES_PER_FACILITY_MAX};
 use mimamori_shared::payload::{ConsentState, Layer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -39,7 +39,13 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
     let order: HashMap<u16, usize> = numbered.collect();
     let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
-    let rows: Vec<Row<'_>> = machines.map(|(facility, machine)| Row::of(&facility.alias, machine, view.at_ms, &order)).collect();
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    let rows: Vec<Row<'_>> = machines
+        .map(|(facility, machine)| {
+            let left = left.entry(&facility.alias).or_insert(SERIES_PER_FACILITY_MAX);
+            Row::of(&facility.alias, machine, view.at_ms, &order).within(left)
+        })
+        .collect();
     totals(view, &rows, out)?;
     for own in OWN {
         out.family(&format!("{PREFIX}{}", own.name), own.kind, own.help)?;
@@ -129,7 +135,7 @@ pub const OWN: &[Own] = &[
     gauge("faults", &["probe", "code"], "Readings of the newest report that could not be taken.", |row, out| {
         row.faults.iter().try_for_each(|((probe, code), number)| out.one(&[probe, code], count(*number)))
     }),
-    gauge("series_dropped", &[], "Values of the newest report that make no series: over the bound, or named twice.", |row, out| {
+    gauge("series_dropped", &[], "Values of the newest report that make no series: over the bounds, or named twice.", |row, out| {
         out.one(&[], count(row.dropped))
     }),
     gauge("info", &["version", "fingerprint"], "The agent's version and its key's fingerprint; always 1.", |row, out| {
@@ -197,6 +203,17 @@ impl<'a> Row<'a> {
         });
         row.readings.sort_by_key(|reading| reading.family);
         row
+    }
+}
+
+impl Row<'_> {
+    /// Keeps what its facility has room for. What is left out is counted with what the machine itself is too much.
+    fn within(mut self, left: &mut usize) -> Self {
+        let kept = self.readings.len().min(*left);
+        self.dropped += self.readings.len() - kept;
+        self.readings.truncate(kept);
+        *left -= kept;
+        self
     }
 }
 

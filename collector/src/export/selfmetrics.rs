@@ -2,6 +2,7 @@
 
 use super::exposition::{Exposition, MetricKind, Number};
 use crate::net::{Closed, NetTelemetry};
+use mimamori_domain::abuse::Abuse;
 use prometheus::core::Collector;
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -31,7 +32,8 @@ labels! {
     /// Why a request was refused.
     RefusedBecause {
         Shape "shape" "400: the body is no batch.",
-        Signature "signature" "401: unknown key or bad signature.",
+        Signature "signature" "401: the signature of a known key does not hold.",
+        UnknownKey "unknown_key" "401: the key is not known.",
         Pending "pending" "403: the machine waits for approval.",
         Token "token" "403: the enrolment token is not accepted.",
         Slow "slow" "408: the body did not arrive in time.",
@@ -40,7 +42,8 @@ labels! {
         MediaType "media_type" "415: another type or encoding.",
         OtherCollector "other_collector" "421: meant for another collector.",
         Head "head" "422: the head is not understood.",
-        TooMany "too_many" "429: more than is taken at once.",
+        TooMany "too_many" "429: more than its rate.",
+        Budget "budget" "429: more than its storage of a day.",
         Unavailable "unavailable" "503: the store does not take it now.",
         Behind "behind" "Signed: something is missing before it.",
         Diverged "diverged" "Signed: it contradicts what is held.",
@@ -70,6 +73,8 @@ pub struct SelfMetrics {
     /// Bytes of the store's files.
     pub store_bytes: IntGauge,
     requests_refused: IntCounterVec,
+    abused: IntCounterVec,
+    alarms: IntGaugeVec,
     connections: IntGaugeVec,
     connections_closed: IntCounterVec,
     enrolments: IntCounterVec,
@@ -103,6 +108,7 @@ impl SelfMetrics {
         #[allow(clippy::cast_precision_loss, reason = "moments of this age are exact in a double")]
         start.set(started_ms as f64 / 1000.0);
         let connections = Opts::new(name("connections"), "Connections of agents, by whether they brought a verified report.");
+        let alarms = Opts::new(name("security_alarm"), "1 while so much of a kind of abuse was counted that somebody should look.");
         let metrics = SelfMetrics {
             frames_accepted: counter("frames_accepted_total", "Frames verified, durable and receipted; what was held already counts again.")?,
             ingest_commit: histogram(
@@ -112,6 +118,8 @@ impl SelfMetrics {
             )?,
             store_bytes: register(&registry, IntGauge::new(name("store_bytes"), "Size of the store's files."))?,
             requests_refused: counters("requests_refused_total", "Requests refused, by reason.", "reason")?,
+            abused: counters("security_events_total", "Events of abuse since the start, by kind.", "kind")?,
+            alarms: register(&registry, IntGaugeVec::new(alarms, &["kind"]))?,
             connections: register(&registry, IntGaugeVec::new(connections, &["state"]))?,
             connections_closed: counters("connections_closed_total", "Connections closed, by reason.", "reason")?,
             enrolments: counters("enrolments_total", "Enrolments, by how they ended.", "result")?,
@@ -120,6 +128,10 @@ impl SelfMetrics {
         // Naming a label's value once makes its series.
         RefusedBecause::ALL.iter().for_each(|reason| drop(metrics.refused(*reason)));
         metrics.take_over(&NetTelemetry::default());
+        for abuse in Abuse::ALL {
+            drop(metrics.abused(*abuse));
+            metrics.alarm(*abuse, false);
+        }
         EnrolResult::ALL.iter().for_each(|result| drop(metrics.enrolled(*result)));
         Ok(metrics)
     }
@@ -128,6 +140,17 @@ impl SelfMetrics {
     #[must_use]
     pub fn refused(&self, reason: RefusedBecause) -> IntCounter {
         self.requests_refused.with_label_values(&[reason.name()])
+    }
+
+    /// Events of that kind.
+    #[must_use]
+    pub fn abused(&self, abuse: Abuse) -> IntCounter {
+        self.abused.with_label_values(&[abuse.name()])
+    }
+
+    /// Whether that kind is an alarm now.
+    pub fn alarm(&self, abuse: Abuse, open: bool) {
+        self.alarms.with_label_values(&[abuse.name()]).set(i64::from(open));
     }
 
     /// Takes over what the listeners count.

@@ -4,12 +4,18 @@ use super::Refused;
 use mimamori_shared::limits::{BODY_PLAIN_BYTES_MAX, BODY_RATIO_MAX, RATIO_FREE_BYTES, ZSTD_WINDOW_LOG_MAX};
 use std::io::Read as _;
 
+/// The most that a body of `length` bytes may become.
+#[must_use]
+pub fn plain_bytes_most(length: usize) -> usize {
+    length.saturating_mul(BODY_RATIO_MAX).clamp(RATIO_FREE_BYTES, BODY_PLAIN_BYTES_MAX)
+}
+
 /// Decompresses one zstd stream: at most 8 MiB, at most 64 times the body, window at most 8 MiB.
 ///
 /// # Errors
 /// [`Refused::TooLarge`] beyond the bounds, [`Refused::Zstd`] for anything that is not exactly one stream.
 pub fn decompress(body: &[u8]) -> Result<Vec<u8>, Refused> {
-    let most = body.len().saturating_mul(BODY_RATIO_MAX).clamp(RATIO_FREE_BYTES, BODY_PLAIN_BYTES_MAX);
+    let most = plain_bytes_most(body.len());
     let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|_| Refused::Zstd)?.single_frame();
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| Refused::Zstd)?;
     let mut plain = Vec::new();

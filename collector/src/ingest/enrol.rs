@@ -2,15 +2,17 @@
 
 use super::{Ingest, Refused};
 use crate::clock;
-use crate::export::selfmetrics::EnrolResult;
-use crate::net::read_body;
+use crate::export::selfmetrics::{EnrolResult, RefusedBecause};
+use crate::net::{ConnHandle, declared_within, read_body};
 use crate::store::{Redeem, Redeemed, StoreError};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode, header};
+use mimamori_domain::abuse::Abuse;
 use mimamori_shared::frame::{Frame, line, parse_signature_line, take};
 use mimamori_shared::id::{AgentId, TokenId};
 use mimamori_shared::limits::ENROL_BYTES_MAX;
@@ -19,23 +21,31 @@ use mimamori_shared::sign::{PayloadType, PublicKey, verify};
 use std::sync::Arc;
 
 /// Redeems a token.
-pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: Body) -> Response {
-    match redeem(&ingest, &headers, body).await {
+pub async fn enrol(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
+    if let Some(wait_ms) = ingest.admission.enrol_wait_ms(connection.source(), clock::now_ms()) {
+        ingest.note(Abuse::Rate, None, 1, &connection);
+        ingest.metrics.refused(RefusedBecause::TooMany).inc();
+        return Refused::Rate(wait_ms).into_response();
+    }
+    match redeem(&ingest, &connection, &headers, body).await {
         Ok(response) => response,
         Err(refused) => {
-            ingest.metrics.refused(refused.because()).inc();
+            ingest.count(&refused, &connection);
+            ingest.admission.enrol_refused(connection.source(), clock::now_ms());
             ingest.metrics.enrolled(EnrolResult::Refused).inc();
             refused.into_response()
         }
     }
 }
 
-async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol")
         || headers.contains_key(header::CONTENT_ENCODING)
     {
         return Err(Refused::Type);
     }
+    let length = declared_within(headers, ENROL_BYTES_MAX)?;
+    let _room = ingest.room(connection, length).await?;
     let body = read_body(body, headers, ENROL_BYTES_MAX, &ingest.limits).await?;
     let (frame, rest) = take(&body)?;
     let (third, rest) = line(rest)?;
@@ -45,7 +55,7 @@ async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result
     }
     let token_id = TokenId(token);
     let refused = |why: &str| {
-        eprintln!("<5>enrolment refused: token {token_id}, key {}: {why}", frame.key_id);
+        eprintln!("<5>enrolment refused: token {token_id}, key {}, from {}: {why}", frame.key_id, connection.peer.ip());
         Refused::NotGranted
     };
     // The token's signature first: what it does not vouch for is not read at all.

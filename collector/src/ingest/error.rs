@@ -1,11 +1,16 @@
 //! Why a request changes nothing, and the one place where that becomes a status.
 
+use crate::clock;
 use crate::export::selfmetrics::RefusedBecause;
 use crate::net::BodyError;
 use crate::store::StoreError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use mimamori_domain::abuse::Abuse;
+use mimamori_domain::rate::retry_after_s;
 use mimamori_shared::frame::BadFrame;
+use mimamori_shared::id::AgentId;
+use mimamori_shared::limits::RETRY_AFTER_S_MAX;
 
 /// Unsigned answers: they change nothing but the time of an agent's next try.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +36,18 @@ pub enum Refused {
     /// Nothing in it.
     #[error("there is no frame in it")]
     Empty,
-    /// Unknown key or bad signature; which, is not said.
+    /// An unknown key; the caller cannot tell it from [`Refused::Unsigned`].
     #[error("not signed by a known key")]
-    Unsigned,
+    UnknownKey,
+    /// The signature of a known key does not hold, or the payload is another agent's.
+    #[error("not signed by a known key")]
+    Unsigned(Option<AgentId>),
+    /// More than its rate; in how many milliseconds it may come again.
+    #[error("too much at once: come again later")]
+    Rate(i64),
+    /// More than its storage of a day.
+    #[error("stored as much as it may today")]
+    Budget,
     /// Signed by a known key, but no entry of a chain.
     #[error("no entry of a chain")]
     WrongKind,
@@ -74,7 +88,8 @@ impl Refused {
             Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Frames(BadFrame::TooMany(_) | BadFrame::Size) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Frames(BadFrame::Lines | BadFrame::Wrapper) => StatusCode::BAD_REQUEST,
-            Refused::Unsigned => StatusCode::UNAUTHORIZED,
+            Refused::UnknownKey | Refused::Unsigned(_) => StatusCode::UNAUTHORIZED,
+            Refused::Rate(_) | Refused::Budget => StatusCode::TOO_MANY_REQUESTS,
             Refused::OtherCollector => StatusCode::MISDIRECTED_REQUEST,
             Refused::Head(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Pending | Refused::NotGranted => StatusCode::FORBIDDEN,
@@ -96,7 +111,10 @@ impl Refused {
             Refused::Zstd | Refused::Frames(BadFrame::Lines | BadFrame::Wrapper) => RefusedBecause::Shape,
             Refused::Mixed | Refused::Empty | Refused::WrongKind => RefusedBecause::Shape,
             Refused::TooLarge | Refused::Frames(BadFrame::TooMany(_) | BadFrame::Size) => RefusedBecause::TooLarge,
-            Refused::Unsigned => RefusedBecause::Signature,
+            Refused::UnknownKey => RefusedBecause::UnknownKey,
+            Refused::Unsigned(_) => RefusedBecause::Signature,
+            Refused::Rate(_) => RefusedBecause::TooMany,
+            Refused::Budget => RefusedBecause::Budget,
             Refused::Head(_) => RefusedBecause::Head,
             Refused::OtherCollector => RefusedBecause::OtherCollector,
             Refused::Pending => RefusedBecause::Pending,
@@ -104,16 +122,47 @@ impl Refused {
             Refused::Busy | Refused::Store(_) => RefusedBecause::Unavailable,
         }
     }
+
+    /// As what it is counted among abuse, and about whom if that is known.
+    #[must_use]
+    pub fn abuse(&self) -> Option<(Abuse, Option<AgentId>)> {
+        match self {
+            Refused::Unsigned(agent) => Some((Abuse::BadSignature, *agent)),
+            Refused::UnknownKey => Some((Abuse::UnknownKey, None)),
+            Refused::NotGranted => Some((Abuse::Enrolment, None)),
+            _ => match self.because() {
+                RefusedBecause::TooLarge => Some((Abuse::Oversize, None)),
+                RefusedBecause::Unavailable | RefusedBecause::TooMany | RefusedBecause::Budget | RefusedBecause::Pending => None,
+                _ => Some((Abuse::Malformed, None)),
+            },
+        }
+    }
+
+    /// How long to stay away, in milliseconds, where that is said.
+    fn wait_ms(&self) -> Option<i64> {
+        match self {
+            Refused::Rate(wait_ms) => Some(*wait_ms),
+            Refused::Budget => Some(BUDGET_WAIT_MS),
+            Refused::Busy | Refused::Store(_) => Some(BUSY_WAIT_MS),
+            _ => None,
+        }
+    }
 }
+
+/// A day's budget comes back at midnight; until then asking is cheap.
+const BUDGET_WAIT_MS: i64 = 600_000;
+/// Trouble of the collector's own is usually over soon.
+const BUSY_WAIT_MS: i64 = 2_000;
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = self.status();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         let mut response = (status, [(header::CONTENT_TYPE, text)], format!("{self}\n")).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            // Spread by the agents' own jitter on top.
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(wait_ms) = self.wait_ms() {
+            // Without randomness everybody comes back after the same time; the agents' own jitter is left.
+            let random = clock::random().map_or(0, u64::from_le_bytes);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s(wait_ms, RETRY_AFTER_S_MAX, random)));
         }
         response
     }

@@ -3,32 +3,40 @@
 //! Verify before parse: bytes become [`Verified`](mimamori_shared::sign::Verified), those become an entry, and only
 //! entries reach the store. What is answered is durable.
 
+mod admission;
 mod body;
 mod enrol;
 mod error;
 mod reports;
+mod tally;
 
-pub use body::decompress;
+pub use admission::{Admission, Rates};
+pub use body::{decompress, plain_bytes_most};
 pub use enrol::enrol;
 pub use error::Refused;
 pub use reports::reports;
+pub use tally::Tally;
 
+use crate::clock;
 use crate::export::selfmetrics::SelfMetrics;
 use crate::keys::Keys;
-use crate::net::ConnLimits;
-use crate::store::Store;
+use crate::net::{BodyPlace, BodyRoom, ConnHandle, ConnLimits};
+use crate::store::{Store, Who};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use mimamori_domain::abuse::Abuse;
 use mimamori_shared::id::{AgentId, KeyId};
 use mimamori_shared::sign::{PayloadType, PublicKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
 
 /// Keys remembered; they never change, only their state does, and the store judges that in its transaction.
 const KEYS_REMEMBERED_MAX: usize = 16_384;
-/// Bodies held at the same time: with 8 MiB each this bounds what an attack can make the collector hold.
-const BODIES_MAX: usize = 16;
+/// Memory for bodies as sent: small ones, large ones.
+const SENT_ROOM: (usize, usize) = (16 << 20, 48 << 20);
+/// Memory for bodies decompressed, each counted with the most it can become.
+const PLAIN_ROOM: (usize, usize) = (32 << 20, 64 << 20);
 
 /// What every request works with.
 #[derive(Debug)]
@@ -41,15 +49,46 @@ pub struct Ingest {
     pub limits: ConnLimits,
     /// Own metrics.
     pub metrics: Arc<SelfMetrics>,
-    bodies: Arc<Semaphore>,
+    /// How much of each agent is taken.
+    pub admission: Admission,
+    /// What is counted of abuse.
+    pub tally: Arc<Tally>,
+    sent: BodyRoom,
+    plain: BodyRoom,
     known: Mutex<HashMap<KeyId, (AgentId, PublicKey)>>,
 }
 
 impl Ingest {
     /// With nothing remembered yet.
     #[must_use]
-    pub fn new(store: Store, keys: Keys, limits: ConnLimits, metrics: Arc<SelfMetrics>) -> Ingest {
-        Ingest { store, keys, limits, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)), known: Mutex::new(HashMap::new()) }
+    pub fn new(store: Store, keys: Keys, limits: ConnLimits, rates: Rates, tally: Arc<Tally>, metrics: Arc<SelfMetrics>) -> Ingest {
+        let (sent, plain) = (BodyRoom::new(SENT_ROOM.0, SENT_ROOM.1), BodyRoom::new(PLAIN_ROOM.0, PLAIN_ROOM.1));
+        Ingest { store, keys, limits, metrics, admission: Admission::new(rates), tally, sent, plain, known: Mutex::new(HashMap::new()) }
+    }
+
+    /// Counts a refusal, by cause and by who it was.
+    fn count(&self, refused: &Refused, connection: &ConnHandle) {
+        self.metrics.refused(refused.because()).inc();
+        if let Some((abuse, agent)) = refused.abuse() {
+            self.note(abuse, agent, 1, connection);
+        }
+    }
+
+    fn note(&self, abuse: Abuse, agent: Option<AgentId>, count: u64, connection: &ConnHandle) {
+        let who = agent.map_or_else(|| Who::Source(connection.source().to_string()), Who::Agent);
+        self.tally.note(abuse, who, count, clock::now_ms());
+    }
+
+    /// Room for a body of `length` as sent, before a byte of it is read.
+    async fn room(&self, connection: &ConnHandle, length: usize) -> Result<BodyPlace, Refused> {
+        let unverified = (!connection.is_verified()).then(|| connection.source());
+        self.sent.take(unverified, length, length).await.map_err(|_| Refused::Busy)
+    }
+
+    /// Room for what it can become decompressed.
+    async fn plain_room(&self, connection: &ConnHandle, length: usize) -> Result<BodyPlace, Refused> {
+        let unverified = (!connection.is_verified()).then(|| connection.source());
+        self.plain.take(unverified, length, plain_bytes_most(length)).await.map_err(|_| Refused::Busy)
     }
 
     /// Whose key this is; the store says whether it is still welcome.
@@ -74,9 +113,13 @@ impl Ingest {
 }
 
 /// The table of limits, as JSON.
-pub async fn limits() -> Response {
-    let rows: Vec<_> =
-        mimamori_shared::limits::TABLE.iter().map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit})).collect();
+pub async fn limits(State(ingest): State<Arc<Ingest>>) -> Response {
+    let rates = ingest.admission.rates().table();
+    let rows: Vec<_> = mimamori_shared::limits::TABLE
+        .iter()
+        .chain(&rates)
+        .map(|(name, value, unit)| serde_json::json!({"name": name, "value": value, "unit": unit}))
+        .collect();
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], serde_json::json!({"schema": "mimamori.limits/1", "limits": rows}).to_string()).into_response()
 }

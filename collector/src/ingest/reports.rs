@@ -3,14 +3,15 @@
 use super::{Ingest, Refused, decompress};
 use crate::clock;
 use crate::export::selfmetrics::RefusedBecause;
-use crate::net::{ConnHandle, read_body};
+use crate::net::{BodyPlace, ConnHandle, declared_within, read_body};
 use crate::store::accept::SEQ_END;
-use crate::store::{Answered, FindingKind, IngestBatch, Noted, StoreError, lease_known};
+use crate::store::{Answered, FindingKind, Heard, IngestBatch, Noted, StoreError, Taken, lease_known};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
+use mimamori_domain::abuse::Abuse;
 use mimamori_shared::chain::Link;
 use mimamori_shared::frame::{Batch, Frame};
 use mimamori_shared::id::{AgentId, Lease};
@@ -18,7 +19,6 @@ use mimamori_shared::limits::{BODY_BYTES_MAX, FRAMES_MAX};
 use mimamori_shared::payload::{Entry, Refusal, RefusalReason, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, Verified, verify};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Different leases of one request that are looked for.
 const LEASES_MAX: usize = 4;
@@ -28,7 +28,7 @@ pub async fn reports(State(ingest): State<Arc<Ingest>>, Extension(connection): E
     match take(&ingest, &connection, &headers, body).await {
         Ok(response) => response,
         Err(refused) => {
-            ingest.metrics.refused(refused.because()).inc();
+            ingest.count(&refused, &connection);
             if let Refused::Store(fault) = &refused {
                 eprintln!("<3>the store failed: {}", mimamori_shared::error::chain(fault));
             }
@@ -42,33 +42,64 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     if !is(header::CONTENT_TYPE, "application/vnd.mimamori.reports") || !is(header::CONTENT_ENCODING, "zstd") {
         return Err(Refused::Type);
     }
+    let length = declared_within(headers, BODY_BYTES_MAX)?;
+    let sent = ingest.room(connection, length).await?;
     let body = read_body(body, headers, BODY_BYTES_MAX, &ingest.limits).await?;
-    let permit = Arc::clone(&ingest.bodies).acquire_owned().await.map_err(|_| Refused::Busy)?;
+    let mut place = ingest.plain_room(connection, body.len()).await?;
     let batch = blocking(move || Ok(Batch::parse(&decompress(&body)?, FRAMES_MAX)?)).await?;
+    drop(sent);
     let key_id = batch.frames.first().or(batch.preview.as_ref()).ok_or(Refused::Empty)?.key_id;
-    let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::Unsigned)?;
-    let verified = blocking(move || verify_all(batch, &key)).await?;
+    let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::UnknownKey)?;
+    // Before a signature is checked. Who only names the key takes nothing from its owner: that is paid below.
+    if let Some(wait_ms) = ingest.admission.wait_ms(agent_id, clock::now_ms()) {
+        ingest.note(Abuse::Rate, Some(agent_id), 1, connection);
+        return Err(Refused::Rate(wait_ms));
+    }
+    let verified = blocking(move || verify_all(batch, &key, agent_id)).await?;
+    place.verified();
     let here = Arc::clone(ingest);
-    let batch = blocking(move || read_all(&here, verified, agent_id)).await?;
+    let mut batch = blocking(move || read_all(&here, verified, agent_id)).await?;
+    batch.source = Some(connection.source().to_string());
+    ingest.admission.took(agent_id, batch.entries.len() as u64, batch.bytes() as u64, batch.received_at_ms);
     // Verified: from here on this is a known agent's connection. Over the budget it only keeps the short idle limit.
     connection.mark_verified(&agent_id.to_string()).ok();
     // In a task of its own: an agent that hangs up stops neither what is being made durable nor its being counted,
     // and its body counts among those held until it is.
-    let stored = tokio::spawn(store(Arc::clone(ingest), batch, permit));
-    let answered = stored.await.map_err(|_| Refused::Busy)?.map_err(Refused::store)?;
+    let stored = tokio::spawn(store(Arc::clone(ingest), batch, place));
+    let Taken { answered, heard } = stored.await.map_err(|_| Refused::Busy)?.map_err(Refused::store)?;
+    hear(ingest, connection, agent_id, heard, &answered);
     answer(ingest, agent_id, answered)
 }
 
-async fn store(ingest: Arc<Ingest>, batch: IngestBatch, permit: OwnedSemaphorePermit) -> Result<Answered, StoreError> {
+/// Counts what was noticed on the way, and bars whom the store turned away as a whole.
+fn hear(ingest: &Ingest, connection: &ConnHandle, agent_id: AgentId, heard: Heard, answered: &Answered) {
+    let away = match answered {
+        Answered::Refusal { reason: RefusalReason::Revoked, .. } | Answered::Pending => Some(Abuse::Barred),
+        Answered::OverBudget => Some(Abuse::Budget),
+        Answered::Receipt(_) | Answered::Refusal { .. } | Answered::NothingToSay => None,
+    };
+    ingest.admission.bar(agent_id, away.is_some(), clock::now_ms());
+    let counts = [
+        (Abuse::Replay, heard.replays),
+        (Abuse::OtherContent, heard.other_content),
+        (Abuse::SourceChanged, u64::from(heard.moved)),
+        (Abuse::SourceFlapping, u64::from(heard.flapping)),
+    ];
+    for (abuse, count) in counts.into_iter().chain(away.map(|abuse| (abuse, 1))) {
+        ingest.note(abuse, Some(agent_id), count, connection);
+    }
+}
+
+async fn store(ingest: Arc<Ingest>, batch: IngestBatch, place: BodyPlace) -> Result<Taken, StoreError> {
     let frames = batch.entries.len();
     let timer = ingest.metrics.ingest_commit.start_timer();
-    let answered = ingest.store.ingest(batch).await?;
+    let taken = ingest.store.ingest(batch).await?;
     timer.observe_duration();
-    drop(permit);
-    if let Answered::Receipt(_) = &answered {
+    drop(place);
+    if let Answered::Receipt(_) = &taken.answered {
         ingest.metrics.frames_accepted.inc_by(frames as u64);
     }
-    Ok(answered)
+    Ok(taken)
 }
 
 /// CPU work leaves the threads that serve connections.
@@ -79,8 +110,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refused> +
 type Signed = (Vec<Verified>, Option<Verified>);
 
 /// Every frame, before anything in any of them is read.
-fn verify_all(batch: Batch, key: &PublicKey) -> Result<Signed, Refused> {
-    let one = |frame: Frame| verify(frame, key).map_err(|_| Refused::Unsigned);
+fn verify_all(batch: Batch, key: &PublicKey, agent_id: AgentId) -> Result<Signed, Refused> {
+    let one = |frame: Frame| verify(frame, key).map_err(|_| Refused::Unsigned(Some(agent_id)));
     Ok((batch.frames.into_iter().map(one).collect::<Result<_, _>>()?, batch.preview.map(one).transpose()?))
 }
 
@@ -114,7 +145,8 @@ fn read_all(ingest: &Ingest, (frames, preview): Signed, agent_id: AgentId) -> Re
         }
     };
     let key_id = entries.first().or(preview.as_ref()).ok_or(Refused::Empty)?.0.key_id();
-    Ok(IngestBatch { agent_id, key_id, entries, preview, noted, received_at_ms: clock::now_ms() })
+    let day_bytes_max = ingest.admission.rates().day_bytes;
+    Ok(IngestBatch { agent_id, key_id, entries, preview, noted, received_at_ms: clock::now_ms(), source: None, day_bytes_max })
 }
 
 /// Leases of one request: an honest one echoes one or two, and looking for one that was never given is dear.
@@ -146,7 +178,7 @@ fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry
         return Err(Refused::OtherCollector);
     }
     if entry.head.agent_id != agent_id {
-        return Err(Refused::Unsigned);
+        return Err(Refused::Unsigned(Some(agent_id)));
     }
     Ok(entry)
 }
@@ -163,6 +195,7 @@ fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered) -> Result<Resp
             Ok(ingest.signed(StatusCode::CONFLICT, PayloadType::Refusal, encode(PayloadType::Refusal, &[&refusal])))
         }
         Answered::Pending => Err(Refused::Pending),
+        Answered::OverBudget => Err(Refused::Budget),
         Answered::NothingToSay => Ok(StatusCode::NO_CONTENT.into_response()),
     }
 }

@@ -54,13 +54,8 @@ impl BodyError {
 
 /// Reads a body of declared length, at most `max_bytes`, no slower than `limits` allow.
 pub async fn read_body(body: Body, headers: &HeaderMap, max_bytes: usize, limits: &ConnLimits) -> Result<Bytes, BodyError> {
-    let declared = declared_length(headers).ok_or(BodyError::LengthRequired)?;
-    let length = match usize::try_from(declared) {
-        Ok(length) if length <= max_bytes => length,
-        Ok(_) | Err(_) => {
-            return Err(BodyError::TooLarge { declared, max: max_bytes });
-        }
-    };
+    let length = declared_within(headers, max_bytes)?;
+    let declared = length as u64;
     let start = Instant::now();
     let mut body = body;
     let mut data = BytesMut::with_capacity(length.min(FIRST_ALLOCATION));
@@ -79,6 +74,12 @@ pub async fn read_body(body: Body, headers: &HeaderMap, max_bytes: usize, limits
         }
         data.extend_from_slice(bytes);
     }
+}
+
+/// The declared length of a body, which is at most `max_bytes`.
+pub fn declared_within(headers: &HeaderMap, max_bytes: usize) -> Result<usize, BodyError> {
+    let declared = declared_length(headers).ok_or(BodyError::LengthRequired)?;
+    usize::try_from(declared).ok().filter(|length| *length <= max_bytes).ok_or(BodyError::TooLarge { declared, max: max_bytes })
 }
 
 /// How long after the beginning the next byte may come, given those that did.

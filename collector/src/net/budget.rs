@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::source::Source;
 use super::{Closed, ConnLimits, NetTelemetry};
 
 /// Why a connection stays in the unauthenticated budget.
@@ -49,27 +50,20 @@ impl ConnHandle {
     pub fn mark_verified(&self, agent: &str) -> Result<(), TooMany> {
         self.seat.mark_verified(agent)
     }
-}
 
-/// What counts as one source. A /64 is one household or one hospital network, and whoever has one
-/// address of it has all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    V4(Ipv4Addr),
-    V6([u16; 4]),
-}
+    /// Whether it brought a verified report.
+    pub fn is_verified(&self) -> bool {
+        self.seat.is_verified()
+    }
 
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Source::V4(v4),
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                Source::V6([a, b, c, d])
-            }
-        }
+    /// Where it comes from, as far as shares are concerned.
+    pub fn source(&self) -> Source {
+        Source::from(self.peer.ip())
     }
 }
+
+/// Sources of verified reports that are remembered.
+const KNOWN_SOURCES_MAX: usize = 4096;
 
 /// The places of one listener.
 #[derive(Debug)]
@@ -77,6 +71,7 @@ pub(super) struct Budgets {
     unauthenticated_max: usize,
     authenticated_max: usize,
     per_source_max: usize,
+    per_known_source_max: usize,
     per_agent_max: usize,
     telemetry: Arc<NetTelemetry>,
     taken: Mutex<Taken>,
@@ -88,7 +83,24 @@ struct Taken {
     unauthenticated: usize,
     authenticated: usize,
     sources: HashMap<Source, usize>,
+    /// Sources of verified reports, with when in their order they brought the last one.
+    known: HashMap<Source, u64>,
+    verified: u64,
     agents: HashMap<Box<str>, usize>,
+}
+
+impl Taken {
+    /// The source of a verified report. The one that brought none for the longest is forgotten for it.
+    fn remember(&mut self, source: Source) {
+        self.verified += 1;
+        if self.known.len() >= KNOWN_SOURCES_MAX
+            && !self.known.contains_key(&source)
+            && let Some(oldest) = self.known.iter().min_by_key(|(_, at)| **at).map(|(source, _)| *source)
+        {
+            self.known.remove(&oldest);
+        }
+        self.known.insert(source, self.verified);
+    }
 }
 
 impl Budgets {
@@ -97,6 +109,7 @@ impl Budgets {
             unauthenticated_max: limits.unauthenticated_max,
             authenticated_max: limits.authenticated_max,
             per_source_max: limits.per_source_max,
+            per_known_source_max: limits.per_known_source_max,
             per_agent_max: limits.per_agent_max,
             telemetry,
             taken: Mutex::default(),
@@ -110,7 +123,9 @@ impl Budgets {
         if taken.unauthenticated >= self.unauthenticated_max {
             return Err(Closed::TooManyUnauthenticated);
         }
-        if count(&taken.sources, &source) >= self.per_source_max {
+        // Behind a hospital's one address an outsider's connections must not shut out its machines when they come back.
+        let most = if taken.known.contains_key(&source) { self.per_known_source_max } else { self.per_source_max };
+        if count(&taken.sources, &source) >= most {
             return Err(Closed::TooManyFromSource);
         }
         taken.unauthenticated += 1;
@@ -169,6 +184,7 @@ impl Seat {
         }
         taken.unauthenticated -= 1;
         give_back(&mut taken.sources, source);
+        taken.remember(source);
         taken.authenticated += 1;
         *taken.agents.entry(agent.into()).or_default() += 1;
         telemetry.open_unauthenticated.fetch_sub(1, Relaxed);

@@ -42,6 +42,8 @@ pub struct ConnLimits {
     pub authenticated_max: usize,
     /// Connections without a verified report per IPv4 address or IPv6 /64 network.
     pub per_source_max: usize,
+    /// The same from a source that has brought a verified report before.
+    pub per_known_source_max: usize,
     /// Verified connections of one agent.
     pub per_agent_max: usize,
     /// Header lines in a request head (431 above it).
@@ -73,6 +75,7 @@ impl Default for ConnLimits {
             unauthenticated_max: 1024,
             authenticated_max: 8192,
             per_source_max: 32,
+            per_known_source_max: 256,
             per_agent_max: 2,
             headers_max: 32,
             head_bytes_max: 16 * 1024,

@@ -9,7 +9,9 @@ mod budget;
 mod conn;
 mod limits;
 mod progress;
+mod room;
 mod service;
+mod source;
 mod telemetry;
 mod tls;
 
@@ -27,11 +29,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-pub use body::{BodyError, read_body};
+pub use body::{BodyError, declared_within, read_body};
 pub use budget::{ConnHandle, TooMany};
 pub use limits::{ConnLimits, IDLE_VERIFIED_MAX};
+pub use room::{BodyPlace, BodyRoom, NoRoom};
+pub use source::Source;
 pub use telemetry::{Closed, NetTelemetry};
-pub use tls::{TlsError, TlsReloader};
+pub use tls::{TlsError, TlsReloader, certificate_covers};
 
 use budget::Budgets;
 use conn::{Common, connection, stopped};

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
 
@@ -66,6 +67,13 @@ impl TlsReloader {
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
+}
+
+/// Whether the first certificate of a chain is for this name or address.
+pub fn certificate_covers(cert_pem: &[u8], host: &str) -> bool {
+    let Some(Ok(leaf)) = CertificateDer::pem_slice_iter(cert_pem).next() else { return false };
+    let Ok(name) = ServerName::try_from(host) else { return false };
+    ParsedCertificate::try_from(&leaf).is_ok_and(|leaf| verify_server_name(&leaf, &name).is_ok())
 }
 
 #[derive(Debug)]

@@ -25,6 +25,10 @@ pub struct IngestBatch {
     pub noted: Vec<Noted>,
     /// The collector's clock.
     pub received_at_ms: i64,
+    /// Where the request came from.
+    pub source: Option<String>,
+    /// Bytes after which nothing more of this agent is stored on a day (UTC).
+    pub day_bytes_max: u64,
 }
 
 impl IngestBatch {
@@ -46,6 +50,28 @@ pub struct Noted {
     pub detail: Word,
 }
 
+/// A request's outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// What to answer.
+    pub answered: Answered,
+    /// What was noticed on the way.
+    pub heard: Heard,
+}
+
+/// What is counted of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Entries that were held already.
+    pub replays: u64,
+    /// Entries that contradict what is held.
+    pub other_content: u64,
+    /// Whether it came from another address than the one before.
+    pub moved: bool,
+    /// Whether the addresses take turns.
+    pub flapping: bool,
+}
+
 /// What to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
@@ -62,6 +88,8 @@ pub enum Answered {
     },
     /// The machine waits for approval; nothing was kept.
     Pending,
+    /// It stored as much as it may today; nothing was kept.
+    OverBudget,
     /// There was nothing but a preview.
     NothingToSay,
 }

@@ -6,6 +6,7 @@
 //! [`Store::token_public_key`]), where the key itself is the actor ([`Store::redeem`], [`Store::ingest`]), and what
 //! is nobody's: leases of work, the months' tables and [`Store::write_probe`].
 
+mod abuse;
 pub mod accept;
 mod admin;
 #[cfg(test)]
@@ -19,9 +20,10 @@ mod scope;
 pub mod sqlite;
 mod work;
 
+pub use abuse::{AbuseRow, AlarmRow, Who};
 pub use admin::{Enrolment, NewToken, Redeem, Redeemed};
 pub use error::StoreError;
-pub use ingest::{Answered, IngestBatch, LEASE_SEARCH_MAX, Noted, ReceiptFields, lease_known};
+pub use ingest::{Answered, Heard, IngestBatch, LEASE_SEARCH_MAX, Noted, ReceiptFields, Taken, lease_known};
 pub use named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState, RedeemRefusal};
 pub use read::PAGE_MAX;
 pub use rows::{
@@ -61,7 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// When nothing was kept: the request mixes chains, the key is not known, or the database failed.
-    pub async fn ingest(&self, batch: IngestBatch) -> Result<Answered, StoreError> {
+    pub async fn ingest(&self, batch: IngestBatch) -> Result<Taken, StoreError> {
         match self {
             Store::Sqlite(engine) => {
                 let (agent, bytes) = (batch.agent_id, batch.bytes());

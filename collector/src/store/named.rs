@@ -90,6 +90,16 @@ named! {
         TooManyBranches = "too_many_branches",
         /// A new chain was refused until an operator approves.
         TooManyChains = "too_many_chains",
+        /// It came up more often in a day than is told apart: further boots share one session.
+        BootsTooMany = "boots_too_many",
+        /// It stored as much as it may in a day; more was refused.
+        BudgetExceeded = "budget_exceeded",
+        /// Its clock is more than 120 s off.
+        ClockSkewed = "clock_skewed",
+        /// Its clock is more than a day off: its times are kept and not used.
+        ClockQuarantined = "clock_quarantined",
+        /// It reports from two addresses in turn.
+        SourceFlapping = "source_flapping",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.

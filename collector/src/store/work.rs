@@ -1,10 +1,11 @@
 //! What the collector does by itself: presence, and who does the work.
 
 use super::error::StoreError;
+use super::named::FindingKind;
 use super::rows::PresenceRow;
 use super::scope::{Actor, Scope};
 use super::{Store, sqlite};
-use mimamori_shared::id::AgentId;
+use mimamori_shared::id::{AgentId, ChainId};
 use mimamori_shared::word::Word;
 
 /// A machine about which something is new.
@@ -42,6 +43,8 @@ pub struct PresenceChange {
     pub row: PresenceRow,
     /// What changed, in order.
     pub transitions: Vec<Transition>,
+    /// Findings about its live reports, each with chain and place.
+    pub noted: Vec<(FindingKind, ChainId, u64)>,
     /// The news it has taken into account.
     pub dirty_mark: Option<i64>,
     /// The lease under which it was judged.

@@ -79,6 +79,11 @@ texts! {
     Forked "FORKED: two machines or copies speak with one key; its reports are kept but not trusted" "分岐：同じ鍵を複数の機器または複製が使用しています。レポートは保存しますが信頼しません";
     Waiting "WAITING for the missing place" "待機中：不足している位置";
     Findings "Findings" "指摘事項";
+    Today "Line and security today" "本日の回線・セキュリティ";
+    NothingToday "nothing to look at" "異常なし";
+    Alarm "ALARM" "警報";
+    ClockOff "CLOCK OFF by" "時計のずれ";
+    ClockUnused "its times are not used" "この機器の時刻は使用しません";
     Faults "Could not be measured" "測定できなかった項目";
     NoFaults "Everything planned was measured." "予定した項目はすべて測定できました。";
     Field "Field" "項目";

@@ -35,6 +35,8 @@ pub struct Web {
     pub net: Arc<NetTelemetry>,
     /// The database's file, for its size.
     pub database: PathBuf,
+    /// Hours that the operator's day is ahead of UTC.
+    pub utc_offset_h: i64,
     /// When a write was last made durable for `/readyz`, milliseconds since 1970.
     pub ready_at_ms: AtomicI64,
 }
@@ -45,7 +47,7 @@ const READY_MS: i64 = 1000;
 impl Web {
     async fn view(&self) -> Result<FleetView, Failed> {
         // There is no login yet: these listeners are for the operator on this machine, who may see all.
-        Ok(view::load(&self.store, &Scope::All, self.collector_id, clock::now_ms()).await?)
+        Ok(view::load(&self.store, &Scope::All, self.collector_id, self.utc_offset_h, clock::now_ms()).await?)
     }
 }
 

@@ -100,7 +100,7 @@ fn handler(path: &str, agents: &Arc<Ingest>, web: &Arc<Web>) -> Option<MethodRou
     Some(match path {
         "/v1/reports" => post(ingest::reports).with_state(agents),
         "/v1/enrol" => post(ingest::enrol).with_state(agents),
-        "/limits" => get(ingest::limits),
+        "/limits" => get(ingest::limits).with_state(agents),
         "/" => get(fleet).with_state(web),
         "/machines/{facility}/{machine}" => get(machine).with_state(web),
         "/metrics" => get(metrics_page).with_state(web),

@@ -2,9 +2,14 @@
 
 pub(crate) mod memory;
 mod presence;
+mod security;
+
+pub use security::Security;
 
 use crate::clock;
-use crate::store::{Actor, ActorKind, Scope, Store, StoreError};
+use crate::ingest::Tally;
+use crate::store::{Actor, ActorKind, Scope, Store, StoreError, Who};
+use mimamori_domain::abuse::Abuse;
 use mimamori_shared::id::AgentId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,23 +23,28 @@ const MONTHS_EVERY_MS: i64 = 3_600_000;
 const ROUND_MAX: u32 = 512;
 
 /// Works until `shutdown` turns true.
-pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(store: Store, mut security: Security, mut shutdown: watch::Receiver<bool>) {
+    let actor = actor();
     let mut months_at = i64::MIN;
     loop {
         let now_ms = clock::now_ms();
+        security.tend(&store, &actor, now_ms).await;
         if now_ms >= months_at {
             match store.make_months(now_ms).await {
                 Ok(()) => months_at = now_ms.saturating_add(MONTHS_EVERY_MS),
                 Err(fault) => complain("next month's tables were not made", &fault),
             }
         }
-        if let Err(fault) = round(&store, now_ms).await {
+        if let Err(fault) = round(&store, &security.tally, now_ms).await {
             complain("presence was not judged", &fault);
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = shutdown.wait_for(|stop| *stop) => break,
         }
+    }
+    if let Err(fault) = security.write(&store, &actor, clock::now_ms()).await {
+        complain("counters of abuse are lost", &fault);
     }
 }
 
@@ -42,25 +52,30 @@ pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
 ///
 /// # Errors
 /// When the database failed.
-pub async fn round(store: &Store, now_ms: i64) -> Result<(), StoreError> {
-    let actor = Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() };
+pub async fn round(store: &Store, tally: &Tally, now_ms: i64) -> Result<(), StoreError> {
+    let actor = actor();
     let mut done = BTreeSet::new();
     for dirty in store.dirty_machines(&Scope::All, ROUND_MAX).await? {
         done.insert(dirty.agent_id);
-        judge(store, &actor, dirty.agent_id, Some(dirty.mark), now_ms).await;
+        judge(store, tally, &actor, dirty.agent_id, Some(dirty.mark), now_ms).await;
     }
     for agent in store.due_machines(&Scope::All, now_ms, ROUND_MAX).await? {
         if done.insert(agent) {
-            judge(store, &actor, agent, None, now_ms).await;
+            judge(store, tally, &actor, agent, None, now_ms).await;
         }
     }
     Ok(())
 }
 
+fn actor() -> Actor {
+    Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() }
+}
+
 /// What fails for one machine does not keep the others waiting.
-async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) {
-    if let Err(fault) = presence::judge(store, actor, agent, mark, now_ms).await {
-        complain(&format!("presence of agent {agent} was not judged"), &fault);
+async fn judge(store: &Store, tally: &Tally, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) {
+    match presence::judge(store, actor, agent, mark, now_ms).await {
+        Ok(off) => tally.note(Abuse::Clock, Who::Agent(agent), off, now_ms),
+        Err(fault) => complain(&format!("presence of agent {agent} was not judged"), &fault),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Presence: what is new in a machine's evidence goes through the domain's step, in the order of its chains.
 
 use super::memory::{CHAINS_MAX, Memory};
-use crate::store::{Actor, EvidenceRow, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
+use crate::store::{Actor, EvidenceRow, FindingKind, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
 use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
+use mimamori_domain::wall::{self, Clock};
 use mimamori_shared::id::{AgentId, ChainId};
 use mimamori_shared::payload::{Head, Statement, statement};
 use mimamori_shared::sign::PayloadType;
@@ -17,11 +18,26 @@ const INTERVAL_S: u64 = 60;
 struct Judge {
     presence: Option<Presence>,
     changes: Vec<Change>,
+    /// Live reports whose clock is off, and where.
+    off: Vec<(FindingKind, ChainId, u64)>,
     interval_s: u64,
     now_ms: i64,
 }
 
 impl Judge {
+    /// A report; of a live one the clock is judged by the offset of its boot.
+    fn report(&mut self, head: &Head, received_at_ms: i64, live: bool) {
+        self.take(Event::Report(seen(head, received_at_ms, live)));
+        let boot = self.presence.as_ref().and_then(|presence| presence.boot).filter(|boot| live && boot.boot_id == head.boot_id);
+        let Some(offset_ms) = boot.and_then(|boot| boot.offset_ms) else { return };
+        let kind = match wall::judge(wall::skew_ms(offset_ms, head.taken_at_ms, head.boottime_ms)) {
+            Clock::Good => return,
+            Clock::Skewed => FindingKind::ClockSkewed,
+            Clock::Quarantined => FindingKind::ClockQuarantined,
+        };
+        self.off.push((kind, head.chain_id, head.seq));
+    }
+
     fn take(&mut self, event: Event) {
         let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, self.interval_s);
         self.presence = Some(presence);
@@ -31,28 +47,32 @@ impl Judge {
 
 /// Judges one machine and writes the judgement down, if nobody else did meanwhile.
 ///
+/// How many live reports came with a clock that is off.
+///
 /// # Errors
 /// When the database failed.
-pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<(), StoreError> {
+pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<u64, StoreError> {
     let machine = store.machine_of(&Scope::All, agent).await?;
     let (mut memory, presence) = Memory::of(machine.presence.as_ref());
-    let mut judge = Judge { presence, changes: Vec::new(), interval_s: machine.interval_s.unwrap_or(INTERVAL_S), now_ms };
+    let mut judge = Judge { presence, changes: Vec::new(), off: Vec::new(), interval_s: machine.interval_s.unwrap_or(INTERVAL_S), now_ms };
     let whole = look(store, &machine, &mut memory, &mut judge).await?;
     if machine.state == MachineState::Retired {
         judge.take(Event::Retire);
     }
     judge.take(Event::Tick);
-    let Some(presence) = judge.presence else { return Ok(()) };
+    let Some(presence) = judge.presence else { return Ok(0) };
+    let off = judge.off.len() as u64;
     let change = PresenceChange {
         agent_id: agent,
         seen: machine.presence.as_ref().map(|row| (row.state.clone(), row.since_ms)),
         row: memory.row(&presence),
         transitions: judge.changes.iter().map(line).collect(),
+        noted: judge.off,
         dirty_mark: mark.filter(|_| whole),
         lease: None,
     };
     // Zero rows: somebody else judged it meanwhile, and the mark brings it back.
-    store.save_presence(&Scope::All, actor, change, now_ms).await.map(drop)
+    store.save_presence(&Scope::All, actor, change, now_ms).await.map(|saved| if saved { off } else { 0 })
 }
 
 fn line(change: &Change) -> Transition {
@@ -94,7 +114,7 @@ async fn look(store: &Store, machine: &MachineRow, memory: &mut Memory, judge: &
         && let Ok(head) = serde_json::from_slice::<Head>(&preview.payload)
     {
         memory.preview = Some((preview.chain_id, preview.seq));
-        judge.take(Event::Report(seen(&head, preview.received_at_ms, true)));
+        judge.report(&head, preview.received_at_ms, true);
     }
     Ok(true)
 }
@@ -105,7 +125,7 @@ fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judg
     match row.kind {
         PayloadType::Report => {
             let is_live = live == Some((chain_id, row.seq));
-            judge.take(Event::Report(seen(&head, row.received_at_ms, is_live)));
+            judge.report(&head, row.received_at_ms, is_live);
         }
         PayloadType::Statement => match statement(&row.payload) {
             Ok(Statement::Consent { state, .. }) => judge.take(Event::Consent(state)),

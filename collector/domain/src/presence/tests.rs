@@ -11,6 +11,7 @@ struct Machine {
     boot: u8,
     booted_ms: i64,
     queued: Vec<Seen>,
+    skew_ms: i64,
 }
 
 impl Machine {
@@ -23,7 +24,7 @@ impl Machine {
 
     fn seen(&self, now_ms: i64) -> Seen {
         let boot_id = BootId([self.boot; 16]);
-        Seen { received_at_ms: now_ms, taken_at_ms: now_ms, boot_id, boottime_ms: now_ms - self.booted_ms, live: true }
+        Seen { received_at_ms: now_ms, taken_at_ms: now_ms + self.skew_ms, boot_id, boottime_ms: now_ms - self.booted_ms, live: true }
     }
 
     /// r report, b report of a boot half a minute old, q report kept in the outbox, L the outbox arrives,
@@ -55,7 +56,7 @@ impl Machine {
 
 /// Plays a script and shows the state at each character; `ticks` is the time between two looks.
 fn timeline(script: &str, ticks: Option<usize>) -> (String, Vec<Change>) {
-    let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new() };
+    let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms: 0 };
     let mut now_ms = 0;
     for letter in script.chars() {
         machine.play(letter, now_ms);
@@ -210,6 +211,22 @@ proptest! {
         let before = timeline(&format!("r{waiting}{silence}Lb-"), None).0;
         let after = timeline(&format!("r{waiting}{silence}-bL"), None).0;
         prop_assert_eq!(before.replace('D', ""), after.replace('D', "").as_str().to_owned());
+    }
+
+    /// A clock ten years off moves nothing that a live report tells, nor what late ones of the same boot prove.
+    #[test]
+    fn property_a_clock_years_off_tells_the_same(script in "r[-rbqLp]{1,24}r", skew_days in prop_oneof![-3653..-1i64, 2..3653i64]) {
+        let told = |skew_ms: i64| {
+            let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms };
+            let mut now_ms = 0;
+            for letter in script.chars() {
+                machine.play(letter, now_ms);
+                now_ms += STEP_MS;
+            }
+            let spans = machine.history.into_iter().map(|change| (change.state, change.from_ms, change.to_ms, change.because));
+            (machine.is.map(|is| (is.state, is.since_ms, is.last_received_ms, is.due_at_ms)), spans.collect::<Vec<_>>())
+        };
+        prop_assert_eq!(told(0), told(skew_days * 86_400_000));
     }
 
     #[test]

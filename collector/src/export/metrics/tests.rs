@@ -127,3 +127,23 @@ fn promtool_finds_nothing() {
     let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
     assert_eq!(said, "");
 }
+
+#[test]
+fn a_facility_makes_no_more_series_than_its_bound_and_leaves_the_others_theirs() {
+    use mimamori_shared::fields::Disk;
+    let disk = |n: usize| Disk { name: format!("d-{n}").parse().unwrap(), reads: Some(1), writes: Some(1), ..Disk::default() };
+    let mut many = machine("m");
+    many.report.as_mut().unwrap().readings.disk = (0..200).map(disk).collect();
+    let mut view = view_of(vec![many; 60]);
+    let small = crate::view::FacilityView { alias: "small".to_owned(), machines: vec![machine("ct")], ..view.facilities[0].clone() };
+    view.facilities.push(small);
+    let (mut text, own) = (String::new(), SelfMetrics::new("0.1.0", 0).unwrap());
+    text.push_str(&page(&own, &view, Format::Text));
+    let readings = |facility: &str| {
+        let of = format!("facility=\"{facility}\"");
+        let names: Vec<String> = families().iter().map(|(metric, _)| format!("{PREFIX}{metric}{{")).collect();
+        text.lines().filter(|line| line.contains(&of) && names.iter().any(|name| line.starts_with(name.as_str()))).count()
+    };
+    assert_eq!(readings("north"), mimamori_shared::limits::SERIES_PER_FACILITY_MAX);
+    assert!(readings("small") > 5);
+}

@@ -178,3 +178,18 @@ fn every_reason_has_its_own_counter_and_label() {
         assert_eq!(samples.collect::<Vec<_>>(), [("connections_closed_total", why.label(), count)]);
     }
 }
+
+#[tokio::test]
+async fn a_source_that_was_verified_before_gets_in_beside_idlers_of_its_address() {
+    let server = start(ConnLimits { per_source_max: 2, per_known_source_max: 4, ..patient() });
+    let mut agent = server.connect().await;
+    assert_eq!(ask(&mut agent, &get_path("/verify/a")).await.0, 200);
+    let _idlers = (server.connect().await, server.connect().await);
+    is_served(&mut server.connect().await).await;
+    drop(agent);
+    is_served(&mut server.connect().await).await;
+    let mut strangers = (server.connect_from([127, 0, 0, 2]).await, server.connect_from([127, 0, 0, 2]).await);
+    is_served(&mut strangers.0).await;
+    is_served(&mut strangers.1).await;
+    is_refused(&mut server.connect_from([127, 0, 0, 2]).await).await;
+}

@@ -106,11 +106,20 @@ impl Agent {
     }
 
     pub(super) fn batch(&self, entries: Vec<Pair>, preview: Option<Pair>, now_ms: i64) -> IngestBatch {
-        IngestBatch { agent_id: self.id, key_id: self.key_id(), entries, preview, noted: self.noted.clone(), received_at_ms: now_ms }
+        IngestBatch {
+            agent_id: self.id,
+            key_id: self.key_id(),
+            entries,
+            preview,
+            noted: self.noted.clone(),
+            received_at_ms: now_ms,
+            source: None,
+            day_bytes_max: u64::MAX,
+        }
     }
 
     pub(super) async fn send(&self, store: &Store, entries: Vec<Pair>, now_ms: i64) -> Answered {
-        store.ingest(self.batch(entries, None, now_ms)).await.unwrap()
+        store.ingest(self.batch(entries, None, now_ms)).await.unwrap().answered
     }
 
     #[track_caller]

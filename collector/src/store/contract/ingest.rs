@@ -1,7 +1,7 @@
 //! What agents send, and what they are told.
 
 use super::agent::{Agent, Pair};
-use super::{ALL, NOW, ask, enrolled, operator, sound, token, word};
+use super::{ALL, HOUR, NOW, ask, enrolled, operator, sound, token, word};
 use crate::store::{Answered, FindingKind, MachineState, Redeemed, Store, StoreError, Waiting};
 use mimamori_shared::id::{BootId, Hash};
 use mimamori_shared::payload::{OpenReason, ReceiptStatus, RefusalReason};
@@ -239,7 +239,7 @@ pub(super) async fn a_failing_request_does_not_touch_its_neighbours(store: &Stor
                 batch.key_id = super::key(99).public().id();
                 assert!(matches!(store.ingest(batch).await, Err(StoreError::Invalid(_))));
             } else {
-                Agent::receipt(&store.ingest(batch).await.unwrap());
+                Agent::receipt(&store.ingest(batch).await.unwrap().answered);
             }
         }));
     }
@@ -354,4 +354,68 @@ pub(super) async fn copies_that_talk_over_each_other_lose_nothing(store: &Store)
         }
     }
     sound(store).await;
+}
+
+pub(super) async fn boots_beyond_what_is_told_apart_share_one_session(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let opened = agent.open();
+    agent.send(store, vec![opened], NOW).await;
+    for n in 0..150_u8 {
+        agent.boot = BootId([n + 2; 16]);
+        let report = agent.report();
+        Agent::receipt(&agent.send(store, vec![report], NOW + i64::from(n)).await);
+    }
+    let sessions = store.sessions(&ALL, agent.id).await.unwrap();
+    let folded = sessions.iter().find(|session| session.boot_id == BootId::ZERO).unwrap();
+    assert_eq!((sessions.len(), folded.entries), (97, 150 + 1 - 96));
+    let finding = store.findings(&ALL).await.unwrap().into_iter().find(|finding| finding.kind == FindingKind::BootsTooMany).unwrap();
+    assert_eq!(finding.count, 55);
+    assert!(!store.machine_of(&ALL, agent.id).await.unwrap().chain.unwrap().forked, "booting often is no second voice");
+    agent.boot = BootId([200; 16]);
+    let report = agent.report();
+    agent.send(store, vec![report], NOW + 24 * HOUR).await;
+    assert_eq!(store.sessions(&ALL, agent.id).await.unwrap().len(), 98, "the next day tells apart again");
+    sound(store).await;
+}
+
+pub(super) async fn a_day_has_its_budget(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let opened = agent.open();
+    let bytes = opened.0.payload().len() as u64;
+    agent.send(store, vec![opened], NOW).await;
+    let report = agent.report();
+    let send = async |now_ms| {
+        let batch = crate::store::IngestBatch { day_bytes_max: bytes, ..agent.batch(vec![report.clone()], None, now_ms) };
+        store.ingest(batch).await.unwrap().answered
+    };
+    assert_eq!(send(NOW + 1).await, crate::store::Answered::OverBudget);
+    assert_eq!(store.evidence(&ALL, agent.id, agent.chain, 0, 0, 9).await.unwrap().len(), 1, "nothing is kept");
+    let day = NOW.div_euclid(24 * HOUR);
+    assert_eq!(store.day_use(&ALL, day, day + 1).await.unwrap(), (1, bytes));
+    Agent::receipt(&send(NOW + 24 * HOUR).await);
+    assert!(store.findings(&ALL).await.unwrap().iter().any(|finding| finding.kind == FindingKind::BudgetExceeded));
+    sound(store).await;
+}
+
+pub(super) async fn what_is_noticed_of_a_request_is_told(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let opened = agent.open();
+    let mut copy = agent.clone();
+    let (one, other) = (agent.report(), {
+        copy.taken_at_ms += 1;
+        copy.report()
+    });
+    let heard = async |entries: Vec<Pair>, from: &str| {
+        let batch = crate::store::IngestBatch { source: Some(from.to_owned()), ..agent.batch(entries, None, NOW) };
+        let heard = store.ingest(batch).await.unwrap().heard;
+        (heard.replays, heard.other_content, heard.moved, heard.flapping)
+    };
+    assert_eq!(heard(vec![opened.clone(), one.clone()], "a").await, (0, 0, false, false));
+    assert_eq!(heard(vec![opened, one.clone()], "a").await, (2, 0, false, false));
+    assert_eq!(heard(vec![other], "b").await, (0, 1, true, false));
+    for (from, flapping) in [("a", false), ("b", false), ("a", true)] {
+        assert_eq!(heard(vec![one.clone()], from).await, (1, 0, true, flapping), "{from}");
+    }
+    let flapping = store.findings(&ALL).await.unwrap().into_iter().find(|finding| finding.kind == FindingKind::SourceFlapping);
+    assert_eq!(flapping.map(|finding| finding.count), Some(1));
 }

@@ -28,13 +28,13 @@ pub(super) async fn a_preview_goes_ahead_of_its_chain(store: &Store) {
     let reports = agent.reports(4);
     agent.send(store, vec![opened], NOW).await;
     let batch = agent.batch(reports[..1].to_vec(), Some(reports[3].clone()), NOW + 1);
-    assert_eq!(Agent::receipt(&store.ingest(batch).await.unwrap()).seq, 1);
+    assert_eq!(Agent::receipt(&store.ingest(batch).await.unwrap().answered).seq, 1);
     let shown = async || store.machine_of(&ALL, agent.id).await.unwrap().latest.map(|row| (row.seq, row.is_preview)).unwrap();
     assert_eq!(shown().await, (4, true));
     agent.send(store, reports[1..2].to_vec(), NOW + 2).await;
     assert_eq!(shown().await, (4, true), "an older report does not hide it");
     let late = agent.batch(Vec::new(), Some(reports[2].clone()), NOW + 3);
-    assert_eq!(store.ingest(late).await.unwrap(), crate::store::Answered::NothingToSay);
+    assert_eq!(store.ingest(late).await.unwrap().answered, crate::store::Answered::NothingToSay);
     assert_eq!(shown().await, (4, true));
     assert_eq!(store.evidence(&ALL, agent.id, agent.chain, 0, 0, 9).await.unwrap().len(), 3);
     agent.send(store, reports[2..].to_vec(), NOW + 4).await;
@@ -175,4 +175,26 @@ pub(super) async fn what_people_do_is_written_down(store: &Store) {
         ]
     );
     assert!(rows[2].detail.contains("ct-2"));
+}
+
+/// Bounds of what is shown before its place in the chain vouches for it.
+pub(super) async fn a_preview_beyond_belief_is_not_shown(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let opened = agent.open();
+    let first = agent.report();
+    agent.send(store, vec![opened, first], NOW).await;
+    let shown = async || store.machine_of(&ALL, agent.id).await.unwrap().latest.map(|row| (row.seq, row.is_preview)).unwrap();
+    let preview = |seq: u64, taken_at_ms: i64| {
+        let mut far = agent.clone();
+        (far.tip.next_seq, far.taken_at_ms) = (seq, taken_at_ms);
+        far.report()
+    };
+    for (seq, taken_at_ms) in [(1_000_003, NOW + 120_000), (5, NOW + 86_400_002), (u64::MAX >> 3, NOW + 120_000)] {
+        let batch = agent.batch(Vec::new(), Some(preview(seq, taken_at_ms)), NOW + 1);
+        assert_eq!(store.ingest(batch).await.unwrap().answered, crate::store::Answered::NothingToSay);
+        assert_eq!(shown().await, (1, false), "{seq} {taken_at_ms}");
+    }
+    let batch = agent.batch(Vec::new(), Some(preview(1_000_002, NOW + 86_400_000)), NOW + 1);
+    store.ingest(batch).await.unwrap();
+    assert_eq!(shown().await, (1_000_002, true), "as far as an outbox reaches and a clock may be ahead");
 }

@@ -10,6 +10,7 @@ fn change(agent_id: AgentId, was: Option<(&str, i64)>, now: &str, since_ms: i64)
         seen: was.map(|(state, since_ms)| (word(state), since_ms)),
         row: PresenceRow { state: word(now), since_ms, because: word("test"), due_at_ms: Some(since_ms + 100), memory: "{}".to_owned() },
         transitions: vec![Transition { state: word(now), from_ms: since_ms, to_ms: None, because: word("test"), evidence: "seq 1".to_owned() }],
+        noted: Vec::new(),
         dirty_mark: None,
         lease: None,
     }

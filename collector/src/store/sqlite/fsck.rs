@@ -142,8 +142,9 @@ impl Check<'_> {
             return Ok(None);
         };
         if !matches!(entry.body, Body::Loss(_)) {
-            let session = sessions.remove(&entry.head.boot_id);
-            sessions.insert(entry.head.boot_id, session::extend(session, row.branch, &entry.head, row.received_at_ms));
+            let boot = session::boot_of(sessions, entry.head.boot_id, row.received_at_ms);
+            let session = sessions.remove(&boot);
+            sessions.insert(boot, session::extend(session, (row.branch, boot), &entry.head, row.received_at_ms));
         }
         Ok(Some(next))
     }

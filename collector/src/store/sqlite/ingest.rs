@@ -3,14 +3,15 @@
 use super::chain::{self, Chain, Newest, Stored};
 use super::evidence::{self, At, Month};
 use super::finding::{self, Seen};
-use super::{latest, machine, presence, session, stated};
+use super::{abuse, latest, machine, presence, session, stated};
 use crate::store::accept::{Action, Branch, Held, decide};
 use crate::store::error::StoreError;
-use crate::store::ingest::{Answered, IngestBatch, ReceiptFields};
+use crate::store::ingest::{Answered, Heard, IngestBatch, ReceiptFields, Taken};
 use crate::store::named::{ChainReason, FindingKind, KeyState, MachineState};
 use crate::store::rows::Waiting;
+use mimamori_domain::source::Change;
 use mimamori_shared::chain::{Fit, Link, Tip};
-use mimamori_shared::id::{AgentId, ChainId, Hash};
+use mimamori_shared::id::{AgentId, BootId, ChainId, Hash};
 use mimamori_shared::limits::NEW_CHAINS_MAX;
 use mimamori_shared::payload::{Body, Entry, OpenReason, Place, ReceiptStatus, RefusalReason, Statement};
 use mimamori_shared::sign::Verified;
@@ -30,14 +31,17 @@ struct Ingest<'a> {
     chain: Option<Chain>,
     newest: Option<Newest>,
     near: Option<u32>,
-    stored: bool,
+    /// Entries and bytes that were stored.
+    stored: (u64, u64),
+    heard: Heard,
     /// The last report that was kept on branch 0.
     report: Option<&'a (Verified, Entry)>,
 }
 
-pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answered, StoreError> {
+pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Taken, StoreError> {
+    let plainly = |answered| Ok(Taken { answered, heard: Heard::default() });
     let Some((first, entry)) = batch.entries.first().or(batch.preview.as_ref()) else {
-        return Ok(Answered::NothingToSay);
+        return plainly(Answered::NothingToSay);
     };
     let (chain_id, in_reply_to) = (entry.head.chain_id, first.hash());
     let all = batch.entries.iter().chain(&batch.preview);
@@ -47,9 +51,14 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answ
     let refusal = |reason| Answered::Refusal { reason, chain_id, in_reply_to };
     let key = machine::key(db, batch.key_id)?.filter(|key| key.agent_id == batch.agent_id).ok_or(StoreError::NotFound("key"))?;
     match (key.state, key.machine) {
-        (KeyState::Revoked, _) | (_, MachineState::Revoked | MachineState::Retired) => return Ok(refusal(RefusalReason::Revoked)),
-        (KeyState::Active, MachineState::Pending) => return Ok(Answered::Pending),
+        (KeyState::Revoked, _) | (_, MachineState::Revoked | MachineState::Retired) => return plainly(refusal(RefusalReason::Revoked)),
+        (KeyState::Active, MachineState::Pending) => return plainly(Answered::Pending),
         (KeyState::Active, MachineState::Active) => {}
+    }
+    if abuse::used_today(db, batch.agent_id, batch.received_at_ms)? >= batch.day_bytes_max {
+        let seen = Seen { kind: FindingKind::BudgetExceeded, chain: chain_id, seq: entry.head.seq, detail: "refused" };
+        finding::add(db, batch.agent_id, seen, batch.received_at_ms)?;
+        return plainly(Answered::OverBudget);
     }
     evidence::make(db, Month::of(batch.received_at_ms))?;
     let mut ingest = Ingest {
@@ -60,9 +69,11 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answ
         chain: chain::load(db, batch.agent_id, chain_id)?,
         newest: chain::newest(db, batch.agent_id)?,
         near: None,
-        stored: false,
+        stored: (0, 0),
+        heard: Heard::default(),
         report: None,
     };
+    ingest.hear(entry.head.seq)?;
     let mut last = None;
     for pair in &batch.entries {
         let step = ingest.take(pair)?;
@@ -73,11 +84,12 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answ
         }
     }
     ingest.finish()?;
-    Ok(match last {
+    let answered = match last {
         None => Answered::NothingToSay,
         Some(Step::Refused(reason)) => refusal(reason),
         Some(Step::Held { branch, held }) => Answered::Receipt(ingest.receipt(branch, &held)),
-    })
+    };
+    Ok(Taken { answered, heard: ingest.heard })
 }
 
 impl<'a> Ingest<'a> {
@@ -125,12 +137,14 @@ impl<'a> Ingest<'a> {
         match action {
             Action::Extend { branch, tip } => self.extend(pair, &link, branch, tip),
             Action::Replay { branch, held } => {
+                self.heard.replays += 1;
                 self.near = Some(branch);
                 Ok(Step::Held { branch, held })
             }
             Action::Fork { branch, parent } => self.fork(pair, &link, branch, parent),
             Action::Behind { tip } => self.behind(tip),
             Action::TooManyBranches => {
+                self.heard.other_content += 1;
                 self.found(FindingKind::TooManyBranches, link.seq, "refused")?;
                 Ok(Step::Refused(RefusalReason::TooManyBranches))
             }
@@ -177,6 +191,7 @@ impl<'a> Ingest<'a> {
 
     fn fork(&mut self, pair: &'a (Verified, Entry), link: &Link, branch: Branch, parent: u32) -> Result<Step, StoreError> {
         let month = Month::of(self.batch.received_at_ms);
+        self.heard.other_content += 1;
         self.found(FindingKind::Diverged, link.seq, "new_branch")?;
         self.mark_forked(self.id)?;
         self.keep(pair, link, Stored { branch, parent: Some(parent), boot: None, first: month, last: month })?;
@@ -217,7 +232,8 @@ impl<'a> Ingest<'a> {
             self.state(pair, at)?;
         }
         self.near = Some(at.branch);
-        self.stored = true;
+        self.stored.0 += 1;
+        self.stored.1 = self.stored.1.saturating_add(verified.payload().len() as u64);
         let held = Held { seq: link.seq, last_seq: link.last_seq, hash: verified.hash(), tip_hash: link.tip_hash, received_at_ms: now_ms };
         Ok(Step::Held { branch: at.branch, held })
     }
@@ -227,13 +243,19 @@ impl<'a> Ingest<'a> {
         if matches!(entry.body, Body::Loss(_)) {
             return Ok(());
         }
-        let known = session::find(self.db, at, entry.head.boot_id)?;
-        if known.is_some() && stored.boot != Some(entry.head.boot_id) {
+        let (mut boot, now_ms) = (entry.head.boot_id, self.batch.received_at_ms);
+        let mut known = session::find(self.db, at, boot)?;
+        if known.is_some() && stored.boot != Some(boot) {
             self.found(FindingKind::BootsInterleaved, entry.head.seq, "boot_came_back")?;
             self.mark_forked(self.id)?;
         }
-        stored.boot = Some(entry.head.boot_id);
-        session::save(self.db, self.agent, &session::extend(known, at.branch, &entry.head, self.batch.received_at_ms))
+        stored.boot = Some(boot);
+        if known.is_none() && session::begun(self.db, at, now_ms)? >= session::BOOTS_PER_DAY_MAX {
+            self.found(FindingKind::BootsTooMany, entry.head.seq, "folded")?;
+            boot = BootId::ZERO;
+            known = session::find(self.db, at, boot)?;
+        }
+        session::save(self.db, self.agent, &session::extend(known, (at.branch, boot), &entry.head, now_ms))
     }
 
     fn notice(&mut self, entry: &Entry, seq: u64) -> Result<(), StoreError> {
@@ -295,7 +317,10 @@ impl<'a> Ingest<'a> {
         {
             seen = latest::preview(self.db, self.at(0), new(pair))?;
         }
-        if self.stored || seen {
+        if self.stored.0 > 0 {
+            abuse::use_today(self.db, self.agent, self.stored, self.batch.received_at_ms)?;
+        }
+        if self.stored.0 > 0 || seen {
             presence::mark(self.db, self.agent, self.batch.received_at_ms)?;
         }
         Ok(())
@@ -303,6 +328,18 @@ impl<'a> Ingest<'a> {
 }
 
 impl Ingest<'_> {
+    /// Where the request came from.
+    fn hear(&mut self, seq: u64) -> Result<(), StoreError> {
+        let Some(source) = &self.batch.source else { return Ok(()) };
+        let change = abuse::heard_from(self.db, self.agent, source, self.batch.received_at_ms)?;
+        self.heard.moved = change != Change::None;
+        self.heard.flapping = change == Change::Flapping;
+        if self.heard.flapping {
+            self.found(FindingKind::SourceFlapping, seq, "to_and_fro")?;
+        }
+        Ok(())
+    }
+
     /// Whether a preview may stand for the present: not beside a second voice, not beyond what a backlog can hold, not
     /// from a far future. What it says is shown before its place in the chain vouches for it.
     fn believes(&self, preview: &Entry) -> bool {

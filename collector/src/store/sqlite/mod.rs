@@ -3,6 +3,7 @@
 //! Other processes, such as the command line, may have the same file open. SQL lives in the files of the nouns;
 //! nothing here is built from text that came from outside.
 
+pub(super) mod abuse;
 pub(super) mod audit;
 mod cell;
 pub(super) mod chain;

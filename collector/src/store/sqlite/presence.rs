@@ -1,7 +1,7 @@
 //! Presence, its changes, and what is to be looked at again.
 
 use super::cell::get;
-use super::{lease, machine};
+use super::{finding, lease, machine};
 use crate::store::error::StoreError;
 use crate::store::rows::TransitionRow;
 use crate::store::scope::Scope;
@@ -67,6 +67,9 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
             "INSERT INTO transition (agent, state, from_ms, to_ms, because, evidence, recorded_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![change.agent_id.0, line.state.as_str(), line.from_ms, line.to_ms, line.because.as_str(), line.evidence, now_ms],
         )?;
+    }
+    for (kind, chain, seq) in &change.noted {
+        finding::add(db, change.agent_id, finding::Seen { kind: *kind, chain: *chain, seq: *seq, detail: "live_report" }, now_ms)?;
     }
     if let Some(mark) = change.dirty_mark {
         db.execute("DELETE FROM dirty WHERE agent = ?1 AND mark = ?2", params![change.agent_id.0, mark])?;

@@ -9,6 +9,7 @@ use crate::store::scope::Scope;
 use mimamori_shared::id::{AgentId, BootId};
 use mimamori_shared::payload::Head;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
 
 fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     Ok(SessionRow {
@@ -30,12 +31,37 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     })
 }
 
+/// Boots of one branch that begin a session of their own on one day (UTC); further ones share that of [`BootId::ZERO`].
+pub(super) const BOOTS_PER_DAY_MAX: u32 = 96;
+const DAY_MS: i64 = 86_400_000;
+
+/// The day, UTC, as `from..to` in milliseconds since 1970.
+fn day_of(now_ms: i64) -> std::ops::Range<i64> {
+    let from = now_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    from..from.saturating_add(DAY_MS)
+}
+
+/// Sessions of the branch that began on the day of `now_ms`.
+pub(super) fn begun(db: &Connection, at: At, now_ms: i64) -> Result<u32, StoreError> {
+    let day = day_of(now_ms);
+    let mut statement =
+        db.prepare_cached("SELECT count(*) FROM session WHERE agent = ?1 AND chain = ?2 AND branch = ?3 AND received_from_ms >= ?4 AND received_from_ms < ?5")?;
+    Ok(statement.query_row(params![at.agent.0, at.chain.0, at.branch, day.start, day.end], |row| row.get(0))?)
+}
+
+/// The session an entry belongs to, given all that the branch has so far: what [`begun`] decides, for `fsck`.
+pub(super) fn boot_of(sessions: &BTreeMap<BootId, SessionRow>, boot: BootId, now_ms: i64) -> BootId {
+    let day = day_of(now_ms);
+    let begun = || sessions.values().filter(|session| day.contains(&session.received_from_ms)).count();
+    if sessions.contains_key(&boot) || begun() < BOOTS_PER_DAY_MAX as usize { boot } else { BootId::ZERO }
+}
+
 /// The session with one more entry; the same for the store and for `fsck`.
-pub(super) fn extend(session: Option<SessionRow>, branch: u32, head: &Head, received_at_ms: i64) -> SessionRow {
+pub(super) fn extend(session: Option<SessionRow>, (branch, boot_id): (u32, BootId), head: &Head, received_at_ms: i64) -> SessionRow {
     let mut session = session.unwrap_or(SessionRow {
         chain_id: head.chain_id,
         branch,
-        boot_id: head.boot_id,
+        boot_id,
         from_seq: head.seq,
         to_seq: head.seq,
         boottime_from_ms: head.boottime_ms,

@@ -5,11 +5,13 @@ use super::layout;
 use super::words::{ago, because, chain, consent, headlines, life, moment, shape, state};
 use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
+use mimamori_domain::wall::{self, Clock};
 
 /// The page at `/`.
 #[must_use]
 pub fn page(view: &FleetView, lang: Lang) -> String {
     layout(view, lang, "/", Key::Title.text(lang), |page| {
+        security(page, view, lang);
         if view.facilities.is_empty() {
             page.open("p", &[]).text(Key::NoFacility.text(lang)).raw(" <code>mimamori-collector facility add …</code>").close("p");
         }
@@ -17,6 +19,36 @@ pub fn page(view: &FleetView, lang: Lang) -> String {
             facility(page, one, view.at_ms, lang);
         }
     })
+}
+
+/// Alarms first, with what to do; then what was counted today.
+fn security(page: &mut Html, view: &FleetView, lang: Lang) {
+    let today = &view.security;
+    page.open("h2", &[]).text(Key::Today.text(lang)).text(" ").text(&today.day.to_string()).close("h2").raw("<ul>");
+    for alarm in today.alarms.iter().filter(|alarm| alarm.until_ms.is_none()) {
+        let abuse = alarm.abuse;
+        page.open("li", &[]).leaf("span", &[("class", "bad")], Key::Alarm.text(lang)).raw(" ");
+        page.text(lang.of(abuse.words_en(), abuse.words_ja())).text(": ").text(Key::Since.text(lang)).text(" ").text(&moment(alarm.since_ms));
+        page.raw("<br>").leaf("span", &[("class", "dim")], lang.of(abuse.mend_en(), abuse.mend_ja())).close("li");
+    }
+    for (abuse, counted) in &today.events {
+        page.open("li", &[]).text(lang.of(abuse.words_en(), abuse.words_ja())).text(": ").text(&counted.count.to_string()).close("li");
+    }
+    if today.events.is_empty() && today.alarms.is_empty() {
+        page.leaf("li", &[], Key::NothingToday.text(lang));
+    }
+    page.raw("</ul>");
+}
+
+/// What is wrong with the machine's clock.
+fn clock_off(machine: &MachineView, lang: Lang) -> Option<String> {
+    let skew_ms = machine.skew_ms?;
+    let off = format!("{} {} s", Key::ClockOff.text(lang), skew_ms / 1000);
+    match wall::judge(skew_ms) {
+        Clock::Good => None,
+        Clock::Skewed => Some(off),
+        Clock::Quarantined => Some(format!("{off}: {}", Key::ClockUnused.text(lang))),
+    }
 }
 
 fn facility(page: &mut Html, facility: &FacilityView, at_ms: i64, lang: Lang) {
@@ -48,6 +80,9 @@ fn row(page: &mut Html, facility: &str, machine: &MachineView, at_ms: i64, lang:
     page.raw("<tr>").open("th", &[("scope", "row")]).leaf("a", &[("href", &href)], &machine.alias);
     if machine.life != Life::Active {
         page.raw("<br>").leaf("span", &[("class", "bad")], life(machine.life, lang));
+    }
+    if let Some(words) = clock_off(machine, lang) {
+        page.raw("<br>").leaf("span", &[("class", "bad")], &words);
     }
     page.close("th").raw("<td>");
     state_cell(page, machine, lang);

@@ -90,6 +90,29 @@ fn states_stand_by_word_shape_and_reason() {
 }
 
 #[test]
+fn alarms_stand_above_all_with_what_to_do_and_a_quiet_day_says_so() {
+    use crate::digest::Counted;
+    use crate::store::{AlarmRow, Who};
+    use mimamori_domain::abuse::Abuse;
+    let mut view = view_of(vec![MachineView { skew_ms: Some(-121_000), ..machine("ct") }]);
+    for lang in [Lang::En, Lang::Ja] {
+        let page = fleet::page(&view, lang);
+        assert!(page.contains(Key::NothingToday.text(lang)) && !page.contains(Key::Alarm.text(lang)));
+        assert!(page.contains(&format!("{} -121 s<", Key::ClockOff.text(lang))));
+    }
+    view.facilities[0].machines[0].skew_ms = Some(315_576_000_000);
+    let over = AlarmRow { abuse: Abuse::Rate, since_ms: AT_MS - 9_000, until_ms: Some(AT_MS), count: 7 };
+    view.security.alarms = vec![AlarmRow { abuse: Abuse::Enrolment, since_ms: AT_MS, until_ms: None, count: 12 }, over];
+    view.security.events.insert(Abuse::Enrolment, Counted { count: 12, first_at_ms: AT_MS, last_at_ms: AT_MS, origins: vec![(Who::Others, 12)] });
+    for (lang, mend, past) in [(Lang::En, Abuse::Enrolment.mend_en(), Abuse::Rate.mend_en()), (Lang::Ja, Abuse::Enrolment.mend_ja(), Abuse::Rate.mend_ja())] {
+        let page = fleet::page(&view, lang);
+        assert!(page.contains(mend) && !page.contains(past), "an alarm that is over needs nothing any more");
+        assert!(page.contains(": 12</li>") && !page.contains(Key::NothingToday.text(lang)));
+        assert!(page.contains(Key::ClockUnused.text(lang)));
+    }
+}
+
+#[test]
 fn stale_readings_do_not_look_current() {
     let silent = view_of(vec![MachineView { state: State::NotKnown, ..machine("ct") }]);
     let [all, one] = both(&silent, Lang::En);
