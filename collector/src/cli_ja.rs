@@ -46,6 +46,8 @@ pub const JAPANESE: Texts = &[
     ("token list", "トークンの一覧（秘密は表示しません）。"),
     ("token revoke", "トークンを取り消します。"),
     ("token revoke #id", "対象。`list`の表示のとおり。"),
+    ("digest", "ある日に数えた攻撃や異常の要約です。"),
+    ("digest #day", "`digest.utc_offset_h`の時間帯での日付（例：2026-11-27）。"),
     ("fsck", "証跡からすべてのチェーンを計算し直し、不一致を示します。"),
     ("export", "1台の機器の証跡をJSON Linesで書き出します。"),
 ];

@@ -52,6 +52,7 @@ proptest! {
     fn nothing_overflows(offset: Option<i64>, taken: i64, boottime: i64, received: i64) {
         let at_ms = evidence_ms(offset, (taken, boottime), received);
         prop_assert!(at_ms.is_none_or(|at_ms| at_ms <= received));
-        judge(skew_ms(offset.unwrap_or(0), taken, boottime));
+        let skew = skew_ms(offset.unwrap_or(0), taken, boottime);
+        prop_assert_eq!(judge(skew) == Clock::Good, (-SKEW_MS..=SKEW_MS).contains(&skew));
     }
 }
