@@ -18,6 +18,7 @@ mod hostile_answers;
 mod ingress;
 mod offline;
 mod packaging;
+mod simulation;
 mod slow_connections;
 mod tidy;
 mod vectors;
