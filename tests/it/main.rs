@@ -10,6 +10,7 @@
 )]
 
 mod agent_process;
+mod answer_storm;
 mod chaos;
 mod documents;
 mod enrolment;

@@ -36,10 +36,10 @@ fn judge(fleet: &Fleet, seed: u64) {
         all.lost += sum.lost;
         all.indeterminate += sum.indeterminate;
     }
-    fleet.only_clones_are_forked();
+    let forked = fleet.only_clones_are_forked();
     let looks = fleet.looks(true);
     println!("seed {seed}: {:?}", fleet.happened);
-    println!("seed {seed}: {} machines and chains, {all:?}, {} requests", sums.len(), fleet.centre.requests);
+    println!("seed {seed}: {} machines and chains, {all:?}, {} requests, {forked} forked", sums.len(), fleet.centre.requests);
     println!("seed {seed}: presence {looks:?}");
     assert_eq!(looks.wrong, 0, "seed {seed}: presence is not what truly was");
     assert!(looks.unprovable * 5 < looks.right, "seed {seed}: too little is judged: {looks:?}");

@@ -78,6 +78,9 @@ fn a_collector_that_contradicts_everything_gets_three_new_chains_a_day_and_no_ba
     }
     let opened = rig.notes.iter().filter(|note| matches!(note, Note::ChainOpened(OpenReason::StateLost))).count();
     assert_eq!(opened, 2, "the first of three was opened at enrolment");
+    // It slept for no time at all, and woke again and again for a day.
+    let wake = rig.agent.wake_at().unwrap();
+    assert!(wake > rig.now.boottime_ms + 80_000_000, "the next chain is a day away: {wake} at {:?}", rig.now);
     assert_eq!(unsent(&rig), before, "what was not accepted stays in the ledger");
     rig.now.boottime_ms += 90_000_000;
     rig.event(Event::Wake);

@@ -53,6 +53,8 @@ pub struct Machine {
     pub cloned_ms: Option<i64>,
     /// Whether it was put back to a snapshot.
     pub restored: bool,
+    /// When the collector took something of it.
+    pub heard: Vec<i64>,
     /// Whether its line works.
     pub line: bool,
     /// Whether nothing can be written.
@@ -129,6 +131,7 @@ impl Machine {
             made: Vec::new(),
             cloned_ms: None,
             restored: false,
+            heard: Vec::new(),
             line: true,
             full: false,
             notes: Vec::new(),

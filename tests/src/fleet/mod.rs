@@ -225,6 +225,7 @@ impl Fleet {
             let (reply, wait) = if !self.up || !line {
                 (Reply::Failed(if line { Detail::Refused } else { Detail::NameTimeout }), 10_000)
             } else {
+                one.heard.push(at_ms);
                 let answer = self.centre.take(&body, at_ms);
                 let status = answer.status;
                 self.note(at_ms, &format!("{machine} sent {} {} got {status}", sent.frames.len(), sha256(&answer.body)));
@@ -293,12 +294,23 @@ impl Fleet {
                 one.lose_state();
                 requests = one.begin(at_ms);
             }
-            Act::Withdraw => requests = one.withdraw(at_ms),
-            Act::Grant => requests = one.grant(at_ms),
+            Act::Withdraw | Act::Grant => return self.consent(at_ms, machine, act),
             Act::DiskFull => one.full = true,
             Act::DiskFree => one.full = false,
         }
         self.send(at_ms, machine, requests);
+    }
+
+    /// The facility decides for the machine and for what it does not know to be a copy of it.
+    fn consent(&mut self, at_ms: i64, machine: usize, act: Act) {
+        let agent_id = self.machines[machine].identity.agent_id;
+        for machine in 0..self.machines.len() {
+            let one = &mut self.machines[machine];
+            if one.identity.agent_id == agent_id {
+                let requests = if act == Act::Grant { one.grant(at_ms) } else { one.withdraw(at_ms) };
+                self.send(at_ms, machine, requests);
+            }
+        }
     }
 
     /// Everything that is still wrong is mended, so that what is left can be delivered.
