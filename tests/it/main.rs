@@ -19,6 +19,7 @@ mod hostile_answers;
 mod ingress;
 mod offline;
 mod packaging;
+mod patient_data;
 mod simulation;
 mod slow_connections;
 mod tidy;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a harness for tests: a panic is a failed test")]
 
 pub mod fleet;
+pub mod plant;
 pub mod process;
 pub mod raw;
 pub mod sim;
