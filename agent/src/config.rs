@@ -71,7 +71,16 @@ impl Config {
     /// All faults, each naming its place and the mend.
     pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
         let vars = vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG");
-        Ok(Config { values: SOURCE.load(file, vars, sets, |_| Vec::new())? })
+        let fault = |path: &PathBuf| Some(Fault { origin: None, key: path.display().to_string(), what: written_by_others(path)? });
+        let mut exposed: Vec<Fault> = files(file).iter().filter_map(fault).collect();
+        match SOURCE.load(file, vars, sets, |_| Vec::new()) {
+            Ok(values) if exposed.is_empty() => Ok(Config { values }),
+            Ok(_) => Err(exposed),
+            Err(more) => {
+                exposed.extend(more);
+                Err(exposed)
+            }
+        }
     }
 
     /// Every value with where it came from.
@@ -118,6 +127,16 @@ impl Config {
 #[must_use]
 pub fn files(file: &Path) -> Vec<PathBuf> {
     SOURCE.files(file)
+}
+
+/// Whoever can write the configuration decides where the reports go: that is nobody but root and the agent's own account.
+fn written_by_others(path: &Path) -> Option<String> {
+    let meta = fs::metadata(path).ok()?;
+    let (mode, owner) = (meta.mode() & 0o777, meta.uid());
+    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    let shown = path.display();
+    (mode & 0o022 != 0 || !ours)
+        .then(|| format!("others can write it (mode {mode:o}, owner {owner}): run `chmod go-w {shown}`, and `chown root {shown}` if it is not root's"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod chaos;
 mod documents;
 mod enrolment;
 mod facility;
+mod goals;
+mod goals_agent;
 mod hostile_answers;
 mod ingress;
 mod offline;

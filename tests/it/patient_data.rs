@@ -245,7 +245,7 @@ fn five_hundred_names_of_patients_on_this_machine_leave_no_trace() {
 /// Names the host and mounts whatever has a name, then becomes the command.
 fn namespace_script(space: &Path, plants: &Plants) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "_"));
-    let mut script = format!("hostname {} || exit 90\n", quote(&plants.words[8]));
+    let mut script = format!("hostname {} || exit 90\n", plants.words[8].replace('_', "-"));
     for (number, plant) in plants.all().iter().step_by(12).take(40).enumerate() {
         let point: PathBuf = space.join(part(plant));
         fs::create_dir_all(&point).unwrap();

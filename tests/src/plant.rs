@@ -2,7 +2,6 @@
 //! they are written.
 
 use crate::Random;
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use std::collections::HashMap;
 
@@ -107,7 +106,7 @@ impl Scanner {
     pub fn new(plants: &[&str]) -> Scanner {
         let mut scanner = Scanner { spellings: HashMap::new() };
         for plant in plants {
-            let spellings: Vec<String> = vec![(*plant).to_owned(), plant.to_lowercase(), plant.to_uppercase(), plant.replace(' ', "\\040"), plant.replace(' ', "_")];
+            let spellings: Vec<String> = vec![(*plant).to_owned(), plant.to_lowercase(), plant.to_uppercase(), plant.replace(' ', "\\040"), plant.replace(' ', "_"), plant.replace('_', "-")];
             for text in spellings {
                 scanner.add(plant, &text);
             }
@@ -186,6 +185,7 @@ fn opened(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
 
     #[test]
     fn the_search_finds_every_plant_in_every_spelling() {

@@ -104,9 +104,32 @@ impl Fleet {
     /// When anything does what it must not.
     #[must_use]
     pub fn live(dir: &Path, seed: u64, machines: usize, days: i64) -> Fleet {
+        let mut fleet = Fleet::new(dir, seed, days);
+        for number in 0..machines {
+            fleet.add(dir, number, |random| script::script(random, START_MS, days));
+        }
+        fleet.plan(days);
+        fleet.run()
+    }
+
+    /// One machine that reports for an hour, lies in a drawer for so many days and is switched on again.
+    ///
+    /// # Panics
+    /// When anything does what it must not.
+    #[must_use]
+    pub fn in_a_drawer(dir: &Path, days: i64) -> Fleet {
+        let mut fleet = Fleet::new(dir, 1, days);
+        let back_ms = START_MS + days * DAY_MS;
+        fleet.add(dir, 0, |_| vec![(START_MS + 2 * HOUR_MS, Act::PowerOff { clean: true }), (back_ms, Act::PowerOn)]);
+        // Nobody looks every minute for years.
+        fleet.at(back_ms, Due::Round);
+        fleet.run()
+    }
+
+    fn new(dir: &Path, seed: u64, days: i64) -> Fleet {
         let mut random = Random(seed);
         let centre = Centre::new(dir, &mut random, START_MS);
-        let mut fleet = Fleet {
+        Fleet {
             centre,
             machines: Vec::new(),
             end_ms: START_MS + days * DAY_MS + DRAIN_MS,
@@ -116,11 +139,11 @@ impl Fleet {
             queue: BinaryHeap::new(),
             number: 0,
             history: Vec::new(),
-        };
-        for number in 0..machines {
-            fleet.add(dir, number, days);
         }
-        fleet.plan(days);
+    }
+
+    fn run(mut self) -> Fleet {
+        let fleet = &mut self;
         while let Some(Reverse(Timed { at_ms, due, .. })) = fleet.queue.pop() {
             if at_ms > fleet.end_ms {
                 break;
@@ -128,10 +151,10 @@ impl Fleet {
             fleet.happen(at_ms, due);
         }
         fleet.centre.round(fleet.end_ms);
-        fleet
+        self
     }
 
-    fn add(&mut self, dir: &Path, number: usize, days: i64) {
+    fn add(&mut self, dir: &Path, number: usize, script: impl FnOnce(&mut Random) -> Vec<(i64, Act)>) {
         let mut random = Random(self.random.next());
         let key = SecretKey::from_seed(&random.bytes().into());
         let name = format!("m-{number}");
@@ -140,7 +163,7 @@ impl Fleet {
         let identity = Identity { collector_id: trust.collector_id, agent_id, key, boot_id: BootId([0; 16]) };
         debug_assert_ne!(trust.collector_id, CollectorId::ZERO);
         let traits = script::traits(&mut random);
-        let acts = script::script(&mut random, START_MS, days);
+        let acts = script(&mut random);
         self.machines.push(Machine::new(name.clone(), dir.join(name), identity, trust, traits, random));
         let first_ms = START_MS + i64::try_from(self.random.between(0, 600_000)).unwrap();
         self.at(first_ms, Due::Act { machine: number, act: Act::PowerOn });
