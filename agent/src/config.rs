@@ -71,7 +71,10 @@ impl Config {
     /// All faults, each naming its place and the mend.
     pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
         let vars = vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG");
-        let fault = |path: &PathBuf| Some(Fault { origin: None, key: path.display().to_string(), what: written_by_others(path)? });
+        let fault = |path: &PathBuf| {
+            let (what, what_ja) = written_by_others(path)?;
+            Some(Fault { origin: None, key: path.display().to_string(), what, what_ja })
+        };
         let mut exposed: Vec<Fault> = files(file).iter().filter_map(fault).collect();
         match SOURCE.load(file, vars, sets, |_| Vec::new()) {
             Ok(values) if exposed.is_empty() => Ok(Config { values }),
@@ -130,13 +133,18 @@ pub fn files(file: &Path) -> Vec<PathBuf> {
 }
 
 /// Whoever can write the configuration decides where the reports go: that is nobody but root and the agent's own account.
-fn written_by_others(path: &Path) -> Option<String> {
+fn written_by_others(path: &Path) -> Option<(String, String)> {
     let meta = fs::metadata(path).ok()?;
     let (mode, owner) = (meta.mode() & 0o777, meta.uid());
-    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    if mode & 0o022 == 0 && (owner == 0 || owner == rustix::process::geteuid().as_raw()) {
+        return None;
+    }
     let shown = path.display();
-    (mode & 0o022 != 0 || !ours)
-        .then(|| format!("others can write it (mode {mode:o}, owner {owner}): run `chmod go-w {shown}`, and `chown root {shown}` if it is not root's"))
+    let mend = format!("`chmod go-w {shown}`");
+    Some((
+        format!("others can write it (mode {mode:o}, owner {owner}): run {mend}, and `chown root {shown}` if it is not root's"),
+        format!("他の利用者が書き込めます（モード {mode:o}、所有者 {owner}）。{mend} を実行し、rootの所有でなければ `chown root {shown}` も実行してください。"),
+    ))
 }
 
 #[cfg(test)]

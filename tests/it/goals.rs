@@ -25,14 +25,29 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("SG-05", &["tests/it/goals.rs::a_flood_of_replays_adds_no_row_and_gets_the_same_receipts"]),
     ("SG-06", &["tests/it/goals.rs::whatever_is_accepted_another_library_accepts_too"]),
     ("SG-07", &["shared/src/sign.rs::compile_fail"]),
-    ("SG-09", &["tests/it/hostile_answers.rs::no_answer_but_a_genuine_receipt_changes_anything", "tests/it/answer_storm.rs::a_storm_of_answers_moves_nothing_but_the_time_of_the_next_try"]),
-    ("HD-02", &["tests/it/agent_process.rs::it_listens_nowhere_while_it_reports", "tests/it/goals_agent.rs::no_command_of_the_agent_asks_the_kernel_to_listen"]),
-    ("HD-06", &["tests/it/agent_process.rs::secrets_that_others_can_read_are_refused", "tests/it/goals_agent.rs::files_that_others_may_read_or_write_are_refused"]),
+    (
+        "SG-09",
+        &[
+            "tests/it/hostile_answers.rs::no_answer_but_a_genuine_receipt_changes_anything",
+            "tests/it/answer_storm.rs::a_storm_of_answers_moves_nothing_but_the_time_of_the_next_try",
+        ],
+    ),
+    (
+        "HD-02",
+        &["tests/it/agent_process.rs::it_listens_nowhere_while_it_reports", "tests/it/goals_agent.rs::no_command_of_the_agent_asks_the_kernel_to_listen"],
+    ),
+    (
+        "HD-06",
+        &["tests/it/agent_process.rs::secrets_that_others_can_read_are_refused", "tests/it/goals_agent.rs::files_that_others_may_read_or_write_are_refused"],
+    ),
     ("HD-08", &["tests/it/goals_agent.rs::what_a_collector_can_say_is_numbers_names_and_hashes", "tests/it/goals_agent.rs::neither_program_starts_others"]),
     ("HD-09", &["tests/it/answer_storm.rs::a_storm_of_answers_moves_nothing_but_the_time_of_the_next_try"]),
     ("PV-01", &["tests/it/patient_data.rs::five_hundred_names_of_patients_on_a_recorded_machine_leave_no_trace"]),
     ("incident 1: decoding by a peer's tag", &["shared/src/payload.rs::fn read", "tests/it/goals.rs::nothing_signed_for_one_place_passes_at_another"]),
-    ("incident 2: a peer's path", &["shared/src/id.rs::only_lower_case_hex_of_the_right_length_is_an_id", "shared/src/word.rs::words_refuse_what_could_carry_a_sentence_or_break_a_line"]),
+    (
+        "incident 2: a peer's path",
+        &["shared/src/id.rs::only_lower_case_hex_of_the_right_length_is_an_id", "shared/src/word.rs::words_refuse_what_could_carry_a_sentence_or_break_a_line"],
+    ),
     ("incident 3: depth before the signature", &["shared/src/json.rs::bounds_are_held"]),
     ("incident 5: enrolling anew out of impatience", &["tests/it/answer_storm.rs::a_storm_of_answers_moves_nothing_but_the_time_of_the_next_try"]),
     ("incident 6: a length that is believed", &["collector/src/net/tests/body.rs::fn "]),
@@ -66,7 +81,9 @@ fn every_goal_names_a_test_that_is_there() {
         for test in *tests {
             let (file, name) = test.split_once("::").unwrap();
             let text = fs::read_to_string(top().join(file)).unwrap_or_else(|fault| panic!("{goal}: {file}: {fault}"));
-            let there = text.contains(&format!("fn {name}(")) || name == "compile_fail" && text.contains("```compile_fail") || name.starts_with("fn ") && text.contains(name);
+            let there = text.contains(&format!("fn {name}("))
+                || name == "compile_fail" && text.contains("```compile_fail")
+                || name.starts_with("fn ") && text.contains(name);
             assert!(there, "{goal}: {test} is not there");
         }
     }
@@ -186,7 +203,15 @@ fn nothing_signed_for_one_place_passes_at_another() {
     let held = rows(&two);
     let (mut tried, mut accepted) = (0, 0);
     let foreign = [CollectorId([77; 16]), two.ids[0].0];
-    let loss = Loss { first_seq: 2, last_seq: 2, last_hash: Hash([1; 32]), counts: Counts { sample: 1, ..Counts::default() }, from_ms: 0, to_ms: 0, reason: LossReason::Quota };
+    let loss = Loss {
+        first_seq: 2,
+        last_seq: 2,
+        last_hash: Hash([1; 32]),
+        counts: Counts { sample: 1, ..Counts::default() },
+        from_ms: 0,
+        to_ms: 0,
+        reason: LossReason::Quota,
+    };
     for signed in PayloadType::ALL {
         for claimed in PayloadType::ALL {
             for collector in foreign {

@@ -37,7 +37,17 @@ fn no_command_of_the_agent_asks_the_kernel_to_listen() {
         traced.output().unwrap()
     };
     let mut modes = 0;
-    for args in [&["run"][..], &["status"], &["check"], &["preview"], &["manifest"], &["consent", "show"], &["ledger", "verify"], &["ledger", "export"], &["config", "check"]] {
+    for args in [
+        &["run"][..],
+        &["status"],
+        &["check"],
+        &["preview"],
+        &["manifest"],
+        &["consent", "show"],
+        &["ledger", "verify"],
+        &["ledger", "export"],
+        &["config", "check"],
+    ] {
         let done = traced(&home.command(args));
         assert!(matches!(done.status.code(), Some(0 | 1 | 124)), "{args:?}: {done:?}");
         assert_eq!(asks(&trace), Vec::<String>::new(), "{args:?}");
@@ -90,7 +100,21 @@ fn files_that_others_may_read_or_write_are_refused() {
 
 /// Words a collector may say.
 const WORDS: &[&str] = &[
-    "receipt", "refusal", "enrolled", "certificate", "ok", "forked", "behind", "diverged", "revoked", "too_many_branches", "too_many_chains", "pending", "active", "hcf-1", "ct-1",
+    "receipt",
+    "refusal",
+    "enrolled",
+    "certificate",
+    "ok",
+    "forked",
+    "behind",
+    "diverged",
+    "revoked",
+    "too_many_branches",
+    "too_many_chains",
+    "pending",
+    "active",
+    "hcf-1",
+    "ct-1",
 ];
 
 /// HD-08, by the types: a further field or reason does not compile here until somebody has looked at it.
@@ -104,8 +128,17 @@ fn what_a_collector_can_say_is_numbers_names_and_hashes() {
         }
     }
     let (zero, hash) = (Default::default(), mimamori_shared::id::Hash([0xab; 32]));
-    let receipt =
-        Receipt { collector_id: zero, agent_id: Default::default(), chain_id: Default::default(), branch: 1, seq: 2, head_hash: hash, received_at_ms: 3, lease: Default::default(), status: ReceiptStatus::Forked };
+    let receipt = Receipt {
+        collector_id: zero,
+        agent_id: Default::default(),
+        chain_id: Default::default(),
+        branch: 1,
+        seq: 2,
+        head_hash: hash,
+        received_at_ms: 3,
+        lease: Default::default(),
+        status: ReceiptStatus::Forked,
+    };
     let place = Place { chain_id: receipt.chain_id, seq: 4, hash };
     let enrolled = Enrolled {
         collector_id: zero,
@@ -118,11 +151,8 @@ fn what_a_collector_can_say_is_numbers_names_and_hashes() {
         enrolled_at_ms: 5,
     };
     let certificate = Certificate { collector_id: zero, key_id: Default::default(), public_key: "A".repeat(44), issued_at_ms: 6 };
-    let mut said = vec![
-        encode(PayloadType::Receipt, &[&receipt]),
-        encode(PayloadType::Enrolled, &[&enrolled]),
-        encode(PayloadType::Certificate, &[&certificate]),
-    ];
+    let mut said =
+        vec![encode(PayloadType::Receipt, &[&receipt]), encode(PayloadType::Enrolled, &[&enrolled]), encode(PayloadType::Certificate, &[&certificate])];
     let reasons = [
         RefusalReason::Behind { next_seq: 1, head_hash: hash },
         RefusalReason::Diverged { ancestor: Some(place), branch: 1, seq: 2, head_hash: hash },

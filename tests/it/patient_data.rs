@@ -156,7 +156,15 @@ fn everything(world: &World, home: &AgentHome) -> Vec<(String, Vec<u8>)> {
     disk(&world.state_dir(), &mut found);
     found.push(("agent's log".to_owned(), home.log().into_bytes()));
     found.push(("collector's log".to_owned(), world.log().into_bytes()));
-    for args in [&["preview"][..], &["preview", "--json"], &["status"], &["manifest"], &["check"], &["ledger", "show", "--full", "--last", "1000"], &["ledger", "export"]] {
+    for args in [
+        &["preview"][..],
+        &["preview", "--json"],
+        &["status"],
+        &["manifest"],
+        &["check"],
+        &["ledger", "show", "--full", "--last", "1000"],
+        &["ledger", "export"],
+    ] {
         let done = home.try_cli(args);
         found.push((format!("{args:?}"), [done.stdout, done.stderr].concat()));
     }
@@ -228,7 +236,10 @@ fn five_hundred_names_of_patients_on_this_machine_leave_no_trace() {
     let log = fs::OpenOptions::new().create(true).append(true).open(home.dir.join("agent.log")).unwrap();
     let script = namespace_script(&world.dir.join("space"), &plants);
     let mut inside = program(Path::new("/usr/bin/unshare"));
-    inside.args(["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", &script, "sh"]).arg(agent.get_program()).args(agent.get_args());
+    inside
+        .args(["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", &script, "sh"])
+        .arg(agent.get_program())
+        .args(agent.get_args());
     inside.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let root = mimamori_tests::process::is_root(&world.dir);
     let running = if root {
@@ -252,12 +263,20 @@ fn namespace_script(space: &Path, plants: &Plants) -> String {
         fs::write(space.join(format!("{}.dcm", part(plant))), plant.as_bytes()).unwrap();
         let point = quote(&point.display().to_string());
         // Half of them are new, half show a folder of the disk under another name.
-        script.push_str(&if number % 2 == 0 { format!("mount -t tmpfs {} {point} || exit 91\n", quote(plant)) } else { format!("mount --bind {point} {point} || exit 92\n") });
+        script.push_str(&if number % 2 == 0 {
+            format!("mount -t tmpfs {} {point} || exit 91\n", quote(plant))
+        } else {
+            format!("mount --bind {point} {point} || exit 92\n")
+        });
     }
     let users: String = plants.all().iter().map(|plant| format!("{plant}:x:1000:1000:{plant}:/home:/bin/sh\n")).collect();
     let log: String = plants.all().iter().map(|plant| format!("dicom: stored {plant}\n")).collect();
     write(&space.join("passwd"), users);
     write(&space.join("log/syslog"), log);
-    script.push_str(&format!("mount --bind {} /etc/passwd && mount --bind {} /var/log || exit 93\n", quote(&space.join("passwd").display().to_string()), quote(&space.join("log").display().to_string())));
+    script.push_str(&format!(
+        "mount --bind {} /etc/passwd && mount --bind {} /var/log || exit 93\n",
+        quote(&space.join("passwd").display().to_string()),
+        quote(&space.join("log").display().to_string())
+    ));
     script + "\"$@\"\n"
 }

@@ -20,7 +20,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 fn size() -> (usize, i64) {
-    let text = std::env::var("MIMAMORI_SIM").unwrap_or_else(|_| "12x3".to_owned());
+    let text = std::env::var("MIMAMORI_SIM").unwrap_or_else(|_| "8x3".to_owned());
     let parts = text.split_once('x').and_then(|(machines, days)| Some((machines.parse().ok()?, days.parse().ok()?)));
     parts.unwrap_or_else(|| panic!("MIMAMORI_SIM={text}: write MACHINESxDAYS, such as 200x30"))
 }
@@ -61,7 +61,7 @@ fn whatever_happens_to_a_fleet_everything_made_is_accounted_for_and_presence_is_
 fn the_same_seed_gives_the_same_history_and_another_seed_another() {
     let history = |seed: u64| {
         let dir = folder();
-        Fleet::live(dir.path(), seed, 4, 2).history()
+        Fleet::live(dir.path(), seed, 3, 1).history()
     };
     let first = history(7);
     assert_eq!(first, history(7));

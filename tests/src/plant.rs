@@ -39,7 +39,8 @@ impl Plants {
         let kana = ["カ", "ク", "ウ", "レ", "イ", "シ", "ケ", "ン", "ミ", "ホ", "ギ", "ジ"];
         let roman = ["ka", "ku", "re", "shi", "ken", "mi", "hon", "gi", "ji", "zo", "tsu", "ryo"];
         let join = |random: &mut Random, from: &[&'static str], count: usize| (0..count).map(|_| pick(random, from)).collect::<String>();
-        let digits = |random: &mut Random, count: usize| (0..count).map(|_| char::from(b'0' + u8::try_from(random.between(0, 10)).unwrap())).collect::<String>();
+        let digits =
+            |random: &mut Random, count: usize| (0..count).map(|_| char::from(b'0' + u8::try_from(random.between(0, 10)).unwrap())).collect::<String>();
         let mut plants = Plants { names: Vec::new(), words: Vec::new(), short: Vec::new(), records: Vec::new() };
         for _ in 0..60 {
             plants.names.push(format!("{} {}", join(random, &kanji, 3), join(random, &kanji, 3)));
@@ -106,7 +107,14 @@ impl Scanner {
     pub fn new(plants: &[&str]) -> Scanner {
         let mut scanner = Scanner { spellings: HashMap::new() };
         for plant in plants {
-            let spellings: Vec<String> = vec![(*plant).to_owned(), plant.to_lowercase(), plant.to_uppercase(), plant.replace(' ', "\\040"), plant.replace(' ', "_"), plant.replace('_', "-")];
+            let spellings: Vec<String> = vec![
+                (*plant).to_owned(),
+                plant.to_lowercase(),
+                plant.to_uppercase(),
+                plant.replace(' ', "\\040"),
+                plant.replace(' ', "_"),
+                plant.replace('_', "-"),
+            ];
             for text in spellings {
                 scanner.add(plant, &text);
             }
@@ -198,7 +206,8 @@ mod tests {
             let text = format!("{}{plant}<end>", "x".repeat(number % 7));
             let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            let percent: String = text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+            let percent: String =
+                text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
             let packed = zstd::bulk::compress(text.as_bytes(), 3).unwrap();
             let twice = zstd::bulk::compress(&[b"noise".to_vec(), packed.clone()].concat(), 3).unwrap();
             let ways: [(&str, Vec<u8>); 12] = [

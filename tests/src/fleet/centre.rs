@@ -90,12 +90,8 @@ impl Centre {
         let plain = |status| Answer { status, content_type: String::new(), retry_after_s: None, body: Vec::new() };
         let Some(batch) = self.read(body, now_ms) else { return plain(400) };
         let agent_id = batch.agent_id;
-        let signed = |status, kind, payload| Answer {
-            status,
-            content_type: ANSWER_TYPE.to_owned(),
-            retry_after_s: None,
-            body: self.keys.answer(kind, payload),
-        };
+        let signed =
+            |status, kind, payload| Answer { status, content_type: ANSWER_TYPE.to_owned(), retry_after_s: None, body: self.keys.answer(kind, payload) };
         match self.runtime.block_on(self.store.ingest(batch)) {
             Ok(Answered::Receipt(fields)) => {
                 let receipt = fields.receipt(self.keys.collector_id, self.keys.lease_secret.as_slice());

@@ -105,15 +105,7 @@ pub(super) struct Request {
 /// The consent of a facility that allows all; `since_ms` makes each one another.
 fn terms(since_ms: i64) -> ConsentTerms {
     let scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect();
-    ConsentTerms {
-        v: 1,
-        valid_from_ms: since_ms,
-        valid_to_ms: i64::MAX,
-        mode: ConsentMode::Continuous,
-        scopes,
-        approval_hash: Hash::ZERO,
-        example: true,
-    }
+    ConsentTerms { v: 1, valid_from_ms: since_ms, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true }
 }
 
 fn settings() -> Settings {

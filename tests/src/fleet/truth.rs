@@ -110,7 +110,8 @@ impl Fleet {
                 assert_eq!(bridge.counted, bridge.last_seq - bridge.first_seq + 1, "a loss record of {} does not count what it bridges", family[0].name);
             }
             // The hash at the end of a bridge says whose line it is.
-            let ends: BTreeSet<(ChainId, u64, Hash)> = family.iter().flat_map(|machine| &machine.made).map(|made| (made.chain_id, made.seq, made.hash)).collect();
+            let ends: BTreeSet<(ChainId, u64, Hash)> =
+                family.iter().flat_map(|machine| &machine.made).map(|made| (made.chain_id, made.seq, made.hash)).collect();
             for (machine, made) in family.iter().flat_map(|machine| machine.made.iter().map(move |made| (machine, made))) {
                 let sum = sums.entry((machine.name.clone(), made.chain_id)).or_default();
                 sum.created += 1;
@@ -147,7 +148,8 @@ impl Fleet {
             let chains = self.evidence(agent).chains;
             let (cloned, must) = (family[0].cloned_ms.is_some(), two_voices(&family));
             // A second voice that may open no further chain stays on its branch, which says it too.
-            let stuck = chains.last().is_some_and(|chain| chain.forked) && findings.iter().any(|row| row.agent_id == agent && row.kind == FindingKind::TooManyChains);
+            let stuck =
+                chains.last().is_some_and(|chain| chain.forked) && findings.iter().any(|row| row.agent_id == agent && row.kind == FindingKind::TooManyChains);
             let spoke = findings.iter().any(|row| row.agent_id == agent && matches!(row.kind, FindingKind::OldChainSpoke | FindingKind::BootsInterleaved));
             let (told, name) = (spoke || stuck, &family[0].name);
             assert!(!spoke || chains.iter().any(|chain| chain.forked), "{name}: {chains:?}");
@@ -274,7 +276,9 @@ fn between(one: &Made, other: Option<&Made>, ends: &[(i64, ConsentState)], to_ms
         _ => {
             // Silence: still believed to be up for the grace, not known behind it.
             let (ends_ms, granted_ms) = match ended {
-                Some((at_ms, _)) => (*at_ms, ends.iter().find(|(granted, state)| granted > at_ms && *state == ConsentState::Granted).map_or(to_ms, |row| row.0)),
+                Some((at_ms, _)) => {
+                    (*at_ms, ends.iter().find(|(granted, state)| granted > at_ms && *state == ConsentState::Granted).map_or(to_ms, |row| row.0))
+                }
                 None => (to_ms, to_ms),
             };
             let silent_ms = one.at_ms + grace_ms(super::INTERVAL_S);
@@ -321,7 +325,12 @@ fn complain_of(machine: &Machine, at_ms: i64, said: &str, past: &[(i64, i64, Was
     for (from, to, was) in past.iter().filter(|(from, to, _)| *from < at_ms + 4 * INTERVAL_MS && at_ms - 4 * INTERVAL_MS < *to) {
         println!("  truly {} from {} to {}", was.word(), from - at_ms, to - at_ms);
     }
-    for row in lines.iter().filter(|row| row.line.from_ms < at_ms + 8 * INTERVAL_MS && row.line.to_ms.is_none_or(|to_ms| at_ms - 8 * INTERVAL_MS < to_ms)).rev().take(12) {
+    for row in lines
+        .iter()
+        .filter(|row| row.line.from_ms < at_ms + 8 * INTERVAL_MS && row.line.to_ms.is_none_or(|to_ms| at_ms - 8 * INTERVAL_MS < to_ms))
+        .rev()
+        .take(12)
+    {
         let to = row.line.to_ms.map(|to_ms| to_ms - at_ms);
         println!("  line {} {} from {} to {to:?} recorded {}", row.line.state, row.line.because, row.line.from_ms - at_ms, row.recorded_at_ms - at_ms);
     }
