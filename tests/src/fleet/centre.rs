@@ -4,7 +4,8 @@
 use super::DAY_MS;
 use crate::Random;
 use mimamori_agent::uplink::{ANSWER_TYPE, Answer, Trust};
-use mimamori_collector::ingest::decompress;
+use mimamori_collector::export::selfmetrics::SelfMetrics;
+use mimamori_collector::ingest::{Tally, decompress};
 use mimamori_collector::keys::{self, Keys};
 use mimamori_collector::store::{Actor, ActorKind, Answered, IngestBatch, NewToken, Redeem, Redeemed, Scope, Store};
 use mimamori_collector::work;
@@ -16,6 +17,7 @@ use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, Verified, verify}
 use mimamori_shared::word::Word;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// A collector without a network.
@@ -27,6 +29,7 @@ pub struct Centre {
     pub requests: u64,
     keys: Keys,
     known: BTreeMap<KeyId, (AgentId, PublicKey)>,
+    tally: Tally,
     runtime: Runtime,
 }
 
@@ -44,7 +47,7 @@ impl Centre {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let keys = keys::init(&dir.join("collector"), &["127.0.0.1".to_owned()], now_ms, &mut || Ok(random.bytes())).unwrap();
         let store = Store::open(&dir.join("store.sqlite"), now_ms).unwrap();
-        let centre = Centre { store, requests: 0, keys, known: BTreeMap::new(), runtime };
+        let centre = Centre { store, requests: 0, keys, known: BTreeMap::new(), tally: Tally::new(Arc::new(SelfMetrics::new("sim", now_ms).unwrap())), runtime };
         let (operator, facility) = (Centre::operator(), word("hcf-1"));
         centre.wait(centre.store.add_facility(&Scope::All, &operator, &facility, "Example hospital", true, now_ms)).unwrap();
         centre
@@ -92,7 +95,7 @@ impl Centre {
         let agent_id = batch.agent_id;
         let signed =
             |status, kind, payload| Answer { status, content_type: ANSWER_TYPE.to_owned(), retry_after_s: None, body: self.keys.answer(kind, payload) };
-        match self.runtime.block_on(self.store.ingest(batch)) {
+        match self.runtime.block_on(self.store.ingest(batch)).map(|taken| taken.answered) {
             Ok(Answered::Receipt(fields)) => {
                 let receipt = fields.receipt(self.keys.collector_id, self.keys.lease_secret.as_slice());
                 signed(200, PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt]))
@@ -102,6 +105,7 @@ impl Centre {
                 signed(409, PayloadType::Refusal, encode(PayloadType::Refusal, &[&refusal]))
             }
             Ok(Answered::Pending) => plain(403),
+            Ok(Answered::OverBudget) => plain(429),
             Ok(Answered::NothingToSay) => plain(204),
             Err(fault) => panic!("the store failed: {fault:?}"),
         }
@@ -123,7 +127,7 @@ impl Centre {
             Some(frame) => Some(read(frame)?),
             None => None,
         };
-        Some(IngestBatch { agent_id, key_id, entries, preview, noted: Vec::new(), received_at_ms: now_ms })
+        Some(IngestBatch { agent_id, key_id, entries, preview, noted: Vec::new(), received_at_ms: now_ms, source: None, day_bytes_max: u64::MAX })
     }
 
     fn key(&mut self, key_id: KeyId) -> Option<(AgentId, PublicKey)> {
@@ -139,7 +143,7 @@ impl Centre {
     /// # Panics
     /// When the store fails.
     pub fn round(&self, now_ms: i64) {
-        self.runtime.block_on(work::round(&self.store, now_ms)).unwrap();
+        self.runtime.block_on(work::round(&self.store, &self.tally, now_ms)).unwrap();
     }
 
     /// Waits for something the store is asked.
