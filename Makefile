@@ -27,7 +27,8 @@ test: ## Sets up and runs every test
 torture: ## The long tests: a hundred times the random cases
 	@$(SETUP) run test
 	$(CARGO) build --workspace --locked
-	PROPTEST_CASES=5000 $(CARGO) test --workspace --locked
+	PROPTEST_CASES=5000 MIMAMORI_SIM=200x30 MIMAMORI_ANSWERS=1000000 MIMAMORI_REPLAYS=1000000 MIMAMORI_SIGNATURES=10000000 \
+	  $(CARGO) test --workspace --locked
 
 bench-agent: ## Measures what the agent costs a machine, beside collectd
 	@$(SETUP) run bench

@@ -71,7 +71,19 @@ impl Config {
     /// All faults, each naming its place and the mend.
     pub fn load(file: &Path, vars: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Config, Vec<Fault>> {
         let vars = vars.filter(|(name, _)| name != "MIMAMORI_AGENT_CONFIG");
-        Ok(Config { values: SOURCE.load(file, vars, sets, |_| Vec::new())? })
+        let fault = |path: &PathBuf| {
+            let (what, what_ja) = written_by_others(path)?;
+            Some(Fault { origin: None, key: path.display().to_string(), what, what_ja })
+        };
+        let mut exposed: Vec<Fault> = files(file).iter().filter_map(fault).collect();
+        match SOURCE.load(file, vars, sets, |_| Vec::new()) {
+            Ok(values) if exposed.is_empty() => Ok(Config { values }),
+            Ok(_) => Err(exposed),
+            Err(more) => {
+                exposed.extend(more);
+                Err(exposed)
+            }
+        }
     }
 
     /// Every value with where it came from.
@@ -118,6 +130,21 @@ impl Config {
 #[must_use]
 pub fn files(file: &Path) -> Vec<PathBuf> {
     SOURCE.files(file)
+}
+
+/// Whoever can write the configuration decides where the reports go: that is nobody but root and the agent's own account.
+fn written_by_others(path: &Path) -> Option<(String, String)> {
+    let meta = fs::metadata(path).ok()?;
+    let (mode, owner) = (meta.mode() & 0o777, meta.uid());
+    if mode & 0o022 == 0 && (owner == 0 || owner == rustix::process::geteuid().as_raw()) {
+        return None;
+    }
+    let shown = path.display();
+    let mend = format!("`chmod go-w {shown}`");
+    Some((
+        format!("others can write it (mode {mode:o}, owner {owner}): run {mend}, and `chown root {shown}` if it is not root's"),
+        format!("他の利用者が書き込めます（モード {mode:o}、所有者 {owner}）。{mend} を実行し、rootの所有でなければ `chown root {shown}` も実行してください。"),
+    ))
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ pub const INTERVAL_S_MIN: u64 = 5;
 pub const INTERVAL_S_MAX: u64 = 86_400;
 /// Longest time a token may be redeemed, in seconds.
 pub const TOKEN_TTL_S_MAX: u64 = 86_400;
-/// Longest wait a collector's `Retry-After` can ask of an agent, in seconds.
-pub const RETRY_AFTER_S_MAX: u64 = 3600;
+/// Longest wait a collector's `Retry-After` can ask of an agent, in seconds: with the jitter of a fifth on top, an hour.
+pub const RETRY_AFTER_S_MAX: u64 = 3000;
 
 const _: () = assert!(REPORT_BYTES_MAX * 4 <= BODY_PLAIN_BYTES_MAX, "a body holds at least four full reports");
 const _: () = assert!(BODY_BYTES_MAX * BODY_RATIO_MAX >= BODY_PLAIN_BYTES_MAX, "the ratio does not forbid a full body");

@@ -215,7 +215,30 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Bytes whose signature holds. There is no way to make one but [`verify`] (I2).
+/// Bytes whose signature holds. There is no way to make one but [`verify`] (I2): its fields are its own.
+///
+/// ```compile_fail,E0451
+/// use mimamori_shared::{id, sign};
+/// let forged = sign::Verified {
+///     kind: sign::PayloadType::Report,
+///     payload: Vec::new(),
+///     key_id: id::KeyId([0; 16]),
+///     signature: [0; 64],
+///     hash: id::Hash([0; 32]),
+/// };
+/// ```
+///
+/// Nor can one that was made be changed, nor read from JSON:
+///
+/// ```compile_fail,E0616
+/// fn change(verified: &mut mimamori_shared::sign::Verified) {
+///     verified.payload.clear();
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// let read: mimamori_shared::sign::Verified = serde_json::from_str("{}").unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     kind: PayloadType,

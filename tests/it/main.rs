@@ -10,14 +10,19 @@
 )]
 
 mod agent_process;
+mod answer_storm;
 mod chaos;
 mod documents;
 mod enrolment;
 mod facility;
+mod goals;
+mod goals_agent;
 mod hostile_answers;
 mod ingress;
 mod offline;
 mod packaging;
+mod patient_data;
+mod simulation;
 mod slow_connections;
 mod tidy;
 mod vectors;

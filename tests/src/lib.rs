@@ -4,6 +4,8 @@
 //! model of what it made and what was acknowledged; `AgentHome` a folder for the real agent. A panic here is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a harness for tests: a panic is a failed test")]
 
+pub mod fleet;
+pub mod plant;
 pub mod process;
 pub mod raw;
 pub mod sim;

@@ -66,6 +66,15 @@ pub fn python(script: &str, args: &[&str]) -> Output {
     program(python).arg("-B").arg(path).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// Whether what is made here belongs to root.
+///
+/// # Panics
+/// When the folder is not there.
+#[must_use]
+pub fn is_root(dir: &Path) -> bool {
+    fs::metadata(dir).unwrap().uid() == 0
+}
+
 /// A folder for the real agent: `state/`, `consent.toml`, `agent.log`.
 #[derive(Debug)]
 pub struct AgentHome {
@@ -85,7 +94,7 @@ impl AgentHome {
     #[must_use]
     pub fn new(dir: &Path) -> AgentHome {
         fs::create_dir_all(dir.join("state")).unwrap();
-        let root = fs::metadata(dir).unwrap().uid() == 0;
+        let root = is_root(dir);
         let binary = reachable(binary("mimamori-agent"), dir, root);
         let home = AgentHome { dir: dir.to_owned(), sets: vec!["interval=5s".to_owned(), "outbox.free_floor=0B".to_owned()], binary, root };
         fs::set_permissions(home.state_dir(), fs::Permissions::from_mode(0o700)).unwrap();

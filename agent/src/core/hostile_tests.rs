@@ -4,7 +4,7 @@ use super::rig::{Rig, identity, settings, terms};
 use super::*;
 use crate::uplink::Sent;
 use mimamori_shared::fields::Scope;
-use mimamori_shared::payload::{Body, FaultCode, Refusal, RefusalReason};
+use mimamori_shared::payload::{Body, FaultCode, Receipt, ReceiptStatus, Refusal, RefusalReason};
 
 fn refusal(sent: &Sent, reason: RefusalReason) -> Event {
     let id = identity();
@@ -78,10 +78,42 @@ fn a_collector_that_contradicts_everything_gets_three_new_chains_a_day_and_no_ba
     }
     let opened = rig.notes.iter().filter(|note| matches!(note, Note::ChainOpened(OpenReason::StateLost))).count();
     assert_eq!(opened, 2, "the first of three was opened at enrolment");
+    // It slept for no time at all, and woke again and again for a day.
+    let wake = rig.agent.wake_at().unwrap();
+    assert!(wake > rig.now.boottime_ms + 80_000_000, "the next chain is a day away: {wake} at {:?}", rig.now);
     assert_eq!(unsent(&rig), before, "what was not accepted stays in the ledger");
     rig.now.boottime_ms += 90_000_000;
     rig.event(Event::Wake);
     assert!(rig.notes.iter().filter(|note| matches!(note, Note::ChainOpened(OpenReason::StateLost))).count() > 2);
+}
+
+/// The refusal that says `diverged` got lost, and the next answer was a receipt on the branch: a machine put back to a
+/// snapshot went on there for ever, where nobody believes what it says.
+#[test]
+fn a_receipt_on_a_branch_says_that_this_chain_is_not_the_first_voice() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(120);
+    let chain = rig.agent.newest().unwrap().clone();
+    let sent = rig.outbox.batch(chain.chain_id, chain.unsent_from, 100, 1 << 20).unwrap().unwrap().unwrap().sent;
+    let (id, last) = (identity(), *sent.frames.last().unwrap());
+    let mut receipt = Receipt {
+        collector_id: id.collector_id,
+        agent_id: id.agent_id,
+        chain_id: sent.chain_id,
+        branch: 0,
+        seq: last.last_seq,
+        head_hash: last.tip_hash,
+        received_at_ms: 0,
+        lease: Lease::ZERO,
+        status: ReceiptStatus::Forked,
+    };
+    rig.event(Event::Answered { sent: sent.clone(), answer: Answered::Receipt(receipt.clone()) });
+    assert_eq!(rig.agent.newest().unwrap().chain_id, chain.chain_id, "the first voice goes on, whoever else speaks");
+    receipt.branch = 1;
+    rig.event(Event::Answered { sent, answer: Answered::Receipt(receipt) });
+    assert_ne!(rig.agent.newest().unwrap().chain_id, chain.chain_id);
+    assert!(rig.notes.contains(&Note::ChainOpened(OpenReason::Restored)));
 }
 
 #[test]

@@ -140,7 +140,12 @@ impl Agent {
     /// When [`Event::Wake`] is wanted next, in boot time; `None` when only an event from outside can change anything.
     #[must_use]
     pub fn wake_at(&self) -> Option<i64> {
-        let sample = if self.may_collect() { self.sample_at } else { None };
+        // Nothing is sampled before there is a chain for it; when that may not be opened yet, waking earlier changes nothing.
+        let sample = match &self.to_open {
+            _ if !self.may_collect() => None,
+            Some(_) => self.may_open_at(),
+            None => self.sample_at,
+        };
         let push = if self.push_chain().is_some() { self.push.due_at() } else { None };
         if let Purging::Again { at } = self.purging {
             return Some(at);
@@ -353,11 +358,17 @@ impl Agent {
         now.boottime_ms.saturating_add(interval - since)
     }
 
+    /// When the next chain may be opened, if that is not now.
+    fn may_open_at(&self) -> Option<i64> {
+        let oldest = self.opened_at.len().checked_sub(NEW_CHAINS_A_DAY)?;
+        self.opened_at.get(oldest).map(|at| at.saturating_add(DAY_MS))
+    }
+
     fn next_statement(&mut self, now: Now, random: [u8; 16]) -> Option<Record> {
         if let Some((reason, previous)) = self.to_open {
             // A collector that refuses everything does not make the agent fill the disk with new beginnings.
             self.opened_at.retain(|at| now.boottime_ms.saturating_sub(*at) < DAY_MS);
-            if self.opened_at.len() >= NEW_CHAINS_A_DAY {
+            if self.may_open_at().is_some() {
                 return None;
             }
             self.opening_at = now.boottime_ms;

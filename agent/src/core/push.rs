@@ -2,7 +2,7 @@
 
 use super::{Agent, ChainState, Effect, Note, Now};
 use crate::uplink::{Sent, next_delay};
-use mimamori_shared::id::Hash;
+use mimamori_shared::id::{ChainId, Hash};
 use mimamori_shared::limits::FRAMES_MAX;
 use mimamori_shared::payload::{Layer, OpenReason, Place, PushFail, Receipt, ReceiptStatus, Refusal, RefusalReason};
 
@@ -161,8 +161,19 @@ impl Agent {
             chain.unsent_from = chain.unsent_from.max(receipt.seq.saturating_add(1)).min(chain.tip.next_seq);
             chain.lease = receipt.lease;
         }
+        if receipt.branch > 0 {
+            // The refusal that told of the divergence got lost: what it says holds all the same.
+            self.begin_anew(receipt.chain_id);
+        }
         let newest = self.chains.last().map(|chain| chain.chain_id);
         self.chains.retain(|chain| chain.has_unsent() || Some(chain.chain_id) == newest);
+    }
+
+    /// This machine goes on in a chain of its own, if it still goes on in this one.
+    fn begin_anew(&mut self, chain_id: ChainId) {
+        let Some(chain) = self.chains.last().filter(|chain| chain.chain_id == chain_id) else { return };
+        let place = Place { chain_id, seq: chain.tip.next_seq.saturating_sub(1), hash: chain.tip.head };
+        self.to_open.get_or_insert((OpenReason::Restored, Some(place)));
     }
 
     fn refused(&mut self, sent: &Sent, refusal: &Refusal, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
@@ -199,12 +210,8 @@ impl Agent {
         if !sent.frames.iter().any(|frame| frame.last_seq == seq && frame.tip_hash == head_hash) {
             return;
         }
-        let newest = self.chains.last().map(|chain| chain.chain_id);
         let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == sent.chain_id) else { return };
         chain.unsent_from = seq.saturating_add(1).min(chain.tip.next_seq);
-        if newest == Some(sent.chain_id) {
-            let place = Place { chain_id: chain.chain_id, seq: chain.tip.next_seq.saturating_sub(1), hash: chain.tip.head };
-            self.to_open.get_or_insert((OpenReason::Restored, Some(place)));
-        }
+        self.begin_anew(sent.chain_id);
     }
 }

@@ -1,0 +1,282 @@
+//! Strings that look like patient data, all invented, wherever a machine has names and texts: none of them occurs in a
+//! byte that was sent, queued, logged or shown (R73, PV-01). `plant.rs` shows that the search would find them.
+
+#![allow(clippy::disallowed_methods, reason = "files of a machine are made and looked through")]
+
+use mimamori_tests::plant::{Plants, Scanner};
+use mimamori_tests::process::{Guard, program};
+use mimamori_tests::{AgentHome, World, get, wait_until};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(40);
+const REPORTS: usize = 3;
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// A name as it can stand in a path.
+fn part(text: &str) -> String {
+    text.replace('/', "_")
+}
+
+/// As the kernel writes it in mountinfo.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\134").replace(' ', "\\040")
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { write(&to, fs::read(entry.path()).unwrap()) }
+    }
+}
+
+/// A recorded machine with a plant in every place that has room for a text.
+fn tree(root: &Path, plants: &Plants) {
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/testdata/host/debian12"), root);
+    let (mut mounts, mut space) = (fs::read_to_string(root.join("proc/1/mountinfo")).unwrap(), fs::read_to_string(root.join("recorded/statvfs")).unwrap());
+    let all = plants.all();
+    for (number, plant) in all.iter().take(300).enumerate() {
+        let (kind, source) = match number % 5 {
+            0 => ("ext4", format!("/dev/mapper/{}", escaped(plant))),
+            1 => ("xfs", format!("LABEL={}", escaped(plant))),
+            2 => ("nfs4", format!("192.0.2.7:/export/{}", escaped(plant))),
+            3 => ("cifs", format!("//192.0.2.8/{}", escaped(plant))),
+            _ => ("vfat", "/dev/sdz1".to_owned()),
+        };
+        let point = format!("/mnt/{}", part(plant));
+        mounts.push_str(&format!("{} 27 8:{number} /{} {} rw,relatime - {kind} {source} rw\n", 1000 + number, escaped(plant), escaped(&point)));
+        space.push_str(&format!("{point} 4096 1000 900 900 50 40\n"));
+    }
+    write(&root.join("proc/1/mountinfo"), &mounts);
+    write(&root.join("proc/self/mountinfo"), &mounts);
+    write(&root.join("recorded/statvfs"), space);
+    let mut links = fs::read_to_string(root.join("proc/net/dev")).unwrap();
+    for name in &plants.short {
+        links.push_str(&format!("{name}: 700 7 0 0 0 0 0 0 700 7 0 0 0 0 0 0\n"));
+        write(&root.join("sys/class/net").join(name).join("operstate"), "up\n");
+        write(&root.join("sys/class/net").join(name).join("ifalias"), format!("{}\n", all[0]));
+    }
+    write(&root.join("proc/net/dev"), links);
+    let disks: String = plants.words.iter().map(|word| format!("   8 0 {word} 1 0 8 0 1 0 8 0 0 0 0\n")).collect();
+    write(&root.join("proc/diskstats"), fs::read_to_string(root.join("proc/diskstats")).unwrap() + &disks);
+    // What it has no business with: processes, users, logs, names.
+    for (number, plant) in all.iter().enumerate() {
+        let process = root.join("proc").join((4000 + number).to_string());
+        write(&process.join("cmdline"), format!("viewer\0--patient={plant}\0"));
+        write(&process.join("environ"), format!("PATIENT={plant}\0"));
+        write(&process.join("comm"), format!("{plant}\n"));
+        write(&root.join("srv/images").join(part(plant)), plant.as_bytes());
+    }
+    let lines = |before: &str, behind: &str| all.iter().map(|plant| format!("{before}{plant}{behind}\n")).collect::<String>();
+    write(&root.join("etc/passwd"), lines("", ":x:1000:1000::/home:/bin/sh"));
+    write(&root.join("etc/hosts"), lines("192.0.2.9 ", ""));
+    write(&root.join("var/log/syslog"), lines("Nov 27 00:00:00 ct-1 dicom[7]: stored ", ""));
+    for (name, text) in [("etc/hostname", &plants.words[0]), ("proc/sys/kernel/hostname", &plants.words[1]), ("etc/timezone", &plants.words[2])] {
+        write(&root.join(name), format!("{text}\n"));
+    }
+}
+
+/// An authority with plants in its subject.
+fn authority(path: &Path, plants: &Plants) {
+    let mut params = rcgen::CertificateParams::new(vec![format!("{}.example", plants.words[3].replace('_', "-"))]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, plants.names[0].as_str());
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, plants.words[4].as_str());
+    params.distinguished_name.push(rcgen::DnType::OrganizationalUnitName, plants.records[0].as_str());
+    write(path, params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+/// Processes whose arguments and environment are full of plants.
+fn processes(plants: &Plants) -> Vec<Guard> {
+    let all = plants.all();
+    let start = |chunk: &[&str]| {
+        let mut command = program(Path::new("/bin/sh"));
+        command.args(["-c", "read line"]).args(chunk).stdin(Stdio::piped());
+        for (number, plant) in chunk.iter().enumerate() {
+            command.env(format!("PATIENT_{number}"), plant);
+        }
+        Guard(command.spawn().unwrap())
+    };
+    all.chunks(100).map(start).collect()
+}
+
+fn reports(world: &World) -> usize {
+    world.export("ct-1").iter().filter(|line| line["frame"][0].as_str().unwrap().starts_with("{\"v\":1,\"type\":\"report\"")).count()
+}
+
+/// Everything below a folder, as it lies on the disk; and every cell of the databases in it.
+fn disk(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            disk(&path, found);
+        } else if path.is_file() {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+            if path.extension().is_some_and(|end| end == "db" || end == "sqlite") {
+                found.push((format!("cells of {}", path.display()), cells(&path)));
+            }
+        }
+    }
+}
+
+fn cells(path: &Path) -> Vec<u8> {
+    let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut names = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+    let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut bytes = Vec::new();
+    for name in names {
+        let mut rows = db.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            for at in 0..columns {
+                match row.get_ref(at).unwrap() {
+                    rusqlite::types::ValueRef::Text(cell) | rusqlite::types::ValueRef::Blob(cell) => bytes.extend_from_slice(cell),
+                    other => bytes.extend_from_slice(format!("{other:?}").as_bytes()),
+                }
+                bytes.push(b'\n');
+            }
+        }
+    }
+    bytes
+}
+
+/// Everything that was sent, queued, logged and shown.
+fn everything(world: &World, home: &AgentHome) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    disk(&home.state_dir(), &mut found);
+    disk(&world.state_dir(), &mut found);
+    found.push(("agent's log".to_owned(), home.log().into_bytes()));
+    found.push(("collector's log".to_owned(), world.log().into_bytes()));
+    for args in [
+        &["preview"][..],
+        &["preview", "--json"],
+        &["status"],
+        &["manifest"],
+        &["check"],
+        &["ledger", "show", "--full", "--last", "1000"],
+        &["ledger", "export"],
+    ] {
+        let done = home.try_cli(args);
+        found.push((format!("{args:?}"), [done.stdout, done.stderr].concat()));
+    }
+    for (address, path) in [(world.pages, "/"), (world.metrics, "/metrics")] {
+        found.push((path.to_owned(), get(address, path).unwrap().1.into_bytes()));
+    }
+    let lines: String = world.export("ct-1").iter().map(|line| format!("{}\n{}\n", line["frame"][0].as_str().unwrap(), line)).collect();
+    found.push(("what the collector holds".to_owned(), lines.into_bytes()));
+    found
+}
+
+#[track_caller]
+fn nothing_of(plants: &Plants, world: &World, home: &AgentHome, what: &str) {
+    let all = plants.all();
+    let scanner = Scanner::new(&all);
+    let (mut bytes, mut hits) = (0, Vec::new());
+    let everything = everything(world, home);
+    for (name, content) in &everything {
+        bytes += content.len();
+        hits.extend(scanner.find(content).into_iter().map(|hit| format!("{name}: {hit}")));
+    }
+    assert!(everything.iter().any(|(name, _)| name.starts_with("cells of")) && bytes > 50_000, "{bytes} bytes: looked in the wrong place?");
+    assert!(hits.is_empty(), "{what}: {hits:#?}");
+    println!("{what}: {} plants, {} places, {bytes} bytes as they lie there: no hit", all.len(), everything.len());
+}
+
+/// I8.
+#[test]
+fn five_hundred_names_of_patients_on_a_recorded_machine_leave_no_trace() {
+    let plants = Plants::new(11);
+    let mut world = World::new("plants");
+    world.start();
+    let root = world.dir.join("machine");
+    tree(&root, &plants);
+    let mut home = world.agent_home("ct-1");
+    authority(&home.dir.join("extra.pem"), &plants);
+    home.sets.push(format!("host_root={}", root.display()));
+    home.sets.push(format!("tls.extra_ca_file={}", home.dir.join("extra.pem").display()));
+    home.enroll(&world.token_text(Some("ct-1")));
+    let guard = home.run();
+    wait_until("reports of the recorded machine", SOON, || reports(&world) >= REPORTS);
+    // Nobody is there for a while: what is queued is looked at too.
+    world.kill();
+    std::thread::sleep(Duration::from_secs(6));
+    world.start();
+    wait_until("what was queued", SOON, || reports(&world) >= REPORTS + 1);
+    drop(guard);
+    let held: String = world.export("ct-1").iter().map(|line| line["frame"][0].as_str().unwrap().to_owned()).collect();
+    assert!(held.matches("fs-").count() > 20 && held.matches("if-").count() > 20, "the planted mounts and interfaces were measured: {}", &held[..2000]);
+    nothing_of(&plants, &world, &home, "recorded machine");
+}
+
+/// The real machine, in namespaces of its own: host name, mounts, users, logs, processes, environment.
+#[test]
+fn five_hundred_names_of_patients_on_this_machine_leave_no_trace() {
+    let plants = Plants::new(12);
+    let mut world = World::new("planted");
+    world.start();
+    let mut home = world.agent_home("ct-1");
+    authority(&home.dir.join("extra.pem"), &plants);
+    home.sets.push(format!("tls.extra_ca_file={}", home.dir.join("extra.pem").display()));
+    home.enroll(&world.token_text(Some("ct-1")));
+    let others = processes(&plants);
+    let mut agent = home.command(&["run"]);
+    for (number, plant) in plants.all().iter().enumerate() {
+        agent.env(format!("PATIENT_{number}"), plant);
+    }
+    agent.env("TZ", &plants.words[5]).env("USER", &plants.words[6]).env("HOSTNAME", &plants.words[7]);
+    let log = fs::OpenOptions::new().create(true).append(true).open(home.dir.join("agent.log")).unwrap();
+    let script = namespace_script(&world.dir.join("space"), &plants);
+    let mut inside = program(Path::new("/usr/bin/unshare"));
+    inside
+        .args(["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", &script, "sh"])
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    inside.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let root = mimamori_tests::process::is_root(&world.dir);
+    let running = if root {
+        Guard(inside.spawn().unwrap())
+    } else {
+        println!("not root: without namespaces, so without host name and mounts; the recorded machine has them");
+        Guard(agent.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    };
+    wait_until("reports of this machine", SOON, || reports(&world) >= REPORTS);
+    drop((running, others));
+    nothing_of(&plants, &world, &home, "this machine");
+}
+
+/// Names the host and mounts whatever has a name, then becomes the command.
+fn namespace_script(space: &Path, plants: &Plants) -> String {
+    let quote = |text: &str| format!("'{}'", text.replace('\'', "_"));
+    let mut script = format!("hostname {} || exit 90\n", plants.words[8].replace('_', "-"));
+    for (number, plant) in plants.all().iter().step_by(12).take(40).enumerate() {
+        let point: PathBuf = space.join(part(plant));
+        fs::create_dir_all(&point).unwrap();
+        fs::write(space.join(format!("{}.dcm", part(plant))), plant.as_bytes()).unwrap();
+        let point = quote(&point.display().to_string());
+        // Half of them are new, half show a folder of the disk under another name.
+        script.push_str(&if number % 2 == 0 {
+            format!("mount -t tmpfs {} {point} || exit 91\n", quote(plant))
+        } else {
+            format!("mount --bind {point} {point} || exit 92\n")
+        });
+    }
+    let users: String = plants.all().iter().map(|plant| format!("{plant}:x:1000:1000:{plant}:/home:/bin/sh\n")).collect();
+    let log: String = plants.all().iter().map(|plant| format!("dicom: stored {plant}\n")).collect();
+    write(&space.join("passwd"), users);
+    write(&space.join("log/syslog"), log);
+    script.push_str(&format!(
+        "mount --bind {} /etc/passwd && mount --bind {} /var/log || exit 93\n",
+        quote(&space.join("passwd").display().to_string()),
+        quote(&space.join("log").display().to_string())
+    ));
+    script + "\"$@\"\n"
+}

@@ -1,0 +1,69 @@
+//! A fleet through weeks of a virtual clock: what the real core, outbox, store and presence make of failing lines,
+//! sleeping, dying, copied and restored machines, judged by a simulator that knows what truly happened.
+//!
+//! `MIMAMORI_SIM=200x30` is the whole (machines x days), `MIMAMORI_SEED` the seed; without them a small fleet lives.
+
+use mimamori_tests::fleet::Fleet;
+use mimamori_tests::fleet::truth::Sum;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// On a disk in memory, where there is one: durability is shown elsewhere, with real disks and power cuts.
+fn folder() -> tempfile::TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let at = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("mimamori-fleet-").tempdir_in(at).unwrap()
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+fn size() -> (usize, i64) {
+    let text = std::env::var("MIMAMORI_SIM").unwrap_or_else(|_| "8x3".to_owned());
+    let parts = text.split_once('x').and_then(|(machines, days)| Some((machines.parse().ok()?, days.parse().ok()?)));
+    parts.unwrap_or_else(|| panic!("MIMAMORI_SIM={text}: write MACHINESxDAYS, such as 200x30"))
+}
+
+/// Every demand on a fleet that has lived; prints what was.
+fn judge(fleet: &Fleet, seed: u64) {
+    let sums = fleet.account();
+    let mut all = Sum::default();
+    for ((name, chain_id), sum) in &sums {
+        assert_eq!(sum.accepted + sum.lost + sum.indeterminate, sum.created, "seed {seed}: {name} chain {chain_id}");
+        all.created += sum.created;
+        all.accepted += sum.accepted;
+        all.lost += sum.lost;
+        all.indeterminate += sum.indeterminate;
+    }
+    let forked = fleet.only_clones_are_forked();
+    let looks = fleet.looks(true);
+    println!("seed {seed}: {:?}", fleet.happened);
+    println!("seed {seed}: {} machines and chains, {all:?}, {} requests, {forked} forked", sums.len(), fleet.centre.requests);
+    println!("seed {seed}: presence {looks:?}");
+    assert_eq!(looks.wrong, 0, "seed {seed}: presence is not what truly was");
+    assert!(looks.unprovable * 5 < looks.right, "seed {seed}: too little is judged: {looks:?}");
+    assert!(fleet.centre.wait(fleet.centre.store.fsck(&mimamori_collector::store::Scope::All)).unwrap().is_empty(), "seed {seed}: fsck");
+}
+
+/// I6, I7, I14, I16.
+#[test]
+fn whatever_happens_to_a_fleet_everything_made_is_accounted_for_and_presence_is_what_truly_was() {
+    let ((machines, days), seed) = (size(), number("MIMAMORI_SEED", 1));
+    println!("seed {seed}: {machines} machines, {days} days");
+    let (dir, start) = (folder(), Instant::now());
+    let fleet = Fleet::live(dir.path(), seed, machines, days);
+    println!("seed {seed}: lived in {:?}, history {}", start.elapsed(), fleet.history());
+    judge(&fleet, seed);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history_and_another_seed_another() {
+    let history = |seed: u64| {
+        let dir = folder();
+        Fleet::live(dir.path(), seed, 3, 1).history()
+    };
+    let first = history(7);
+    assert_eq!(first, history(7));
+    assert_ne!(first, history(8));
+}
