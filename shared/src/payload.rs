@@ -347,6 +347,10 @@ pub fn statement(payload: &[u8]) -> Result<Statement, String> {
         Statement::Plan { plan } if !(INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&plan.interval_s) => {
             Err(format!("an interval is {INTERVAL_S_MIN} to {INTERVAL_S_MAX} seconds"))
         }
+        Statement::Plan { plan } if !plan.sections.values().all(|own| (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(own)) => {
+            Err(format!("a section's interval is {INTERVAL_S_MIN} to {INTERVAL_S_MAX} seconds"))
+        }
+        Statement::Consent { terms: Some(terms), .. } => terms.check().map(|()| statement).map_err(str::to_owned),
         _ => Ok(statement),
     }
 }

@@ -88,13 +88,21 @@ pub enum Because {
     ConsentExpired,
     /// The facility consented; no report yet.
     ConsentGranted,
+    /// A periodic consent, and no agreed window just now.
+    OutsidePeriod,
+    /// Quiet hours, in a consent that leaves out the heartbeat.
+    QuietHours,
+    /// A consent on demand, and nobody at the facility asks.
+    OnDemand,
+    /// An agreed window began; no report yet.
+    PeriodBegan,
     /// An operator retired the machine.
     Retired,
 }
 
 impl Because {
     /// Every reason; the silence stands with a grace of 0.
-    pub const ALL: [Because; 11] = [
+    pub const ALL: [Because; 15] = [
         Because::NeverReported,
         Because::FirstReport,
         Because::ReportArrived,
@@ -105,6 +113,10 @@ impl Because {
         Because::ConsentWithdrawn,
         Because::ConsentExpired,
         Because::ConsentGranted,
+        Because::OutsidePeriod,
+        Because::QuietHours,
+        Because::OnDemand,
+        Because::PeriodBegan,
         Because::Retired,
     ];
 
@@ -122,6 +134,10 @@ impl Because {
             Because::ConsentWithdrawn => "consent_withdrawn",
             Because::ConsentExpired => "consent_expired",
             Because::ConsentGranted => "consent_granted",
+            Because::OutsidePeriod => "outside_period",
+            Because::QuietHours => "quiet_hours",
+            Because::OnDemand => "on_demand",
+            Because::PeriodBegan => "period_began",
             Because::Retired => "retired",
         }
     }
@@ -156,6 +172,10 @@ impl Because {
             Because::ConsentWithdrawn => "the facility withdrew its consent".to_owned(),
             Because::ConsentExpired => "the consent has expired".to_owned(),
             Because::ConsentGranted => "the facility consented; waiting for a report".to_owned(),
+            Because::OutsidePeriod => "outside the agreed windows".to_owned(),
+            Because::QuietHours => "quiet hours agreed with the facility".to_owned(),
+            Because::OnDemand => "only on demand, and nobody at the facility asks now".to_owned(),
+            Because::PeriodBegan => "an agreed window began; waiting for a report".to_owned(),
             Because::Retired => "taken out of service".to_owned(),
         }
     }
@@ -174,6 +194,10 @@ impl Because {
             Because::ConsentWithdrawn => "施設が同意を撤回しました".to_owned(),
             Because::ConsentExpired => "同意の有効期限が切れました".to_owned(),
             Because::ConsentGranted => "施設が同意しました。レポートを待っています".to_owned(),
+            Because::OutsidePeriod => "合意した時間帯の外です".to_owned(),
+            Because::QuietHours => "施設と合意した静穏時間帯です".to_owned(),
+            Because::OnDemand => "施設の依頼時のみ収集します。現在は依頼がありません".to_owned(),
+            Because::PeriodBegan => "合意した時間帯に入りました。レポートを待っています".to_owned(),
             Because::Retired => "運用を終了しました".to_owned(),
         }
     }
