@@ -11,6 +11,7 @@
 
 mod agent_process;
 mod chaos;
+mod consent;
 mod documents;
 mod enrolment;
 mod hostile_answers;

@@ -2,7 +2,10 @@
 
 mod check;
 mod config;
+mod collect;
 mod consent;
+mod consent_state;
+mod grant;
 mod enroll;
 mod ledger;
 mod manifest;
@@ -48,10 +51,13 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
             }
         },
         Command::Check(output) => check::check(&config, *output, lang, environment),
-        Command::Status(output) => status::status(&config, *output, lang),
+        Command::Status(output) => status::status(&config, *output, lang, environment),
         Command::Preview => preview::preview(&config, lang, environment),
         Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
         Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),
+        Command::Consent(ConsentCommand::Grant(args)) => grant::grant(&config, args, lang),
+        Command::Consent(ConsentCommand::Withdraw { keep_unsent, .. }) => grant::withdraw(&config, *keep_unsent, lang),
+        Command::Collect { lasting } => collect::collect(&config, lasting, lang),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),

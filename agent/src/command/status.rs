@@ -1,10 +1,13 @@
 //! `status`: how the agent is doing, from what it keeps.
 
+use super::consent_state::Standing;
+use super::manifest::consent_of;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::identity;
 use crate::outbox::Ledger;
+use crate::setup::Environment;
 use mimamori_shared::error::chain;
 use mimamori_shared::frame::take;
 use mimamori_shared::payload::Receipt;
@@ -25,7 +28,7 @@ fn is_running(dir: &Path) -> bool {
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
-pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
+pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let dir = config.state_dir();
     let (key, given) = match identity::load(&dir) {
         Ok(loaded) => loaded,
@@ -46,6 +49,7 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
     let unsent: u64 = restored.chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum();
     let newest = restored.chains.last();
     let running = is_running(&dir);
+    let consent = consent_of(config, environment).map(|consent| Standing::of(config, &consent));
     if output.json {
         print_json(&json!({
             "schema": "mimamori.status/1", "running": running, "agent_id": given.agent_id, "facility": given.facility, "machine": given.machine,
@@ -53,6 +57,7 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
             "next_seq": newest.map(|chain| chain.tip.next_seq), "unsent_at_most": unsent,
             "last_receipt": receipt.as_ref().map(|receipt| json!({"chain_id": receipt.chain_id, "seq": receipt.seq, "received_at_ms": receipt.received_at_ms})),
             "push_failed_ms": restored.push_fail_ms,
+            "consent": consent.as_ref().map_or_else(|why| json!({"why": why.to_string()}), Standing::json),
         }));
         return exit::OK;
     }
@@ -71,6 +76,17 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang) -> u8 {
     ];
     for (name, value) in rows {
         print(&format!("{name}: {value}\n"));
+    }
+    match &consent {
+        Ok(standing) => {
+            print(&format!("{}: {}\n", lang.of("Consent", "同意"), standing.until(lang)));
+            standing.terms().iter().for_each(|line| print(&format!("  {line}\n")));
+            print(&format!("{}: {}\n", lang.of("Taken now", "現在の収集"), standing.now(lang)));
+            if standing.ends_within_days().is_some() {
+                print(lang.of("The consent ends soon: ask the facility for a new one.\n", "同意の期限が近づいています。施設に新しい同意を依頼してください。\n"));
+            }
+        }
+        Err(why) => print(&format!("{}: {why}\n", lang.of("Consent", "同意"))),
     }
     exit::OK
 }

@@ -60,7 +60,7 @@ fn value(row: &MachineRow) -> Value {
         "forked": chain.is_some_and(|chain| chain.forked), "waiting_for": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.for_seq),
         "waiting_since_ms": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.since_ms),
         "consent": row.consent.as_ref().map(|consent| json!({"state": consent.state, "example": consent.example, "valid_to_ms": consent.valid_to_ms})),
-        "interval_s": row.interval_s, "enrolled_at_ms": row.enrolled_at_ms,
+        "interval_s": row.plan.as_ref().map(|plan| plan.interval_s), "enrolled_at_ms": row.enrolled_at_ms,
         "last_received_ms": row.latest.as_ref().map(|latest| latest.received_at_ms), "last_taken_ms": row.latest.as_ref().map(|latest| latest.taken_at_ms),
         "preview": row.latest.as_ref().is_some_and(|latest| latest.is_preview),
     })

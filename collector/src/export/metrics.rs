@@ -10,7 +10,8 @@ use crate::view::{FleetView, MachineView};
 use mimamori_domain::presence::State;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
 use mimamori_shared::limits::SERIES_PER_AGENT_MAX;
-use mimamori_shared::payload::{ConsentState, Layer};
+use mimamori_shared::consent::EXPIRY_DAYS;
+use mimamori_shared::payload::{ConsentState, Layer, Report};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -39,7 +40,8 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
     let order: HashMap<u16, usize> = numbered.collect();
     let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
-    let rows: Vec<Row<'_>> = machines.map(|(facility, machine)| Row::of(&facility.alias, machine, view.at_ms, &order)).collect();
+    let current: Vec<_> = machines.map(|(facility, machine)| (facility, machine, machine.current_report(view.at_ms))).collect();
+    let rows: Vec<Row<'_>> = current.iter().map(|(facility, machine, report)| Row::of(&facility.alias, machine, report.as_ref(), &order)).collect();
     totals(view, &rows, out)?;
     for own in OWN {
         out.family(&format!("{PREFIX}{}", own.name), own.kind, own.help)?;
@@ -118,6 +120,10 @@ pub const OWN: &[Own] = &[
         CONSENTS.into_iter().try_for_each(|(state, name)| out.one(&[name], flag(row.machine.consent == Some(state))))
     }),
     gauge("consent_end_timestamp_seconds", &[], "End of the consent.", |row, out| out.moment(row.machine.consent_valid_to_ms)),
+    gauge("consent_ends_within_days", &["days"], "1 when the granted consent ends within so many days, else 0.", |row, out| {
+        let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
+        EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
+    }),
     gauge("findings", &[], "Findings that nobody has closed.", |row, out| out.one(&[], Number::Count(row.machine.findings))),
     Own {
         name: "push_failed_seconds_total",
@@ -174,9 +180,9 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(facility: &'a str, machine: &'a MachineView, at_ms: i64, order: &HashMap<u16, usize>) -> Row<'a> {
+    fn of(facility: &'a str, machine: &'a MachineView, report: Option<&'a Report>, order: &HashMap<u16, usize>) -> Row<'a> {
         let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped: 0 };
-        let Some(report) = machine.current_report(at_ms) else { return row };
+        let Some(report) = report else { return row };
         for fault in &report.faults {
             let key = (fault.probe.as_str(), fault.code.name());
             if row.faults.len() < FAULTS_MAX || row.faults.contains_key(&key) {

@@ -90,6 +90,8 @@ named! {
         TooManyBranches = "too_many_branches",
         /// A new chain was refused until an operator approves.
         TooManyChains = "too_many_chains",
+        /// The consent ends within so many days as the detail says.
+        ConsentExpires = "consent_expires",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.

@@ -14,18 +14,27 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_millis(500);
 /// How often the month's tables are made ahead.
 const MONTHS_EVERY_MS: i64 = 3_600_000;
+/// How often consents that end soon are looked for, in milliseconds.
+const EXPIRY_EVERY_MS: i64 = 10_000;
 /// Machines judged in one round.
 const ROUND_MAX: u32 = 512;
 
 /// Works until `shutdown` turns true.
 pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
     let mut months_at = i64::MIN;
+    let mut expiry_at = i64::MIN;
     loop {
         let now_ms = clock::now_ms();
         if now_ms >= months_at {
             match store.make_months(now_ms).await {
                 Ok(()) => months_at = now_ms.saturating_add(MONTHS_EVERY_MS),
                 Err(fault) => complain("next month's tables were not made", &fault),
+            }
+        }
+        if now_ms >= expiry_at {
+            match store.note_expiring_consents(&Scope::All, &actor(), now_ms, ROUND_MAX).await {
+                Ok(_) => expiry_at = now_ms.saturating_add(EXPIRY_EVERY_MS),
+                Err(fault) => complain("consents that end soon were not noted", &fault),
             }
         }
         if let Err(fault) = round(&store, now_ms).await {
@@ -38,12 +47,16 @@ pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
+fn actor() -> Actor {
+    Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() }
+}
+
 /// One round: machines with news, and machines whose silence is due.
 ///
 /// # Errors
 /// When the database failed.
 pub async fn round(store: &Store, now_ms: i64) -> Result<(), StoreError> {
-    let actor = Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() };
+    let actor = actor();
     let mut done = BTreeSet::new();
     for dirty in store.dirty_machines(&Scope::All, ROUND_MAX).await? {
         done.insert(dirty.agent_id);

@@ -2,9 +2,10 @@
 
 use super::memory::{CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
-use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
+use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, step};
+use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::id::{AgentId, ChainId};
-use mimamori_shared::payload::{Head, Statement, statement};
+use mimamori_shared::payload::{ConsentState, Head, Statement, statement};
 use mimamori_shared::sign::PayloadType;
 
 /// Entries looked at in one judgement; more are left for the next.
@@ -17,15 +18,27 @@ const INTERVAL_S: u64 = 60;
 struct Judge {
     presence: Option<Presence>,
     changes: Vec<Change>,
-    interval_s: u64,
+    plan: Option<Plan>,
+    terms: Option<ConsentTerms>,
     now_ms: i64,
 }
 
 impl Judge {
     fn take(&mut self, event: Event) {
-        let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, self.interval_s);
+        let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, Agreed { interval_s: self.interval_s(), terms: self.terms.as_ref() });
         self.presence = Some(presence);
         self.changes.extend(changes);
+    }
+
+    fn interval_s(&self) -> u64 {
+        self.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(self.terms.as_ref()))
+    }
+
+    /// A consent holds from its statement on; up to there the one before it did.
+    fn state(&mut self, state: ConsentState, terms: Option<ConsentTerms>) {
+        self.take(Event::Tick);
+        self.terms = terms;
+        self.take(Event::Consent(state));
     }
 }
 
@@ -36,7 +49,9 @@ impl Judge {
 pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<(), StoreError> {
     let machine = store.machine_of(&Scope::All, agent).await?;
     let (mut memory, presence) = Memory::of(machine.presence.as_ref());
-    let mut judge = Judge { presence, changes: Vec::new(), interval_s: machine.interval_s.unwrap_or(INTERVAL_S), now_ms };
+    let stated = machine.consent.as_ref().and_then(|consent| consent.terms.as_deref());
+    let terms = stated.and_then(|terms| serde_json::from_str(terms).ok());
+    let mut judge = Judge { presence, changes: Vec::new(), plan: machine.plan.clone(), terms, now_ms };
     let whole = look(store, &machine, &mut memory, &mut judge).await?;
     if machine.state == MachineState::Retired {
         judge.take(Event::Retire);
@@ -108,10 +123,10 @@ fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judg
             judge.take(Event::Report(seen(&head, row.received_at_ms, is_live)));
         }
         PayloadType::Statement => match statement(&row.payload) {
-            Ok(Statement::Consent { state, .. }) => judge.take(Event::Consent(state)),
+            Ok(Statement::Consent { state, terms, .. }) => judge.state(state, terms),
             Ok(Statement::Plan { plan }) => {
-                judge.interval_s = plan.interval_s;
-                judge.take(Event::Plan { interval_s: plan.interval_s });
+                judge.plan = Some(plan);
+                judge.take(Event::Plan { interval_s: judge.interval_s() });
             }
             Ok(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | Err(_) => {}
         },
