@@ -184,11 +184,11 @@ impl Config {
 
 /// Names in `collect.except` that name nothing.
 fn unknown_fields(values: &Values) -> Vec<Fault> {
-    let paths: Vec<String> = fields().map(Field::path).collect();
+    let names = SECTIONS.iter().copied().chain(Scope::ALL.into_iter().map(Scope::name)).map(str::to_owned);
+    let known: Vec<String> = fields().map(Field::path).chain(names).collect();
     let mut faults = Vec::new();
     for name in values.list("collect.except").iter().filter(|name| named(name).is_empty() && Scope::from_name(name).is_none()) {
-        let known = paths.iter().map(String::as_str).chain(SECTIONS.iter().copied()).chain(Scope::ALL.into_iter().map(Scope::name));
-        let hint = suggest(name, known).map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
+        let hint = suggest(name, known.iter().map(String::as_str)).map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
         let origin = Some(values.origin("collect.except").clone());
         let what = format!("`collect.except` names `{name}`, which is no field, section or scope{hint}");
         faults.push(Fault { origin, key: "collect.except".to_owned(), what });

@@ -36,8 +36,7 @@ fn ask(config: &Config, lasting: &str, lang: Lang) -> Result<i64, String> {
         return Err(lang.of("the consent is not on demand: it needs no request", "この同意は依頼時収集（on_demand）ではないため、依頼は不要です").to_owned());
     }
     let now_ms = clock::now().wall_ms;
-    if let Some(keep) = consent.withdrawn_keeping {
-        drop(keep);
+    if consent.withdrawn_keeping.is_some() {
         return Err(lang.of("the consent was withdrawn", "同意は撤回されています").to_owned());
     }
     if !consent.terms.covers(now_ms) {

@@ -6,7 +6,7 @@ use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Scope, System};
-use mimamori_shared::id::CollectorId;
+use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
 use mimamori_shared::sign::SecretKey;
 use mimamori_shared::sign::verify;
