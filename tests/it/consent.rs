@@ -83,6 +83,7 @@ fn an_administrator_grants_and_narrows_and_every_report_keeps_to_it() {
         assert_eq!(meta.uid(), 0);
     }
     let guard = home.run();
+    wait_until("a report", SOON, || held(&world).iter().any(|payload| payload["type"] == "report"));
     let first = hash(&home);
     wait_until("reports with and without filesystems", SOON, || {
         let made = under(&world, &first);

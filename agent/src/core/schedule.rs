@@ -76,7 +76,9 @@ impl Agent {
     pub(super) fn begin_sample(&mut self, now: Now) -> bool {
         self.taking = self.open_scopes(now).into_iter().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
         let punctual = self.sample_at.filter(|at| now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
-        let at = punctual.unwrap_or(now.boottime_ms);
+        // A start takes everything at once, and goes on at the agent's own beat.
+        let begun = if self.taken.is_empty() { self.slot_after(now.boottime_ms).saturating_sub(self.beat_ms()) } else { now.boottime_ms };
+        let at = punctual.unwrap_or(begun);
         self.taken.extend(self.taking.iter().map(|scope| (*scope, at)));
         self.sample_at = Some(self.next_sample(now));
         !self.taking.is_empty()
@@ -94,9 +96,13 @@ impl Agent {
         next.min(turn.max(now.boottime_ms.saturating_add(1)))
     }
 
+    fn beat_ms(&self) -> i64 {
+        milliseconds(self.settings.plan.interval_s).max(1)
+    }
+
     /// The next moment of this agent's own beat: agents do not all report at the full minute.
     fn slot_after(&self, at: i64) -> i64 {
-        let interval = milliseconds(self.settings.plan.interval_s).max(1);
+        let interval = self.beat_ms();
         let AgentId(id) = self.identity.agent_id;
         let seed = id.iter().fold(0_i64, |seed, byte| (seed * 31 + i64::from(*byte)) % 86_400_000);
         let offset = seed.rem_euclid(interval);

@@ -3,6 +3,7 @@
 use super::{Done, print, print_json};
 use crate::cli::{Lang, MachineCommand};
 use crate::clock;
+use crate::work::as_of;
 use crate::keys::Keys;
 use crate::store::{Actor, MachineRow, Scope, Store, StoreError};
 use mimamori_shared::time;
@@ -67,11 +68,8 @@ fn value(row: &MachineRow) -> Value {
 }
 
 /// As last judged; but silence that is due counts although no collector runs that would have judged it.
-fn presence(row: &MachineRow) -> &str {
-    match &row.presence {
-        Some(presence) if presence.due_at_ms.is_none_or(|due| clock::now_ms() < due) => presence.state.as_str(),
-        Some(_) | None => "not_known",
-    }
+fn presence(row: &MachineRow) -> &'static str {
+    as_of(row, clock::now_ms()).name()
 }
 
 pub(super) fn show_row(row: &Value) {

@@ -3,6 +3,8 @@
 pub(crate) mod memory;
 mod presence;
 
+pub(crate) use presence::as_of;
+
 use crate::clock;
 use crate::store::{Actor, ActorKind, Scope, Store, StoreError};
 use mimamori_shared::id::AgentId;

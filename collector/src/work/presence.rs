@@ -1,8 +1,8 @@
 //! Presence: what is new in a machine's evidence goes through the domain's step, in the order of its chains.
 
-use super::memory::{CHAINS_MAX, Memory};
+use super::memory::{self, CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
-use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, step};
+use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, State, step};
 use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::id::{AgentId, ChainId};
 use mimamori_shared::payload::{ConsentState, Head, Statement, statement};
@@ -42,6 +42,19 @@ impl Judge {
     }
 }
 
+/// The terms of the consent a machine stated last, while it is granted.
+fn terms_of(machine: &MachineRow) -> Option<ConsentTerms> {
+    serde_json::from_str(machine.consent.as_ref()?.terms.as_deref()?).ok()
+}
+
+/// The state at a moment as far as time alone has changed it since it was last judged.
+pub(crate) fn as_of(machine: &MachineRow, now_ms: i64) -> State {
+    let Some(presence) = machine.presence.as_ref().and_then(memory::presence) else { return State::NotKnown };
+    let terms = terms_of(machine);
+    let interval_s = machine.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(terms.as_ref()));
+    step(Some(&presence), Event::Tick, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0.state
+}
+
 /// Judges one machine and writes the judgement down, if nobody else did meanwhile.
 ///
 /// # Errors
@@ -49,8 +62,7 @@ impl Judge {
 pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<(), StoreError> {
     let machine = store.machine_of(&Scope::All, agent).await?;
     let (mut memory, presence) = Memory::of(machine.presence.as_ref());
-    let stated = machine.consent.as_ref().and_then(|consent| consent.terms.as_deref());
-    let terms = stated.and_then(|terms| serde_json::from_str(terms).ok());
+    let terms = terms_of(&machine);
     let mut judge = Judge { presence, changes: Vec::new(), plan: machine.plan.clone(), terms, now_ms };
     let whole = look(store, &machine, &mut memory, &mut judge).await?;
     if machine.state == MachineState::Retired {

@@ -94,7 +94,7 @@ mod tests {
     fn databases_of_other_versions_are_refused() {
         let mut newer = Connection::open_in_memory().unwrap();
         apply(&mut newer, MIGRATIONS, 1).unwrap();
-        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(4))));
+        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(5))));
         newer.execute("UPDATE migration SET sha256 = 'x' WHERE version = 2", []).unwrap();
         assert!(matches!(apply(&mut newer, MIGRATIONS, 2), Err(StoreError::OtherMigration(2))));
     }
