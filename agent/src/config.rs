@@ -230,7 +230,11 @@ mod tests {
     fn the_configuration_holds_fields_back_and_slows_scopes_down() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
-        fs::write(&file, "interval = \"30s\"\nintervals.performance = \"5m\"\nintervals.network = \"10s\"\ncollect.except = [\"load\", \"cpu.steal_ms\", \"network\"]\n").unwrap();
+        fs::write(
+            &file,
+            "interval = \"30s\"\nintervals.performance = \"5m\"\nintervals.network = \"10s\"\ncollect.except = [\"load\", \"cpu.steal_ms\", \"network\"]\n",
+        )
+        .unwrap();
         let config = Config::load(&file, std::iter::empty(), &[]).unwrap();
         assert_eq!([Scope::Heartbeat, Scope::Performance, Scope::Network].map(|scope| config.interval_s(scope)), [30, 300, 30]);
         assert!(config.except().len() == 14 && config.except().is_superset(&[8, 20, 21, 22, 120].into()));

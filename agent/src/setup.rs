@@ -1,9 +1,9 @@
 //! What follows from configuration, enrolment and consent, for the running agent and for the commands alike.
 
 use crate::config::Config;
+use crate::core::Settings;
 use crate::host::Host;
 use crate::outbox::{Ledger, Quota};
-use crate::core::Settings;
 use crate::probe::Names;
 use crate::run::RunError;
 use crate::uplink::{self, Uplink};

@@ -5,9 +5,9 @@
 use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
 use mimamori_domain::presence::{Because, State, grace_ms};
-use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, expiry_mark};
 use mimamori_shared::fields::{Field, Readings, SECTIONS};
+use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
 use std::collections::{BTreeMap, HashMap};
 
@@ -353,7 +353,8 @@ pub(crate) mod tests {
     #[test]
     fn a_section_is_as_current_as_its_own_interval() {
         let hour_ago = Taken { taken_ms: AT_MS - 3_600_000, received_ms: AT_MS - 3_600_000 };
-        let slow = MachineView { section_s: BTreeMap::from([("filesystem".to_owned(), 3600)]), older: BTreeMap::from([("filesystem", hour_ago)]), ..machine("ct") };
+        let slow =
+            MachineView { section_s: BTreeMap::from([("filesystem".to_owned(), 3600)]), older: BTreeMap::from([("filesystem", hour_ago)]), ..machine("ct") };
         let shown = |view: &MachineView, at_ms: i64| view.current_report(at_ms).map(|report| (report.readings.filesystem.len(), report.readings.disk.len()));
         assert_eq!(shown(&slow, AT_MS), Some((2, 1)));
         assert_eq!(shown(&slow, AT_MS + 3_629_000), Some((2, 0)), "two hours and 30 s, by the machine's clock, which is a second ahead");

@@ -278,7 +278,8 @@ macro_rules! readings {
 /// The fields that a path, a section or a scope names, ascending; none when there is no such name.
 #[must_use]
 pub fn named(name: &str) -> Vec<u16> {
-    let mut ids: Vec<u16> = fields().filter(|field| field.path() == name || field.section == name || field.scope.name() == name).map(|field| field.id).collect();
+    let mut ids: Vec<u16> =
+        fields().filter(|field| field.path() == name || field.section == name || field.scope.name() == name).map(|field| field.id).collect();
     ids.sort_unstable();
     ids
 }

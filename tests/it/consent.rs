@@ -1,6 +1,12 @@
 //! The facility's consent as its administrator grants, narrows, asks under and withdraws it: the real agent and collector.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a panic is a failed test, and figures are printed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and figures are printed"
+)]
 
 use mimamori_tests::{AgentHome, World, get, wait_until};
 use serde_json::Value;
@@ -87,13 +93,17 @@ fn an_administrator_grants_and_narrows_and_every_report_keeps_to_it() {
     let first = hash(&home);
     wait_until("reports with and without filesystems", SOON, || {
         let made = under(&world, &first);
-        made.iter().filter(|sections| sections.contains("filesystem")).count() >= 2 && made.iter().filter(|sections| !sections.contains("filesystem")).count() >= 2
+        made.iter().filter(|sections| sections.contains("filesystem")).count() >= 2
+            && made.iter().filter(|sections| !sections.contains("filesystem")).count() >= 2
     });
     // A section that was not due does not vanish.
     wait_until("the newest report holds no filesystem, and it is shown all the same", SOON, || {
         let without = !under(&world, &first).last().unwrap().contains("filesystem");
         let page = get(world.pages, &format!("/machines/{}/ct-1?lang=en", mimamori_tests::world::FACILITY)).unwrap().1;
-        without && metrics(&world).contains("mimamori_machine_filesystem_size_bytes{") && page.contains("filesystem.size_bytes") && page.contains("It ends soon")
+        without
+            && metrics(&world).contains("mimamori_machine_filesystem_size_bytes{")
+            && page.contains("filesystem.size_bytes")
+            && page.contains("It ends soon")
     });
     let shown = metrics(&world);
     assert!(shown.lines().any(|line| line.contains("consent_ends_within_days{") && line.ends_with("days=\"7\"} 1")), "{shown}");

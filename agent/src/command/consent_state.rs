@@ -43,11 +43,15 @@ impl Standing {
     pub(super) fn now(&self, lang: Lang) -> String {
         match (&self.asked, self.mode, self.reach) {
             (Err(fault), ..) => fault.clone(),
-            (Ok(None), ConsentMode::OnDemand, _) => lang.of("nothing: nobody asked (`collect --for 1h`)", "収集しません：依頼がありません（`collect --for 1h`）").to_owned(),
+            (Ok(None), ConsentMode::OnDemand, _) => {
+                lang.of("nothing: nobody asked (`collect --for 1h`)", "収集しません：依頼がありません（`collect --for 1h`）").to_owned()
+            }
             (_, _, Reach::Nothing(Pause::OutsidePeriod)) => lang.of("nothing: outside the agreed windows", "収集しません：合意した時間帯の外です").to_owned(),
             (_, _, Reach::Nothing(_)) => lang.of("nothing", "収集しません").to_owned(),
             (_, _, Reach::Heartbeat) => lang.of("heartbeat only: a quiet window", "稼働確認のみ：静穏時間帯です").to_owned(),
-            (Ok(Some(until_ms)), ..) => format!("{} {}", lang.of("everything consented to, asked for until", "同意した範囲を収集します。依頼の期限："), time::show(*until_ms)),
+            (Ok(Some(until_ms)), ..) => {
+                format!("{} {}", lang.of("everything consented to, asked for until", "同意した範囲を収集します。依頼の期限："), time::show(*until_ms))
+            }
             (Ok(None), _, Reach::All) => lang.of("everything consented to", "同意した範囲を収集します").to_owned(),
         }
     }

@@ -54,7 +54,11 @@ fn written(config: &Config, args: &GrantArgs, lang: Lang) -> Result<ConsentFile,
     let consent = parse(&text, &[0; 32])?;
     let path = config.consent_file();
     if !args.replace && path.symlink_metadata().is_ok() {
-        return Err(vec![format!("{}: {}", path.display(), lang.of("there is a consent already; --replace replaces it", "既に同意があります。置き換えるには--replaceを指定してください"))]);
+        return Err(vec![format!(
+            "{}: {}",
+            path.display(),
+            lang.of("there is a consent already; --replace replaces it", "既に同意があります。置き換えるには--replaceを指定してください")
+        )]);
     }
     put(&path, &text).map_err(|fault| vec![format!("{}: {fault}", path.display())])?;
     Ok(consent)
@@ -132,7 +136,11 @@ fn summary(config: &Config, consent: &ConsentFile, lang: Lang) {
     scope_lines(&consent.terms, lang);
     let held_back = config.except();
     let leaves = fields().filter(|field| consent.terms.allows(field) && !held_back.contains(&field.id)).count();
-    print(&format!("{leaves} / {} {}\n", fields().count(), lang.of("fields may leave; `manifest` lists them", "項目が送信対象です。一覧は`manifest`で確認できます")));
+    print(&format!(
+        "{leaves} / {} {}\n",
+        fields().count(),
+        lang.of("fields may leave; `manifest` lists them", "項目が送信対象です。一覧は`manifest`で確認できます")
+    ));
 }
 
 pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
@@ -140,9 +148,15 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
         Ok(()) => {
             print(&format!("{} {}\n", lang.of("Withdrawn:", "撤回しました："), config.consent_file().display()));
             print(if keep {
-                lang.of("Nothing is collected any more. What was collected before leaves, then one statement.\n", "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。\n")
+                lang.of(
+                    "Nothing is collected any more. What was collected before leaves, then one statement.\n",
+                    "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。\n",
+                )
             } else {
-                lang.of("Nothing is collected any more. What was not sent is removed; one statement says so.\n", "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。\n")
+                lang.of(
+                    "Nothing is collected any more. What was not sent is removed; one statement says so.\n",
+                    "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。\n",
+                )
             });
             exit::OK
         }
@@ -162,7 +176,10 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
     let text = withdrawn(&text, keep);
     let read = parse(&text, &[0; 32]).map_err(|faults| format!("{shown}: {}", faults.join("; ")))?;
     if read.withdrawn_keeping != Some(keep) {
-        return Err(format!("{shown}: {}", lang.of("the withdrawal cannot be written into it; remove the file instead", "撤回を書き込めません。ファイルを削除してください")));
+        return Err(format!(
+            "{shown}: {}",
+            lang.of("the withdrawal cannot be written into it; remove the file instead", "撤回を書き込めません。ファイルを削除してください")
+        ));
     }
     put(&path, &text).map_err(|fault| format!("{shown}: {fault}"))
 }

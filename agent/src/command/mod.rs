@@ -1,12 +1,12 @@
 //! What the commands do; each returns the exit code.
 
 mod check;
-mod config;
 mod collect;
+mod config;
 mod consent;
 mod consent_state;
-mod grant;
 mod enroll;
+mod grant;
 mod ledger;
 mod manifest;
 mod preview;

@@ -83,7 +83,9 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &
             standing.terms().iter().for_each(|line| print(&format!("  {line}\n")));
             print(&format!("{}: {}\n", lang.of("Taken now", "現在の収集"), standing.now(lang)));
             if standing.ends_within_days().is_some() {
-                print(lang.of("The consent ends soon: ask the facility for a new one.\n", "同意の期限が近づいています。施設に新しい同意を依頼してください。\n"));
+                print(
+                    lang.of("The consent ends soon: ask the facility for a new one.\n", "同意の期限が近づいています。施設に新しい同意を依頼してください。\n"),
+                );
             }
         }
         Err(why) => print(&format!("{}: {why}\n", lang.of("Consent", "同意"))),

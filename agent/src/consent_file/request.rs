@@ -26,7 +26,11 @@ pub fn request_path(consent: &Path) -> PathBuf {
 /// The text of a request.
 #[must_use]
 pub fn request_text(from_ms: i64, until_ms: i64) -> String {
-    format!("# The facility asks the agent to collect in this time. Remove this file to end it at once.\nfrom = \"{}\"\nuntil = \"{}\"\n", time::show(from_ms), time::show(until_ms))
+    format!(
+        "# The facility asks the agent to collect in this time. Remove this file to end it at once.\nfrom = \"{}\"\nuntil = \"{}\"\n",
+        time::show(from_ms),
+        time::show(until_ms)
+    )
 }
 
 /// Until when somebody at the facility asks, UTC, milliseconds since 1970; `None` when nobody does at `now_ms`.

@@ -76,7 +76,8 @@ pub fn text(grant: &Grant) -> String {
 #[must_use]
 pub fn withdrawn(text: &str, keep: bool) -> String {
     let head_ends = text.lines().position(|line| line.trim_start().starts_with('[')).unwrap_or(usize::MAX);
-    let is_ours = |line: &str| ["withdrawn", "unsent"].iter().any(|key| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')));
+    let is_ours =
+        |line: &str| ["withdrawn", "unsent"].iter().any(|key| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')));
     let kept: Vec<&str> = text.lines().enumerate().filter(|(place, line)| *place >= head_ends || !is_ours(line)).map(|(_, line)| line).collect();
     format!("withdrawn = true\nunsent = \"{}\"\n{}\n", if keep { "keep" } else { "purge" }, kept.join("\n"))
 }

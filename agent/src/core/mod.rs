@@ -74,6 +74,8 @@ pub struct Agent {
     pending: Option<Box<Record>>,
     sampling: bool,
     sample_at: Option<i64>,
+    /// Where the beat was moved to by a sample that came late, in boot time.
+    phase: Option<i64>,
     /// The scopes of the sample that is being taken.
     taking: BTreeSet<Scope>,
     /// When each scope was taken last, in boot time.
@@ -111,6 +113,7 @@ impl Agent {
             pending: None,
             sampling: false,
             sample_at: None,
+            phase: None,
             taking: BTreeSet::new(),
             taken: BTreeMap::new(),
             asked_until_ms: i64::MIN,

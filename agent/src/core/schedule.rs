@@ -76,9 +76,15 @@ impl Agent {
     pub(super) fn begin_sample(&mut self, now: Now) -> bool {
         self.taking = self.open_scopes(now).into_iter().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
         let punctual = self.sample_at.filter(|at| now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
-        // A start takes everything at once, and goes on at the agent's own beat.
-        let begun = if self.taken.is_empty() { self.slot_after(now.boottime_ms).saturating_sub(self.beat_ms()) } else { now.boottime_ms };
-        let at = punctual.unwrap_or(begun);
+        let at = punctual.unwrap_or_else(|| {
+            if self.taken.is_empty() {
+                // A start takes everything at once, and goes on at the agent's own beat.
+                return self.slot_after(now.boottime_ms).saturating_sub(self.beat_ms());
+            }
+            // A sample that comes late moves the beat, so that the next one is neither early nor left out.
+            self.phase = Some(now.boottime_ms);
+            now.boottime_ms
+        });
         self.taken.extend(self.taking.iter().map(|scope| (*scope, at)));
         self.sample_at = Some(self.next_sample(now));
         !self.taking.is_empty()
@@ -105,7 +111,7 @@ impl Agent {
         let interval = self.beat_ms();
         let AgentId(id) = self.identity.agent_id;
         let seed = id.iter().fold(0_i64, |seed, byte| (seed * 31 + i64::from(*byte)) % 86_400_000);
-        let offset = seed.rem_euclid(interval);
+        let offset = self.phase.unwrap_or(seed).rem_euclid(interval);
         let since = at.saturating_sub(offset).rem_euclid(interval);
         at.saturating_add(interval - since)
     }

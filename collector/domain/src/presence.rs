@@ -119,7 +119,17 @@ impl Presence {
     }
 
     fn unseen(now_ms: i64) -> Presence {
-        Presence { state: State::NotKnown, since_ms: now_ms, because: Because::NeverReported, last_received_ms: None, boot: None, past: None, due_at_ms: None, turn_at_ms: None, agreed_from_ms: None }
+        Presence {
+            state: State::NotKnown,
+            since_ms: now_ms,
+            because: Because::NeverReported,
+            last_received_ms: None,
+            boot: None,
+            past: None,
+            due_at_ms: None,
+            turn_at_ms: None,
+            agreed_from_ms: None,
+        }
     }
 }
 

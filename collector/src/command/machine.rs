@@ -3,9 +3,9 @@
 use super::{Done, print, print_json};
 use crate::cli::{Lang, MachineCommand};
 use crate::clock;
-use crate::work::as_of;
 use crate::keys::Keys;
 use crate::store::{Actor, MachineRow, Scope, Store, StoreError};
+use crate::work::as_of;
 use mimamori_shared::time;
 use serde_json::{Value, json};
 
