@@ -52,6 +52,12 @@ pub enum Command {
     Preview,
     /// Lists every field that may leave under the present consent.
     Manifest(Output),
+    /// Asks the agent to collect for a while, under a consent on demand; for the facility's administrator.
+    Collect {
+        /// For how long, at most a day.
+        #[arg(long = "for", value_name = "DURATION")]
+        lasting: String,
+    },
     /// The facility's consent.
     #[command(subcommand)]
     Consent(ConsentCommand),
@@ -90,6 +96,61 @@ pub struct Uninstall {
 pub enum ConsentCommand {
     /// Shows the consent in force, or why there is none.
     Show(Output),
+    /// Writes the consent file; for the facility's administrator.
+    Grant(Box<GrantArgs>),
+    /// Takes the consent back; its record stays in the file. For the facility's administrator.
+    Withdraw {
+        /// What was collected under the consent and is unsent may still leave.
+        #[arg(long, conflicts_with = "purge_unsent")]
+        keep_unsent: bool,
+        /// What is unsent is removed, and the withdrawal says how much; the default.
+        #[arg(long)]
+        purge_unsent: bool,
+    },
+}
+
+/// What `consent grant` writes.
+#[derive(Debug, clap::Args)]
+pub struct GrantArgs {
+    /// Who approves. Stays on this machine.
+    #[arg(long, value_name = "NAME")]
+    pub approver: String,
+    /// Why, such as a contract's number. Stays on this machine.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// From when, such as 2026-04-01T00:00:00+09:00; now by default.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Until when, not included.
+    #[arg(long, value_name = "TIME", conflicts_with = "lasting", required_unless_present = "lasting")]
+    pub to: Option<String>,
+    /// How long, such as 90d; 1y is 365 days.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasting: Option<String>,
+    /// A scope, with its shortest interval if it is not a minute, such as performance=5m; may be repeated.
+    #[arg(long = "scope", value_name = "SCOPE[=EVERY]", required = true)]
+    pub scopes: Vec<String>,
+    /// A field or section that is held back, such as network.rx_bytes; may be repeated.
+    #[arg(long, value_name = "FIELD")]
+    pub except: Vec<String>,
+    /// How: continuous, periodic or on_demand.
+    #[arg(long, default_value = "continuous", value_parser = ["continuous", "periodic", "on_demand"])]
+    pub mode: String,
+    /// An agreed window of a periodic consent, such as "mon-fri 18:00-24:00"; may be repeated.
+    #[arg(long, value_name = "WINDOW")]
+    pub period: Vec<String>,
+    /// A window in which only heartbeat is taken, such as "mon-fri 08:30-12:00"; may be repeated.
+    #[arg(long, value_name = "WINDOW")]
+    pub quiet: Vec<String>,
+    /// Local time of the windows.
+    #[arg(long, value_name = "OFFSET", default_value = "+09:00", allow_hyphen_values = true)]
+    pub utc_offset: String,
+    /// Marks it as an example that nobody approved: it counts towards a collector on this machine only.
+    #[arg(long)]
+    pub example: bool,
+    /// Replaces the consent that is there.
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Ledger commands.

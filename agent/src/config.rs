@@ -1,9 +1,10 @@
 //! The agent's configuration: one table of keys, from which files, environment, flags, documents and checks follow.
 
 use mimamori_cli::config::Source;
-use mimamori_shared::config::{Fault, Key, Kind, Secret, Values};
+use mimamori_shared::config::{Fault, Key, Kind, Secret, Values, suggest};
+use mimamori_shared::fields::{Field, SECTIONS, Scope, fields, named};
 use mimamori_shared::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,17 @@ pub const DEFAULT_FILE: &str = "/etc/mimamori/agent.toml";
 /// Prefix of the environment's variables.
 pub const ENV_PREFIX: &str = "MIMAMORI_AGENT_";
 
+const INTERVAL: Kind = Kind::Duration { min_s: INTERVAL_S_MIN, max_s: INTERVAL_S_MAX };
+
+const fn scope_interval(path: &'static str) -> Key {
+    Key::optional(
+        path,
+        INTERVAL,
+        "Time between two readings of this scope; the longest of this, `interval` and the consent's is kept.",
+        "この範囲の測定間隔。これと`interval`と同意の間隔のうち最も長いものに従う。",
+    )
+}
+
 /// Every key.
 pub const KEYS: &[Key] = &[
     Key::with_default("state_dir", Kind::Path, "/var/lib/mimamori-agent", "Folder of key, outbox and ledger.", "鍵・送信待ち・台帳を置くフォルダー。"),
@@ -20,10 +32,28 @@ pub const KEYS: &[Key] = &[
     Key::with_default("host_root", Kind::Path, "/", "Root of the tree the readings are taken from.", "計測対象のルートディレクトリ。"),
     Key::with_default(
         "interval",
-        Kind::Duration { min_s: INTERVAL_S_MIN, max_s: INTERVAL_S_MAX },
+        INTERVAL,
         "60s",
         "Time between two reports; the consent's is kept if it is longer.",
         "報告の間隔。同意の間隔の方が長ければそちらに従う。",
+    ),
+    scope_interval("intervals.heartbeat"),
+    scope_interval("intervals.performance"),
+    scope_interval("intervals.hardware"),
+    scope_interval("intervals.os_state"),
+    scope_interval("intervals.network"),
+    scope_interval("intervals.application_probe"),
+    scope_interval("intervals.patch"),
+    scope_interval("intervals.antivirus"),
+    scope_interval("intervals.backup"),
+    scope_interval("intervals.inventory"),
+    scope_interval("intervals.accounts"),
+    scope_interval("intervals.log_counts"),
+    Key::optional(
+        "collect.except",
+        Kind::TextList,
+        "Fields, sections or scopes that are held back whatever the consent allows.",
+        "同意の範囲内でも収集しない項目・セクション・範囲。",
     ),
     Key::optional("collector.url", Kind::Url, "Overrides the address the token gave.", "トークンの宛先の代わりに使う宛先。"),
     Key::with_default(
@@ -59,7 +89,7 @@ pub const KEYS: &[Key] = &[
 const SOURCE: Source = Source { keys: KEYS, folder: "conf.d", env_prefix: ENV_PREFIX };
 
 /// The configuration, checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     values: Values,
 }
@@ -76,7 +106,7 @@ impl Config {
             Some(Fault { origin: None, key: path.display().to_string(), what, what_ja })
         };
         let mut exposed: Vec<Fault> = files(file).iter().filter_map(fault).collect();
-        match SOURCE.load(file, vars, sets, |_| Vec::new()) {
+        match SOURCE.load(file, vars, sets, unknown_fields) {
             Ok(values) if exposed.is_empty() => Ok(Config { values }),
             Ok(_) => Err(exposed),
             Err(more) => {
@@ -90,6 +120,19 @@ impl Config {
     #[must_use]
     pub fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// Fields that are held back, by their ids.
+    #[must_use]
+    pub fn except(&self) -> BTreeSet<u16> {
+        self.values.list("collect.except").iter().flat_map(|name| named(name)).collect()
+    }
+
+    /// The interval of a scope, in seconds: never shorter than that of reports.
+    #[must_use]
+    pub fn interval_s(&self, scope: Scope) -> u64 {
+        let own = self.values.duration_s_opt(&format!("intervals.{}", scope.name())).unwrap_or(0);
+        self.values.duration_s("interval").max(own)
     }
 
     /// Folder of key, outbox and ledger.
@@ -132,6 +175,22 @@ pub fn files(file: &Path) -> Vec<PathBuf> {
     SOURCE.files(file)
 }
 
+/// Names in `collect.except` that name nothing.
+fn unknown_fields(values: &Values) -> Vec<Fault> {
+    let names = SECTIONS.iter().copied().chain(Scope::ALL.into_iter().map(Scope::name)).map(str::to_owned);
+    let known: Vec<String> = fields().map(Field::path).chain(names).collect();
+    let mut faults = Vec::new();
+    for name in values.list("collect.except").iter().filter(|name| named(name).is_empty() && Scope::from_name(name).is_none()) {
+        let near = suggest(name, known.iter().map(String::as_str));
+        let (hint, hint_ja) = near.map(|near| (format!(", did you mean `{near}`?"), format!("もしかして：`{near}`"))).unwrap_or_default();
+        let origin = Some(values.origin("collect.except").clone());
+        let what = format!("`collect.except` names `{name}`, which is no field, section or scope{hint}");
+        let what_ja = format!("`collect.except`の`{name}`は、項目・区分・範囲のいずれの名前でもありません。{hint_ja}");
+        faults.push(Fault { origin, key: "collect.except".to_owned(), what, what_ja });
+    }
+    faults
+}
+
 /// Whoever can write the configuration decides where the reports go: that is nobody but root and the agent's own account.
 fn written_by_others(path: &Path) -> Option<(String, String)> {
     let meta = fs::metadata(path).ok()?;
@@ -154,5 +213,22 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         assert_eq!(mimamori_shared::config::table_faults(KEYS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_configuration_holds_fields_back_and_slows_scopes_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.toml");
+        fs::write(
+            &file,
+            "interval = \"30s\"\nintervals.performance = \"5m\"\nintervals.network = \"10s\"\ncollect.except = [\"load\", \"cpu.steal_ms\", \"network\"]\n",
+        )
+        .unwrap();
+        let config = Config::load(&file, std::iter::empty(), &[]).unwrap();
+        assert_eq!([Scope::Heartbeat, Scope::Performance, Scope::Network].map(|scope| config.interval_s(scope)), [30, 300, 30]);
+        assert!(config.except().len() == 14 && config.except().is_superset(&[8, 20, 21, 22, 120].into()));
+        let sets = ["collect.except=cpu.stael_ms,log_counts".to_owned()];
+        let faults = Config::load(&file, std::iter::empty(), &sets).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].to_string().contains("did you mean `cpu.steal_ms`"), "{faults:?}");
     }
 }

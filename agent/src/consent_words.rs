@@ -17,6 +17,7 @@ impl NoConsent {
             NoConsent::NotProven { path, what } => {
                 format!("{path} の同意書は証拠になりません。エージェントのアカウントが {what} を変更できます。管理者の所有とし、書き込みを禁止してください")
             }
+            NoConsent::Withdrawn { path, .. } => format!("{path} の同意は医療機関によって撤回されました"),
             NoConsent::NotYet(at) => format!("同意の有効期間は {at} に始まります"),
             NoConsent::Expired(at) => format!("同意の有効期間は {at} に終わりました。医療機関に新しい同意を依頼してください"),
         }
@@ -35,6 +36,7 @@ mod tests {
             NoConsent::Unreadable(text("/a/b"), text("denied")),
             NoConsent::Faults(text("/a/b"), text("version = 2")),
             NoConsent::NotProven { path: text("/a/b"), what: text("/a") },
+            NoConsent::Withdrawn { path: text("/a/b"), keep: false },
             NoConsent::NotYet(text("2026-01-01T00:00:00Z")),
             NoConsent::Expired(text("2026-01-01T00:00:00Z")),
         ] {

@@ -3,25 +3,26 @@
 //! One loop on one thread. It sends the watchdog's sign of life itself, after having done a round of work, so a loop
 //! that hangs is seen.
 
+mod consent;
 mod telling;
 
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent};
-use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
+use crate::core::{Agent, Answered, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::say::{complain, say, say_noticed};
-use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan, plan_of, quota_of, uplink_of};
+use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, quota_of, settings_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use crate::watch::watch;
 use mimamori_shared::error::chain;
 use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
-use mimamori_shared::payload::{ConsentState, Layer};
+use mimamori_shared::payload::Layer;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,7 +91,7 @@ struct Shell {
     trust: Trust,
     enrolment: Enrolment,
     consent_path: PathBuf,
-    interval_s: u64,
+    config: Config,
     loopback: bool,
     salt: [u8; 32],
     answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>,
@@ -103,6 +104,8 @@ struct Shell {
 #[derive(Default)]
 struct Said {
     consent: Option<NoConsent>,
+    request: Option<String>,
+    ends: Option<(i64, u32)>,
     failing: Option<Layer>,
     reached: bool,
     /// Nothing noted in the outbox is waiting for a receipt to be over.
@@ -149,7 +152,7 @@ impl Shell {
         noticed.iter().for_each(say_noticed);
         let loopback = uplink.stays_here();
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
-        let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
+        let settings = settings_of(config, consent.as_ref().map(|consent| &consent.terms));
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: newest_signer(&dir, &root) };
         let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
         Ok(Shell {
@@ -165,7 +168,7 @@ impl Shell {
             trust,
             enrolment,
             consent_path: config.consent_file(),
-            interval_s: config.values().duration_s("interval"),
+            config: config.clone(),
             loopback,
             salt,
             answers,
@@ -233,52 +236,6 @@ impl Shell {
     fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
         self.read_consent()?;
         self.handle(Event::Wake)
-    }
-
-    fn read_consent(&mut self) -> Result<(), RunError> {
-        let consent = self.consent();
-        self.handle(Event::Consent(consent))
-    }
-
-    fn consent(&mut self) -> Consent {
-        let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
-        match read {
-            Ok(consent) => {
-                self.said.consent = None;
-                self.doubted = None;
-                self.agent.set_plan(plan(self.interval_s, Some(&consent.terms)));
-                Consent::Valid(consent.terms)
-            }
-            Err(why) => {
-                if self.said.consent.as_ref() != Some(&why) {
-                    complain(&format!("nothing is collected: {why}"));
-                    tell(systemd::status(&format!("No consent: {why}")));
-                    self.said.consent = Some(why.clone());
-                }
-                self.doubt(why)
-            }
-        }
-    }
-
-    /// Collecting stops at once; but only a file that is gone, or past its end, and stays so is a withdrawal. One that is
-    /// being written, has a typing error, cannot be read, or seems not to have begun because the clock is wrong, purges
-    /// nothing and states nothing.
-    fn doubt(&mut self, why: NoConsent) -> Consent {
-        let state = match &why {
-            NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotProven { .. } | NoConsent::NotYet(_) => return Consent::Unclear,
-            NoConsent::Expired(_) => ConsentState::Expired,
-            NoConsent::Missing(_) => ConsentState::Withdrawn,
-        };
-        let now = clock::now().boottime_ms;
-        match &self.doubted {
-            Some((same, since)) if *same == why => {
-                if now.saturating_sub(*since) >= DOUBT_MS {
-                    return Consent::Invalid(state);
-                }
-            }
-            Some(_) | None => self.doubted = Some((why, now)),
-        }
-        Consent::Unclear
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -349,10 +306,12 @@ impl Shell {
     }
 
     fn sample(&mut self) -> Event {
-        let (mut readings, faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
+        let (mut readings, mut faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
         self.steps.look(&self.host, self.agent.may_take("clock").then_some(&mut readings));
         probe::agent::outbox(&mut readings, self.outbox.size(self.agent.chains()));
-        let states = probe::state_fingerprint(&readings, &faults);
+        // What may not leave must not even decide whether a report tells of a change.
+        self.agent.filter(&mut readings, &mut faults);
+        let states = probe::state_fingerprints(&readings, &faults);
         Event::Sampled { readings: Box::new(readings), faults, states }
     }
 
@@ -420,7 +379,14 @@ impl Shell {
                 Answered::Failed { layer: fault.layer, retry_after_s, too_large }
             }
         };
-        self.handle(Event::Answered { sent, answer })
+        self.handle(Event::Answered { sent, answer })?;
+        // Nothing more is committed now that could carry what was receipted.
+        if self.agent.rests(clock::now())
+            && let Err(fault) = self.outbox.save(self.agent.chains())
+        {
+            self.failed("receipts were not saved and will be asked for again", &fault);
+        }
+        Ok(())
     }
 
     /// Keeps the lines of a receipt as they came, for the ledger.

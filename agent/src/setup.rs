@@ -1,9 +1,10 @@
 //! What follows from configuration, enrolment and consent, for the running agent and for the commands alike.
 
 use crate::config::Config;
+use crate::core::Settings;
 use crate::host::Host;
 use crate::outbox::{Ledger, Quota};
-use crate::probe::{self, Names};
+use crate::probe::Names;
 use crate::run::RunError;
 use crate::uplink::{self, Uplink};
 use mimamori_shared::config::Secret;
@@ -72,17 +73,12 @@ pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
     Ok(Names::new(salt, aliases("aliases.filesystems")?))
 }
 
-/// The plan that configuration and consent leave: the longer of two intervals.
+/// What configuration and consent leave: of two intervals the longer, per scope, and the fields held back.
 #[must_use]
-pub fn plan_of(config: &Config, terms: Option<&ConsentTerms>) -> Plan {
-    plan(config.values().duration_s("interval"), terms)
-}
-
-pub(crate) fn plan(configured: u64, terms: Option<&ConsentTerms>) -> Plan {
-    let consented = terms.and_then(|terms| terms.scopes.values().map(|scope| scope.every_s).max()).unwrap_or(configured);
-    let interval_s = configured.max(consented);
-    let sections = probe::PROBES.iter().filter(|probe| terms.is_none_or(|terms| terms.scopes.contains_key(&probe.scope)));
-    Plan { v: 1, interval_s, sections: sections.map(|probe| (probe.name.to_owned(), interval_s)).collect() }
+pub fn settings_of(config: &Config, terms: Option<&ConsentTerms>) -> Settings {
+    let except = config.except();
+    let plan = Plan::of(terms, |scope| config.interval_s(scope), |field| !except.contains(&field.id));
+    Settings { plan, except }
 }
 
 /// What the outbox may use.

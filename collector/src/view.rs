@@ -1,4 +1,5 @@
-//! What pages and metrics show, as plain data: made from the store, rendered without it. A latest report always is a
+//! What pages and metrics show, as plain data: made from the store, rendered without it. Sections are taken at intervals
+//! of their own: what is shown is the newest of each, and whether it is current is judged by its own. A latest report always is a
 //! live one (docs/WIRE.md, "Freshness"), so its clock tells the machine's skew by the offset of its boot.
 
 use crate::digest::{self, Day, Digest};
@@ -6,9 +7,11 @@ use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
 use mimamori_domain::presence::{Because, Presence, State, grace_ms};
 use mimamori_domain::wall;
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, expiry_mark};
+use mimamori_shared::fields::{Field, Readings, SECTIONS};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{ConsentState, Head, PushFail, Report};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,27 +115,64 @@ pub struct MachineView {
     pub consent_example: bool,
     /// End of the consent, not included.
     pub consent_valid_to_ms: Option<i64>,
+    /// How it allows to collect.
+    pub consent_mode: Option<ConsentMode>,
+    /// The consent ends within so many days: 30, 7 or 1.
+    pub consent_ends_in_days: Option<u32>,
     /// Between two reports, in seconds.
     pub interval_s: u64,
     /// Whether the newest report is a preview, not yet at its place in the chain.
     pub preview: bool,
-    /// The newest report.
+    /// The newest report, with what older ones tell of sections that it does not hold.
     pub report: Option<Report>,
+    /// When those sections were taken; a section that is not named is of the newest report.
+    pub older: BTreeMap<&'static str, Taken>,
+    /// The intervals of sections that are taken less often than at every beat, in seconds.
+    pub section_s: BTreeMap<String, u64>,
     /// Seconds of failed pushes in its newest chain.
     pub push_fail: PushFail,
     /// Findings that nobody has closed.
     pub findings: u64,
 }
 
+/// When a section was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// By the machine's clock.
+    pub taken_ms: i64,
+    /// When its report was received.
+    pub received_ms: i64,
+}
+
 impl MachineView {
-    /// The newest report, if it still says how the machine is now: the machine is up, and the report is no older
-    /// than the grace by the collector's clock, both by its receipt and by when it was taken.
+    /// Of the newest report what still says how the machine is now: the machine is up, and the section is no older
+    /// than the grace of its interval by the collector's clock, both by its receipt and by when it was taken.
     #[must_use]
-    pub fn current_report(&self, at_ms: i64) -> Option<&Report> {
-        let fresh = |ms: i64| at_ms.saturating_sub(ms) <= grace_ms(self.interval_s);
-        let taken_ms = self.last_taken_ms.zip(self.skew_ms).map(|(taken_ms, skew_ms)| taken_ms.saturating_sub(skew_ms));
-        let current = self.state == State::Up && self.last_received_ms.is_some_and(fresh) && taken_ms.is_none_or(fresh);
-        self.report.as_ref().filter(|_| current)
+    pub fn current_report(&self, at_ms: i64) -> Option<Report> {
+        let newest = self.report.as_ref()?;
+        let mut report = Report { class: newest.class, readings: Readings::default(), faults: Vec::new() };
+        for section in newest.sections().into_iter().filter(|section| self.is_current(section, at_ms)) {
+            report.readings.put(section, &newest.readings);
+        }
+        report.faults.extend(newest.faults.iter().filter(|fault| self.is_current(fault.section(), at_ms)).cloned());
+        (!report.sections().is_empty()).then_some(report)
+    }
+
+    /// Whether a section still says how the machine is now.
+    #[must_use]
+    pub fn is_current(&self, section: &str, at_ms: i64) -> bool {
+        let interval_s = self.section_s.get(section).copied().unwrap_or(self.interval_s);
+        let fresh = |ms: i64| at_ms.saturating_sub(ms) <= grace_ms(interval_s);
+        let taken = self.taken(section);
+        let taken_ms = taken.zip(self.skew_ms).map(|(taken, skew_ms)| taken.taken_ms.saturating_sub(skew_ms));
+        self.state == State::Up && taken.is_some_and(|taken| fresh(taken.received_ms)) && taken_ms.is_none_or(fresh)
+    }
+
+    /// When a section was taken.
+    #[must_use]
+    pub fn taken(&self, section: &str) -> Option<Taken> {
+        let newest = || Some(Taken { taken_ms: self.last_taken_ms?, received_ms: self.last_received_ms? });
+        self.older.get(section).copied().or_else(newest)
     }
 }
 
@@ -154,7 +194,7 @@ pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, utc_o
         machines: machines
             .iter()
             .filter(|machine| machine.facility == facility.alias)
-            .map(|machine| machine_view(machine, findings.get(&machine.agent_id).copied().unwrap_or(0)))
+            .map(|machine| machine_view(machine, findings.get(&machine.agent_id).copied().unwrap_or(0), at_ms))
             .collect(),
         alias: facility.alias.to_string(),
         name: facility.name,
@@ -163,11 +203,36 @@ pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, utc_o
     Ok(FleetView { at_ms, collector_id, version: env!("CARGO_PKG_VERSION").to_owned(), security, facilities: facilities.collect() })
 }
 
-fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
+/// The newest of each section: of older reports what newer ones do not tell of, as far as the consent lets it be known.
+fn newest_of_each(row: &MachineRow, terms: Option<&ConsentTerms>) -> Option<(Report, BTreeMap<&'static str, Taken>)> {
+    let read = |payload: &[u8]| serde_json::from_slice::<Report>(payload).ok();
+    let mut newest = read(&row.latest.as_ref()?.payload)?;
+    let mut missing: Vec<&'static str> = SECTIONS.to_vec();
+    missing.retain(|section| !newest.sections().contains(section));
+    let mut older = BTreeMap::new();
+    for part in row.parts.iter().rev() {
+        let Some(mut report) = read(&part.payload) else { continue };
+        report.readings.keep(&|field: &Field| terms.is_some_and(|terms| terms.allows(field)));
+        for section in report.sections() {
+            if let Some(place) = missing.iter().position(|one| *one == section) {
+                missing.swap_remove(place);
+                newest.readings.put(section, &report.readings);
+                newest.faults.extend(report.faults.iter().filter(|fault| fault.section() == section).cloned());
+                older.insert(section, Taken { taken_ms: part.taken_at_ms, received_ms: part.received_at_ms });
+            }
+        }
+    }
+    Some((newest, older))
+}
+
+fn machine_view(row: &MachineRow, findings: u64, at_ms: i64) -> MachineView {
     let presence = row.presence.as_ref().and_then(memory::presence);
     let latest = row.latest.as_ref();
     let head = latest.and_then(|latest| serde_json::from_slice::<Head>(&latest.payload).ok());
-    let report = latest.and_then(|latest| serde_json::from_slice::<Report>(&latest.payload).ok());
+    let terms = row.consent.as_ref().and_then(|consent| serde_json::from_str::<ConsentTerms>(consent.terms.as_deref()?).ok());
+    let (report, older) = newest_of_each(row, terms.as_ref()).map_or((None, BTreeMap::new()), |(report, older)| (Some(report), older));
+    let valid_to_ms = row.consent.as_ref().and_then(|consent| consent.valid_to_ms);
+    let plan = row.plan.as_ref();
     let version = report.as_ref().and_then(|report| report.readings.agent.as_ref()).and_then(|agent| agent.version.clone());
     let chain = row.chain.as_ref();
     MachineView {
@@ -193,8 +258,12 @@ fn machine_view(row: &MachineRow, findings: u64) -> MachineView {
         waiting_for: chain.and_then(|chain| chain.waiting).map(|waiting| (waiting.for_seq, waiting.since_ms)),
         consent: row.consent.as_ref().map(|consent| consent.state),
         consent_example: row.consent.as_ref().is_some_and(|consent| consent.example),
-        consent_valid_to_ms: row.consent.as_ref().and_then(|consent| consent.valid_to_ms),
-        interval_s: row.interval_s.unwrap_or(INTERVAL_S),
+        consent_valid_to_ms: valid_to_ms,
+        consent_mode: terms.map(|terms| terms.mode),
+        consent_ends_in_days: valid_to_ms.and_then(|valid_to_ms| expiry_mark(valid_to_ms, at_ms)),
+        interval_s: plan.map_or(INTERVAL_S, |plan| plan.interval_s),
+        section_s: plan.map_or_else(BTreeMap::new, |plan: &Plan| plan.sections.clone()),
+        older,
         preview: latest.is_some_and(|latest| latest.is_preview),
         report,
         push_fail: head.map(|head| head.push_fail_s).unwrap_or_default(),
@@ -264,7 +333,11 @@ pub(crate) mod tests {
             consent: Some(ConsentState::Granted),
             consent_example: false,
             consent_valid_to_ms: Some(AT_MS + 86_400_000),
+            consent_mode: Some(ConsentMode::Continuous),
+            consent_ends_in_days: Some(1),
             interval_s: 60,
+            section_s: BTreeMap::new(),
+            older: BTreeMap::new(),
             preview: false,
             report: Some(report()),
             push_fail: PushFail { dns: 5, ..PushFail::default() },
@@ -293,6 +366,20 @@ pub(crate) mod tests {
         assert!(backlog.current_report(AT_MS).is_none());
         let wrong_clock = MachineView { last_taken_ms: Some(500), skew_ms: Some(500 - AT_MS), ..fresh };
         assert!(wrong_clock.current_report(AT_MS).is_some());
+    }
+
+    /// Filesystems once an hour, everything else at every beat: not due is not stale.
+    #[test]
+    fn a_section_is_as_current_as_its_own_interval() {
+        let hour_ago = Taken { taken_ms: AT_MS - 3_600_000, received_ms: AT_MS - 3_600_000 };
+        let slow =
+            MachineView { section_s: BTreeMap::from([("filesystem".to_owned(), 3600)]), older: BTreeMap::from([("filesystem", hour_ago)]), ..machine("ct") };
+        let shown = |view: &MachineView, at_ms: i64| view.current_report(at_ms).map(|report| (report.readings.filesystem.len(), report.readings.disk.len()));
+        assert_eq!(shown(&slow, AT_MS), Some((2, 1)));
+        assert_eq!(shown(&slow, AT_MS + 3_629_000), Some((2, 0)), "two hours and 30 s, by the machine's clock, which is a second ahead");
+        assert_eq!(shown(&slow, AT_MS + 3_631_001), None);
+        let lost = MachineView { section_s: BTreeMap::new(), ..slow };
+        assert_eq!(shown(&lost, AT_MS), Some((0, 1)), "by the beat it is stale");
     }
 
     #[test]

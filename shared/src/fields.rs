@@ -248,6 +248,21 @@ macro_rules! readings {
                 $( for entry in &mut self.$many { entry.keep(allowed); }
                    self.$many.retain(|entry| !entry.is_empty()); )*
             }
+
+            /// The sections that hold something.
+            #[must_use]
+            pub fn sections(&self) -> Vec<&'static str> {
+                let mut held = Vec::new();
+                $( if self.$one.is_some() { held.push(stringify!($one)); } )*
+                $( if !self.$many.is_empty() { held.push(stringify!($many)); } )*
+                held
+            }
+
+            /// Replaces one section by that of others, whole.
+            pub fn put(&mut self, section: &str, from: &Readings) {
+                $( if section == stringify!($one) { self.$one.clone_from(&from.$one); } )*
+                $( if section == stringify!($many) { self.$many.clone_from(&from.$many); } )*
+            }
         }
 
         /// Every row, in the order of their sections.
@@ -258,6 +273,15 @@ macro_rules! readings {
         /// The names of all sections: what a plan may name.
         pub const SECTIONS: &[&str] = &[ $( stringify!($one), )* $( stringify!($many), )* ];
     };
+}
+
+/// The fields that a path, a section or a scope names, ascending; none when there is no such name.
+#[must_use]
+pub fn named(name: &str) -> Vec<u16> {
+    let mut ids: Vec<u16> =
+        fields().filter(|field| field.path() == name || field.section == name || field.scope.name() == name).map(|field| field.id).collect();
+    ids.sort_unstable();
+    ids
 }
 
 readings! {
@@ -401,6 +425,16 @@ mod tests {
         readings.visit(|field, name, value| seen.push((field.path(), name, value)));
         assert_eq!(seen, vec![("cpu.user_ms".to_owned(), None, Value::Number(1))]);
         assert_eq!(serde_json::to_string(&readings).unwrap(), r#"{"cpu":{"user_ms":1}}"#);
+    }
+
+    #[test]
+    fn a_section_is_replaced_whole_and_names_select_fields() {
+        let disk = |name: &str| Disk { name: name.parse().unwrap(), reads: Some(7), ..Disk::default() };
+        let mut held = Readings { disk: vec![disk("sda"), disk("sdb")], load: Some(Load::default()), ..Readings::default() };
+        held.put("disk", &Readings { disk: vec![disk("sdc")], ..Readings::default() });
+        assert_eq!((held.disk.len(), held.sections()), (1, vec!["load", "disk"]));
+        assert_eq!((named("load"), named("cpu.steal_ms"), named("os_state").len()), (vec![20, 21, 22], vec![8], 7));
+        assert_eq!(named("patient"), Vec::<u16>::new());
     }
 
     #[test]

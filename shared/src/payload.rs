@@ -10,7 +10,7 @@ pub use answers::{Certificate, Enrol, EnrolState, Enrolled, Receipt, ReceiptStat
 pub use push_fail::{Layer, PushFail};
 
 use crate::consent::{ConsentTerms, Plan};
-use crate::fields::Readings;
+use crate::fields::{Readings, SECTIONS};
 use crate::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId, Lease};
 use crate::json;
 use crate::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
@@ -117,6 +117,15 @@ pub struct Fault {
     pub name: Option<Word>,
 }
 
+impl Fault {
+    /// The section it speaks of.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        let probe = self.probe.as_str();
+        probe.split('.').next().unwrap_or(probe)
+    }
+}
+
 /// Readings of one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -127,6 +136,16 @@ pub struct Report {
     /// What could not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+impl Report {
+    /// The sections it tells of: by a value, or by what could not be read.
+    #[must_use]
+    pub fn sections(&self) -> Vec<&'static str> {
+        let held = self.readings.sections();
+        let told = |section: &&'static str| held.contains(section) || self.faults.iter().any(|fault| fault.section() == *section);
+        SECTIONS.iter().copied().filter(told).collect()
+    }
 }
 
 /// A place in a chain.
@@ -347,6 +366,10 @@ pub fn statement(payload: &[u8]) -> Result<Statement, String> {
         Statement::Plan { plan } if !(INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&plan.interval_s) => {
             Err(format!("an interval is {INTERVAL_S_MIN} to {INTERVAL_S_MAX} seconds"))
         }
+        Statement::Plan { plan } if !plan.sections.values().all(|own| (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(own)) => {
+            Err(format!("a section's interval is {INTERVAL_S_MIN} to {INTERVAL_S_MAX} seconds"))
+        }
+        Statement::Consent { terms: Some(terms), .. } => terms.check().map(|()| statement).map_err(str::to_owned),
         _ => Ok(statement),
     }
 }

@@ -14,7 +14,7 @@ use mimamori_shared::payload::{Receipt, RefusalReason};
 use mimamori_shared::sign::{PayloadType, SecretKey};
 use mimamori_tests::Random;
 use mimamori_tests::process::program;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -67,7 +67,7 @@ impl Storm {
         let plan = Plan { v: 1, interval_s: INTERVAL_S, sections: BTreeMap::from([("system".to_owned(), INTERVAL_S)]) };
         Storm {
             _dir: dir,
-            agent: Agent::new(identity, Settings { plan }, restored),
+            agent: Agent::new(identity, Settings { plan, except: BTreeSet::new() }, restored),
             outbox,
             trust: Trust { collector_id: COLLECTOR, agent_id: AGENT, root: key(11).public(), certificate: None },
             now: Now { wall_ms: 1_777_593_600_000, boottime_ms: 5000, monotonic_ms: 5000 },
@@ -105,7 +105,7 @@ impl Storm {
                 self.samples += 1;
                 let system = System { uptime_ms: Some(self.samples), ..System::default() };
                 let readings = Box::new(Readings { system: Some(system), ..Readings::default() });
-                queue.push_back(Event::Sampled { readings, faults: Vec::new(), states: 0 });
+                queue.push_back(Event::Sampled { readings, faults: Vec::new(), states: BTreeMap::new() });
             }
             Effect::Commit(record) => {
                 self.outbox.commit(&record).unwrap();
@@ -231,6 +231,9 @@ fn consent() -> Consent {
         valid_from_ms: 0,
         valid_to_ms: i64::MAX,
         mode: ConsentMode::Continuous,
+        utc_offset_s: 32_400,
+        windows: Vec::new(),
+        quiet: Vec::new(),
         scopes,
         approval_hash: Hash::ZERO,
         example: true,

@@ -12,6 +12,7 @@
 mod agent_process;
 mod answer_storm;
 mod chaos;
+mod consent;
 mod documents;
 mod enrolment;
 mod facility;

@@ -25,7 +25,7 @@ use mimamori_shared::token::Token;
 use mimamori_tests::sim::{key_of, now_ms, packed};
 use mimamori_tests::{Random, SimAgent, World, get};
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Rig {
         let (outbox, restored, noticed) = Outbox::open(&dir, quota, 0).unwrap();
         assert!(noticed.is_empty(), "{noticed:?}");
         let plan = Plan { v: 1, interval_s: 60, sections: BTreeMap::new() };
-        let agent = Agent::new(identity.clone(), Settings { plan }, restored);
+        let agent = Agent::new(identity.clone(), Settings { plan, except: BTreeSet::new() }, restored);
         // A day ago, so that no report comes from the future.
         let now = Now { wall_ms: now_ms() - 86_400_000, boottime_ms: 10_000_000, monotonic_ms: 10_000_000 };
         Rig {
@@ -98,13 +98,23 @@ impl Rig {
         assert!(noticed.is_empty(), "{noticed:?}");
         self.outbox = outbox;
         let plan = Plan { v: 1, interval_s: 60, sections: BTreeMap::new() };
-        self.agent = Agent::new(self.identity.clone(), Settings { plan }, restored);
+        self.agent = Agent::new(self.identity.clone(), Settings { plan, except: BTreeSet::new() }, restored);
     }
 
     pub(crate) async fn consent(&mut self) {
         let scopes = Purpose::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
-        let terms =
-            ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true };
+        let terms = ConsentTerms {
+            v: 1,
+            valid_from_ms: 0,
+            valid_to_ms: i64::MAX,
+            mode: ConsentMode::Continuous,
+            utc_offset_s: 0,
+            windows: Vec::new(),
+            quiet: Vec::new(),
+            scopes,
+            approval_hash: Hash::ZERO,
+            example: true,
+        };
         self.handle(Event::Consent(Consent::Valid(terms))).await;
     }
 
@@ -141,7 +151,7 @@ impl Rig {
             Effect::Sample => {
                 self.samples += 1;
                 let (readings, faults) = probe::sample(&Host::live(), &self.names, &|_| true);
-                let states = probe::state_fingerprint(&readings, &faults);
+                let states = probe::state_fingerprints(&readings, &faults);
                 queue.push_back(Event::Sampled { readings: Box::new(readings), faults, states });
             }
             Effect::Commit(record) => {

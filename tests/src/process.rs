@@ -139,6 +139,28 @@ impl AgentHome {
         } else {
             program(&self.binary)
         };
+        self.arguments(&mut command, args);
+        command
+    }
+
+    /// Whether there is an administrator apart from the agent's account.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.root
+    }
+
+    /// Runs a command of the agent as the facility's administrator, whatever comes of it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn admin(&self, args: &[&str]) -> Output {
+        let mut command = program(&self.binary);
+        self.arguments(&mut command, args);
+        command.output().unwrap()
+    }
+
+    fn arguments(&self, command: &mut Command, args: &[&str]) {
         command.args(["--config", "/nonexistent/agent.toml", "--lang", "en"]);
         command.args([
             "--set",
@@ -147,7 +169,6 @@ impl AgentHome {
             &format!("consent_file={}", self.dir.join("consent.toml").display()),
         ]);
         command.args(self.sets.iter().flat_map(|set| ["--set", set])).args(args).stdin(Stdio::null());
-        command
     }
 
     /// Runs a command of the agent, whatever comes of it.

@@ -61,11 +61,13 @@ BOOT = fixed("boot_id", 16).hex()
 TOKEN_ID = fixed("token_id", 8).hex()
 LEASE_SECRET = fixed("lease secret", 32)
 
-CONSENT = {"v": 1, "valid_from_ms": START_MS - 86_400_000, "valid_to_ms": START_MS + 365 * 86_400_000, "mode": "continuous",
+CONSENT = {"v": 1, "valid_from_ms": START_MS - 86_400_000, "valid_to_ms": START_MS + 365 * 86_400_000, "mode": "periodic", "utc_offset_s": 32_400,
+           "windows": [{"days": [1, 2, 3, 4, 5], "from_min": 480, "to_min": 1440}, {"days": [6, 7], "from_min": 0, "to_min": 360}],
+           "quiet": [{"days": [1, 2, 3, 4, 5], "from_min": 510, "to_min": 720}],
            "scopes": {"heartbeat": {"every_s": 60}, "performance": {"every_s": 60, "except": [2, 105]}, "hardware": {"every_s": 900},
                       "os_state": {"every_s": 60}, "network": {"every_s": 60}, "log_counts": {"every_s": 3600, "except": [1]}},
            "approval_hash": fixed("approval", 32).hex(), "example": False}
-PLAN = {"v": 1, "interval_s": 60, "sections": {"agent": 300, "cpu": 60, "filesystem": 300}}
+PLAN = {"v": 1, "interval_s": 60, "sections": {"filesystem": 300, "network": 120}}
 CONSENT_HASH = hashlib.sha256(compact(CONSENT).encode()).hexdigest()
 PLAN_HASH = hashlib.sha256(compact(PLAN).encode()).hexdigest()
 

@@ -1,5 +1,6 @@
 //! `check`: what would keep the agent from working, one line each, with the mend.
 
+use super::consent_state::Standing;
 use super::manifest::consent_of;
 use super::noted_words::noted_words;
 use super::status::{is_running, newest_receipt, when};
@@ -131,9 +132,9 @@ impl Doctor<'_> {
         let lang = self.lang;
         match consent_of(self.config, environment) {
             Ok(consent) => {
-                let days = consent.terms.valid_to_ms.saturating_sub(clock::now().wall_ms) / 86_400_000;
-                let until = format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), when(consent.terms.valid_to_ms, lang), lang.of("days", "日"));
-                if days < 30 {
+                let standing = Standing::of(self.config, &consent);
+                let until = format!("{}; {}", standing.until(lang), standing.now(lang));
+                if standing.ends_within_days().is_some() {
                     self.add("consent", Verdict::Warn, until, lang.of("ask the facility for a new one in time", "期限前に新しい同意を得てください"));
                 } else {
                     self.ok("consent", until);
@@ -143,6 +144,7 @@ impl Doctor<'_> {
                 let mend = match &why {
                     NoConsent::Missing(_) => lang.of("the facility's administrator writes it", "医療機関の管理者が作成します"),
                     NoConsent::NotProven { .. } => lang.of("chown it to root, chmod 644, in a folder of root's", "所有者をrootにし、644にしてください"),
+                    NoConsent::Withdrawn { .. } => lang.of("only the facility can grant it again", "再開には医療機関の新しい同意が必要です"),
                     NoConsent::Unreadable(..) | NoConsent::Faults(..) | NoConsent::NotYet(_) | NoConsent::Expired(_) => {
                         lang.of("mend what is named", "示された点を直してください")
                     }

@@ -1,11 +1,14 @@
 //! `consent show`.
 
+use super::consent_state::Standing;
 use super::manifest::consent_of;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
+use crate::consent_file::{ConsentFile, summary};
 use crate::setup::Environment;
 use mimamori_shared::config::show_duration;
+use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Field, fields};
 use mimamori_shared::time;
 use serde_json::json;
@@ -15,7 +18,8 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
     if output.json {
         print_json(&match &consent {
             Ok(consent) => json!({"schema": "mimamori.consent/1", "valid": true, "hash": consent.terms.hash(), "terms": consent.terms,
-                                  "approver": consent.approver, "reason": consent.reason}),
+                                  "approver": consent.approver, "reason": consent.reason,
+                                  "standing": Standing::of(config, consent).json()}),
             Err(why) => json!({"schema": "mimamori.consent/1", "valid": false, "why": why.to_string()}),
         });
         return if consent.is_ok() { exit::OK } else { exit::FAILED };
@@ -27,6 +31,14 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
             return exit::FAILED;
         }
     };
+    print_terms(&consent, lang);
+    scope_lines(&consent.terms, lang);
+    print(&format!("{}: {}\n", lang.of("Taken now", "現在の収集"), Standing::of(config, &consent).now(lang)));
+    exit::OK
+}
+
+/// Who, why, when and how.
+pub(super) fn print_terms(consent: &ConsentFile, lang: Lang) {
     let terms = &consent.terms;
     if terms.example {
         print(lang.of(
@@ -44,10 +56,16 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
     for (name, value) in rows {
         print(&format!("{name}: {value}\n"));
     }
+    for line in summary(terms) {
+        print(&format!("  {line}\n"));
+    }
+}
+
+/// What, how often, and what is held back.
+pub(super) fn scope_lines(terms: &ConsentTerms, lang: Lang) {
     for (scope, given) in &terms.scopes {
         let held_back: Vec<String> = fields().filter(|field| given.except.contains(&field.id)).map(Field::path).collect();
         let except = if held_back.is_empty() { String::new() } else { format!(", {} {}", lang.of("except", "除外："), held_back.join(", ")) };
         print(&format!("  {:<18} {} {}{except}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
     }
-    exit::OK
 }

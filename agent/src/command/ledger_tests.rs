@@ -9,7 +9,7 @@ use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, to_hex};
 use mimamori_shared::payload::{ReceiptStatus, encode};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
 fn key(seed: u8) -> SecretKey {
@@ -51,7 +51,7 @@ impl Folder {
         let quota = Quota { bytes: 1 << 30, age_ms: i64::MAX / 2, free_floor_bytes: 0 };
         let (outbox, restored, _) = Outbox::open(dir.path(), quota, 0).unwrap();
         let identity = Identity { collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), key: key(AGENT), boot_id: BootId([4; 16]) };
-        let settings = Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) } };
+        let settings = Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) }, except: BTreeSet::new() };
         let now = Now { wall_ms: 1_000_000, boottime_ms: 5_000, monotonic_ms: 5_000 };
         let mut folder = Folder { dir, outbox, agent: Agent::new(identity, settings, restored), now, tips: Vec::new() };
         let scopes = BTreeMap::from([(Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() })]);
@@ -60,6 +60,9 @@ impl Folder {
             valid_from_ms: 0,
             valid_to_ms: i64::MAX,
             mode: ConsentMode::Continuous,
+            utc_offset_s: 0,
+            windows: Vec::new(),
+            quiet: Vec::new(),
             scopes,
             approval_hash: Hash::ZERO,
             example: true,
@@ -80,7 +83,7 @@ impl Folder {
         while let Some(event) = queue.pop_front() {
             for effect in self.agent.step(event, self.now, [8; 16]) {
                 match effect {
-                    Effect::Sample => queue.push_back(Event::Sampled { readings: Box::default(), faults: Vec::new(), states: 0 }),
+                    Effect::Sample => queue.push_back(Event::Sampled { readings: Box::default(), faults: Vec::new(), states: BTreeMap::new() }),
                     Effect::Commit(record) => {
                         self.outbox.commit(&record).unwrap();
                         self.made(&record);

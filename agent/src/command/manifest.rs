@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::consent_file::{self, ConsentFile, NoConsent};
 use crate::identity;
 use crate::setup::{self, Environment};
-use mimamori_shared::fields::fields;
+use mimamori_shared::fields::{Field, fields};
 use serde_json::json;
 
 /// The consent in force, as any command sees it.
@@ -24,12 +24,16 @@ pub(super) fn consent_of(config: &Config, environment: &Environment) -> Result<C
 
 pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let consent = consent_of(config, environment);
-    let allowed = |field| consent.as_ref().is_ok_and(|consent| consent.terms.allows(field));
+    let except = config.except();
+    let held_back = |field: &Field| -> Vec<&'static str> {
+        let consented = consent.as_ref().is_ok_and(|consent| consent.terms.allows(field));
+        [("consent", !consented), ("configuration", except.contains(&field.id))].into_iter().filter(|(_, holds)| *holds).map(|(who, _)| who).collect()
+    };
     if output.json {
         let rows: Vec<_> = fields()
             .map(|field| {
                 json!({"id": field.id, "path": field.path(), "unit": field.unit, "kind": field.kind.name(), "scope": field.scope.name(),
-                       "allowed": allowed(field), "meaning": field.meaning, "meaning_ja": field.meaning_ja})
+                       "allowed": held_back(field).is_empty(), "held_back_by": held_back(field), "meaning": field.meaning, "meaning_ja": field.meaning_ja})
             })
             .collect();
         let hash = consent.as_ref().ok().map(|consent| consent.terms.hash());
@@ -41,8 +45,13 @@ pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment:
         Err(why) => print(&format!("{}: {why}\n", lang.of("Nothing leaves", "何も送信されません"))),
     }
     for field in fields() {
-        let mark = if allowed(field) { lang.of("leaves", "送信") } else { lang.of("stays", "非送信") };
-        print(&format!("{mark:<7} {:<28} {:<12} {}\n", field.path(), field.scope.name(), lang.of(field.meaning, field.meaning_ja)));
+        let mark = match held_back(field).as_slice() {
+            [] => lang.of("leaves", "送信"),
+            ["consent"] => lang.of("stays (consent)", "非送信（同意）"),
+            ["configuration"] => lang.of("stays (configuration)", "非送信（設定）"),
+            _ => lang.of("stays (both)", "非送信（両方）"),
+        };
+        print(&format!("{mark:<21} {:<28} {:<12} {}\n", field.path(), field.scope.name(), lang.of(field.meaning, field.meaning_ja)));
     }
     print(lang.of(
         "Every payload also carries ids, places, hashes, times and seconds of failed pushes (docs/WIRE.md, \"Head\"). There is no free text.\n",

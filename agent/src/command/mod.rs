@@ -1,9 +1,12 @@
 //! What the commands do; each returns the exit code.
 
 mod check;
+mod collect;
 mod config;
 mod consent;
+mod consent_state;
 mod enroll;
+mod grant;
 mod ledger;
 mod manifest;
 mod noted_words;
@@ -54,6 +57,9 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Preview => preview::preview(&config, lang, environment),
         Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
         Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),
+        Command::Consent(ConsentCommand::Grant(args)) => grant::grant(&config, args, lang),
+        Command::Consent(ConsentCommand::Withdraw { keep_unsent, .. }) => grant::withdraw(&config, *keep_unsent, lang),
+        Command::Collect { lasting } => collect::collect(&config, lasting, lang),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output, lang, environment),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),

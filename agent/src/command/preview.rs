@@ -4,14 +4,19 @@ use super::manifest::consent_of;
 use super::{complain, print};
 use crate::cli::{Lang, exit};
 use crate::config::Config;
-use crate::core::{Agent, Consent, Effect, Event, Identity, Restored, Settings};
+use crate::core::{Agent, Consent, Effect, Event, Identity, Now, Restored};
 use crate::identity::IdentityError;
 use crate::outbox::Outbox;
 use crate::setup::{self, Environment};
 use crate::{clock, identity, probe};
+use mimamori_shared::consent::{ConsentTerms, Reach};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::sign::SecretKey;
+use mimamori_shared::time;
 use zeroize::Zeroizing;
+
+/// Turns of the terms that are looked through for the next chance.
+const TURNS_MAX: usize = 1000;
 
 pub(super) fn preview(config: &Config, lang: Lang, environment: &Environment) -> u8 {
     match payload(config, lang, environment) {
@@ -52,13 +57,16 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
     };
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
     let names = setup::names_of(config, &salt)?;
-    let settings = Settings { plan: setup::plan_of(config, Some(&consent)) };
+    let now = at_the_next_chance(&consent, lang);
+    let settings = setup::settings_of(config, Some(&consent));
     let mut agent = Agent::new(identity, settings, restored);
+    // As if somebody asked, where that is needed.
+    drop(agent.step(Event::Asked(Some(i64::MAX)), now, [0; 16]));
     let mut event = Event::Consent(Consent::Valid(consent));
     // Statements that are due come first; a report follows after at most three of them.
     for _ in 0..6 {
         let random = clock::random().map_err(|fault| fault.to_string())?;
-        let effects = agent.step(event, clock::now(), random);
+        let effects = agent.step(event, now, random);
         event = Event::Wake;
         for effect in effects {
             match effect {
@@ -68,8 +76,9 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
                     event = Event::Committed;
                 }
                 Effect::Sample => {
-                    let (readings, faults) = probe::sample(&host, &names, &|section| agent.may_take(section));
-                    let states = probe::state_fingerprint(&readings, &faults);
+                    let (mut readings, mut faults) = probe::sample(&host, &names, &|section| agent.may_take(section));
+                    agent.filter(&mut readings, &mut faults);
+                    let states = probe::state_fingerprints(&readings, &faults);
                     event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }
                 Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Purge | Effect::Note(_) => {}
@@ -77,4 +86,21 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
         }
     }
     Ok(None)
+}
+
+/// Now, or, where the terms let nothing be taken now, the next moment at which they do.
+fn at_the_next_chance(consent: &ConsentTerms, lang: Lang) -> Now {
+    let mut now = clock::now();
+    let from_ms = now.wall_ms;
+    for _ in 0..TURNS_MAX {
+        match (consent.reach(now.wall_ms), consent.next_turn(now.wall_ms)) {
+            (Reach::Nothing(_), Some(turn)) => now.wall_ms = turn,
+            _ => break,
+        }
+    }
+    if now.wall_ms != from_ms {
+        let said = lang.of("nothing is taken now; shown as it would be at", "現在は収集しません。次の時刻の内容を表示します：");
+        complain(&format!("{said} {}", time::show(now.wall_ms)));
+    }
+    now
 }

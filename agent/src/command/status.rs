@@ -1,12 +1,12 @@
 //! `status`: how the agent is doing, from what it keeps.
 
+use super::consent_state::Standing;
 use super::manifest::consent_of;
 use super::noted_words::noted_words;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
-use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, NoConsent};
+use crate::consent_file::NoConsent;
 use crate::core::Restored;
 use crate::identity::{self, Enrolment};
 use crate::outbox::{Ledger, Noted, NotedKind, Outbox, noted};
@@ -41,7 +41,7 @@ struct Status {
     receipt: Option<Receipt>,
     restored: Restored,
     noted: Vec<Noted>,
-    consent: Result<ConsentFile, NoConsent>,
+    consent: Result<Standing, NoConsent>,
 }
 
 pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
@@ -67,7 +67,7 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &
         receipt: ledger.as_ref().and_then(newest_receipt),
         restored: Outbox::peek(&dir).unwrap_or_default(),
         noted: noted(&dir).unwrap_or_default(),
-        consent: consent_of(config, environment),
+        consent: consent_of(config, environment).map(|consent| Standing::of(config, &consent)),
     };
     if output.json {
         print_json(&status.json());
@@ -84,10 +84,7 @@ impl Status {
 
     fn json(&self) -> Value {
         let newest = self.restored.chains.last();
-        let consent = match &self.consent {
-            Ok(consent) => json!({"valid": true, "hash": consent.terms.hash(), "valid_to_ms": consent.terms.valid_to_ms}),
-            Err(why) => json!({"valid": false, "why": why.to_string()}),
-        };
+        let consent = self.consent.as_ref().map_or_else(|why| json!({"valid": false, "why": why.to_string()}), Standing::json);
         json!({
             "schema": "mimamori.status/1", "running": self.running, "agent_id": self.given.agent_id, "facility": self.given.facility,
             "machine": self.given.machine, "collector_url": self.given.url, "fingerprint": identity::fingerprint(&self.key),
@@ -124,9 +121,11 @@ impl Status {
 
     fn consent(&self, lang: Lang) -> String {
         match &self.consent {
-            Ok(consent) => {
-                let days = consent.terms.valid_to_ms.saturating_sub(clock::now().wall_ms) / 86_400_000;
-                format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), when(consent.terms.valid_to_ms, lang), lang.of("days", "日"))
+            Ok(standing) => {
+                let terms: String = standing.terms().iter().map(|line| format!("\n  {line}")).collect();
+                let soon = lang.of("\n! it ends soon: ask the facility for a new one", "\n! 期限が近づいています。施設に新しい同意を依頼してください");
+                let soon = if standing.ends_within_days().is_some() { soon } else { "" };
+                format!("{}{terms}\n{}: {}{soon}", standing.until(lang), lang.of("Taken now", "現在の収集"), standing.now(lang))
             }
             Err(why) => format!("{}: {}", lang.of("NONE, nothing is collected", "なし（収集していません）"), why.in_lang(lang)),
         }

@@ -9,6 +9,7 @@ use mimamori_shared::fields::Readings;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, Lease};
 use mimamori_shared::payload::{ConsentState, Fault, OpenReason, Place};
 use mimamori_shared::sign::SecretKey;
+use std::collections::BTreeMap;
 
 /// One reading of the machine's three clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +80,14 @@ pub enum Consent {
     Valid(ConsentTerms),
     /// Not in force; why.
     Invalid(ConsentState),
+    /// Taken back, but what was collected under it and is unsent may still leave; then the statement, then nothing.
+    Keeping,
     /// Nothing sure can be said just now: nothing is taken or sent, and nothing is purged or stated either.
     Unclear,
 }
+
+/// Fingerprints of what counts as a state, by section.
+pub type States = BTreeMap<&'static str, u64>;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -90,14 +96,16 @@ pub enum Event {
     Wake,
     /// The consent file was read; also the first event of all.
     Consent(Consent),
+    /// Until when somebody at the facility asks, in a consent on demand, by the wall clock in UTC milliseconds since 1970.
+    Asked(Option<i64>),
     /// A sample was taken, with a fingerprint of everything in it that counts as a state.
     Sampled {
         /// What was measured.
         readings: Box<Readings>,
         /// What could not be.
         faults: Vec<Fault>,
-        /// Changes when a state changes.
-        states: u64,
+        /// By section; one changes when a state in its section changes.
+        states: States,
     },
     /// The last [`Effect::Commit`] is durable.
     Committed,

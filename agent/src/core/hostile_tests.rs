@@ -137,7 +137,7 @@ fn faults_of_sections_without_consent_do_not_leave() {
                 Effect::Sample => {
                     assert!(agent.may_take("system") && !agent.may_take("filesystem"));
                     let faults = vec![fault("filesystem"), fault("filesystem.kind"), fault("system.uptime_ms")];
-                    next = Event::Sampled { readings: Box::default(), faults, states: 0 };
+                    next = Event::Sampled { readings: Box::default(), faults, states: BTreeMap::new() };
                 }
                 _ => {}
             }

@@ -13,18 +13,22 @@ mod push;
 mod record;
 #[cfg(test)]
 mod rig;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
 
-pub use event::{ChainState, Consent, Effect, Event, Held, Identity, Note, Now, Restored};
+pub use event::{ChainState, Consent, Effect, Event, Held, Identity, Note, Now, Restored, States};
 pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
 
 use mimamori_shared::chain::Tip;
-use mimamori_shared::consent::{ConsentTerms, Plan};
-use mimamori_shared::fields::{Readings, fields};
-use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, Lease};
+use mimamori_shared::consent::Plan;
+use mimamori_shared::fields::{Readings, Scope};
+use mimamori_shared::id::{BootId, ChainId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long nothing is committed after a commit failed, in milliseconds.
 const STALL_MS: i64 = 10_000;
@@ -32,13 +36,6 @@ const STALL_MS: i64 = 10_000;
 /// Chains opened within a day; the next one waits.
 const NEW_CHAINS_A_DAY: usize = 3;
 const DAY_MS: i64 = 86_400_000;
-
-/// Whether a fault speaks of a section that may leave: "cannot measure" tells something too.
-fn concerns(fault: &Fault, terms: &ConsentTerms) -> bool {
-    let probe = fault.probe.as_str();
-    let section = probe.split('.').next().unwrap_or(probe);
-    fields().any(|field| field.section == section && terms.allows(field) && (section == probe || field.path() == probe))
-}
 
 /// Whether what is unsent must go before anything else happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +50,8 @@ enum Purging {
 pub struct Settings {
     /// The intervals.
     pub plan: Plan,
+    /// Fields that the configuration holds back, whatever the consent says.
+    pub except: BTreeSet<u16>,
 }
 
 /// The state machine.
@@ -65,7 +64,7 @@ pub struct Agent {
     stated_consent: Option<Hash>,
     stated_plan: Option<Hash>,
     last_boot: Option<BootId>,
-    last_states: Option<u64>,
+    last_states: States,
     purged: Counts,
     purging: Purging,
     stalled_until: i64,
@@ -76,6 +75,14 @@ pub struct Agent {
     pending: Option<Box<Record>>,
     sampling: bool,
     sample_at: Option<i64>,
+    /// Where the beat was moved to by a sample that came late, in boot time.
+    phase: Option<i64>,
+    /// The scopes of the sample that is being taken.
+    taking: BTreeSet<Scope>,
+    /// When each scope was taken last, in boot time.
+    taken: BTreeMap<Scope, i64>,
+    /// Until when somebody at the facility asks, by the wall clock.
+    asked_until_ms: i64,
     push: Push,
 }
 
@@ -96,7 +103,7 @@ impl Agent {
             stated_consent: restored.stated_consent,
             stated_plan: restored.stated_plan,
             last_boot: restored.last_boot,
-            last_states: None,
+            last_states: States::new(),
             purged: Counts::default(),
             purging: Purging::No,
             stalled_until: i64::MIN,
@@ -107,13 +114,20 @@ impl Agent {
             pending: None,
             sampling: false,
             sample_at: None,
+            phase: None,
+            taking: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            asked_until_ms: i64::MIN,
             push: Push::new(restored.push_fail_ms),
         }
     }
 
     /// The plan under another consent: it holds from the next entry on, which states it.
     pub fn set_plan(&mut self, plan: Plan) {
-        self.settings.plan = plan;
+        if self.settings.plan != plan {
+            self.sample_at = None;
+            self.settings.plan = plan;
+        }
     }
 
     /// Takes one event and says what to do. `random` is fresh entropy.
@@ -122,6 +136,7 @@ impl Agent {
         match event {
             Event::Wake => {}
             Event::Consent(consent) => self.consent_read(consent, &mut effects),
+            Event::Asked(until_ms) => self.asked(until_ms),
             Event::Sampled { readings, faults, states } => self.sampled(*readings, faults, states, now),
             Event::Committed => self.committed(&mut effects),
             Event::CommitFailed => self.commit_failed(now),
@@ -192,31 +207,43 @@ impl Agent {
                 }
                 self.sampling = false;
             }
+            Consent::Keeping => {
+                effects.push(Effect::Note(Note::NoConsent(ConsentState::Withdrawn)));
+                if self.stated_consent.is_some() {
+                    self.purged = Counts::default();
+                    self.owed = Some(ConsentState::Withdrawn);
+                }
+                self.sampling = false;
+            }
             Consent::Unclear => self.sampling = false,
-            Consent::Valid(_) => self.owed = None,
+            Consent::Valid(_) => {
+                self.owed = None;
+                self.sample_at = None;
+            }
         }
         self.consent = Some(consent);
     }
 
-    /// Whether a section may be measured at all under the consent.
-    #[must_use]
-    pub fn may_take(&self, section: &str) -> bool {
-        let Some(Consent::Valid(terms)) = &self.consent else { return false };
-        fields().any(|field| field.section == section && terms.allows(field))
+    fn asked(&mut self, until_ms: Option<i64>) {
+        let until_ms = until_ms.unwrap_or(i64::MIN);
+        if self.asked_until_ms != until_ms {
+            self.asked_until_ms = until_ms;
+            self.sample_at = None;
+        }
     }
 
-    fn sampled(&mut self, mut readings: Readings, faults: Vec<Fault>, states: u64, now: Now) {
+    fn sampled(&mut self, mut readings: Readings, mut faults: Vec<Fault>, states: States, now: Now) {
         let was_sampling = std::mem::take(&mut self.sampling);
-        let Some(Consent::Valid(terms)) = &self.consent else { return };
-        if !was_sampling || self.pending.is_some() {
+        if !was_sampling || self.pending.is_some() || !self.may_collect() {
             return;
         }
-        readings.keep(&|field| terms.allows(field));
-        let faults = faults.into_iter().filter(|fault| concerns(fault, terms)).collect();
+        self.filter(&mut readings, &mut faults);
+        // Compared is what this report holds with what the last one that held it said.
+        let states: States = states.into_iter().filter(|(section, _)| self.may_take(section)).collect();
         let first_of_boot = self.last_boot != Some(self.identity.boot_id);
-        let changed = first_of_boot || self.last_states != Some(states);
+        let changed = first_of_boot || states.iter().any(|(section, state)| self.last_states.get(section) != Some(state));
         let class = if changed { Class::Change } else { Class::Sample };
-        self.last_states = Some(states);
+        self.last_states.extend(states);
         let report = Report { class, readings, faults };
         self.pending = self.make_report(report, now).map(Box::new);
     }
@@ -336,9 +363,8 @@ impl Agent {
         }
         if self.may_collect() && !self.sampling && self.to_open.is_none() {
             let due = self.sample_at.is_none_or(|at| now.boottime_ms >= at);
-            if due {
+            if due && self.begin_sample(now) {
                 self.sampling = true;
-                self.sample_at = Some(self.next_slot(now));
                 effects.push(Effect::Sample);
             }
         }
@@ -346,16 +372,6 @@ impl Agent {
         if now.boottime_ms >= self.stalled_until {
             self.stalled_until = i64::MIN;
         }
-    }
-
-    /// The next moment of this agent's own beat: agents do not all report at the full minute.
-    fn next_slot(&self, now: Now) -> i64 {
-        let interval = i64::try_from(self.settings.plan.interval_s).unwrap_or(60).max(1).saturating_mul(1000);
-        let AgentId(id) = self.identity.agent_id;
-        let seed = id.iter().fold(0_i64, |seed, byte| (seed * 31 + i64::from(*byte)) % 86_400_000);
-        let offset = seed.rem_euclid(interval);
-        let since = (now.boottime_ms - offset).rem_euclid(interval);
-        now.boottime_ms.saturating_add(interval - since)
     }
 
     /// When the next chain may be opened, if that is not now.
@@ -377,6 +393,10 @@ impl Agent {
         }
         self.newest()?;
         if let Some(state) = self.owed {
+            // What was collected under the consent and may still leave goes first.
+            if self.consent == Some(Consent::Keeping) && self.push_chain().is_some() {
+                return None;
+            }
             let terms_hash = self.stated_consent?;
             let statement = Statement::Consent { state, terms_hash, terms: None, purged: self.purged };
             return self.make_statement(statement, now);

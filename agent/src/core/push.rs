@@ -1,6 +1,6 @@
 //! When to send, and what an answer changes.
 
-use super::{Agent, ChainState, Effect, Note, Now};
+use super::{Agent, ChainState, Consent, Effect, Note, Now};
 use crate::uplink::{Sent, next_delay};
 use mimamori_shared::id::{ChainId, Hash};
 use mimamori_shared::limits::FRAMES_MAX;
@@ -108,7 +108,8 @@ impl Agent {
     /// The chain to send from: the oldest with anything unsent.
     pub(super) fn push_chain(&self) -> Option<&ChainState> {
         // Without a consent nothing leaves but the statement that says so (and the record of what was purged).
-        let may = self.may_collect() || (self.stated_consent.is_none() && self.owed.is_none());
+        // After a withdrawal that keeps what is unsent, that goes first.
+        let may = self.may_collect() || self.consent == Some(Consent::Keeping) || (self.stated_consent.is_none() && self.owed.is_none());
         self.chains.iter().find(|chain| chain.has_unsent() && !chain.blocked).filter(|_| may)
     }
 

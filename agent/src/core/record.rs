@@ -155,7 +155,7 @@ impl Agent {
     fn head(&self, chain_id: ChainId, tip: Tip, lease: Lease, now: Now) -> Head {
         let consent_hash = match &self.consent {
             Some(Consent::Valid(terms)) => terms.hash(),
-            Some(Consent::Invalid(_) | Consent::Unclear) | None => Hash::ZERO,
+            Some(Consent::Invalid(_) | Consent::Keeping | Consent::Unclear) | None => Hash::ZERO,
         };
         Head {
             collector_id: self.identity.collector_id,

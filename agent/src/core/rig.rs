@@ -6,11 +6,11 @@ use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Scope, System};
-use mimamori_shared::id::CollectorId;
+use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
 use mimamori_shared::sign::SecretKey;
 use mimamori_shared::sign::verify;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
 pub(super) fn terms() -> ConsentTerms {
@@ -20,6 +20,9 @@ pub(super) fn terms() -> ConsentTerms {
         valid_from_ms: 0,
         valid_to_ms: i64::MAX,
         mode: mimamori_shared::consent::ConsentMode::Continuous,
+        utc_offset_s: 0,
+        windows: Vec::new(),
+        quiet: Vec::new(),
         scopes: BTreeMap::from([(Scope::Heartbeat, all)]),
         approval_hash: Hash::ZERO,
         example: true,
@@ -55,7 +58,7 @@ pub(super) fn identity() -> Identity {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) } }
+    Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) }, except: BTreeSet::new() }
 }
 
 impl Rig {
@@ -108,7 +111,7 @@ impl Rig {
                 self.sample_value += 1;
                 let system = System { uptime_ms: Some(self.sample_value), ..System::default() };
                 let readings = Readings { system: Some(system), ..Readings::default() };
-                queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states: 0 });
+                queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states: BTreeMap::new() });
             }
             Effect::Commit(record) => {
                 self.outbox.commit(&record).unwrap();

@@ -20,7 +20,7 @@ mod take;
 pub mod text;
 
 pub use names::Names;
-pub use state::state_fingerprint;
+pub use state::state_fingerprints;
 pub use table::PROBES;
 use take::Take;
 

@@ -1,17 +1,26 @@
 //! What counts as a state: when it differs from the report before, the report is a change and is never dropped.
 
-use mimamori_shared::fields::Readings;
+use crate::core::States;
+use mimamori_shared::fields::{Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
 use mimamori_shared::sign::sha256;
 use std::collections::BTreeSet;
 
-/// A number that changes when a state does: a flag of a filesystem, link or clock, the set of names, the set of faults.
+/// For each section a number that changes when a state in it does: a flag of a filesystem, link or clock, the set of names,
+/// the set of faults.
 /// Figures, and the order in which the machine lists things, do not touch it. It is the same in every run and build,
 /// so it can be kept over a restart.
 #[must_use]
-pub fn state_fingerprint(readings: &Readings, faults: &[Fault]) -> u64 {
+pub fn state_fingerprints(readings: &Readings, faults: &[Fault]) -> States {
+    SECTIONS.iter().map(|section| (*section, fingerprint(section, readings, faults))).collect()
+}
+
+fn fingerprint(section: &str, readings: &Readings, faults: &[Fault]) -> u64 {
+    let mut only = Readings::default();
+    only.put(section, readings);
+    let readings = only;
     let mut states = BTreeSet::new();
-    for fault in faults {
+    for fault in faults.iter().filter(|fault| fault.section() == section) {
         let name = fault.name.as_ref().map_or("", |name| name.as_str());
         states.insert(format!("fault {} {} {name}", fault.probe, fault.code.name()));
     }
@@ -59,7 +68,7 @@ mod tests {
         let (before, faults) = (readings(), vec![fault(None, FaultCode::TooMany), fault(Some("sda"), FaultCode::IoError)]);
         let (mut after, mut faults_after) = (before.clone(), faults.clone());
         change(&mut after, &mut faults_after);
-        assert_eq!(state_fingerprint(&before, &faults) == state_fingerprint(&after, &faults_after), same);
+        assert_eq!(state_fingerprints(&before, &faults) == state_fingerprints(&after, &faults_after), same);
     }
 
     #[test]
@@ -89,6 +98,17 @@ mod tests {
 
     #[test]
     fn it_is_the_same_in_every_build() {
-        assert_eq!(state_fingerprint(&Readings::default(), &[]), 0xe3b0_c442_98fc_1c14);
+        let none = state_fingerprints(&Readings::default(), &[]);
+        assert!(none.len() == SECTIONS.len() && none.values().all(|state| *state == 0xe3b0_c442_98fc_1c14), "{none:?}");
+    }
+
+    #[test]
+    fn a_state_changes_its_own_section_only() {
+        let before = state_fingerprints(&readings(), &[]);
+        let mut after = readings();
+        after.network[0].link_up = Some(0);
+        let after = state_fingerprints(&after, &[fault(None, FaultCode::IoError)]);
+        let changed: Vec<_> = after.iter().filter(|(section, state)| before[*section] != **state).map(|(section, _)| *section).collect();
+        assert_eq!(changed, ["disk", "network"]);
     }
 }

@@ -4,7 +4,8 @@
 //! overlap, the later one holds ([`state_at`]). Moments are the collector's: a live report stands at its receipt,
 //! the boot of a machine at (received - boottime), so that a wrong clock beside the scanner moves nothing; only
 //! without a live report of a boot is the machine's own clock believed. No result depends on how often
-//! [`Event::Tick`] comes.
+//! [`Event::Tick`] comes. Where the consent lets nothing be taken (outside agreed windows, past its end, on demand
+//! while nobody asks) a machine is not consented, by the stated terms and the collector's clock alone.
 
 mod words;
 
@@ -12,6 +13,7 @@ mod words;
 mod tests;
 
 use crate::wall::evidence_ms;
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Pause, Reach};
 use mimamori_shared::id::BootId;
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::time::show;
@@ -64,9 +66,47 @@ pub struct Presence {
     pub past: Option<Boot>,
     /// When silence begins; only while up.
     pub due_at_ms: Option<i64>,
+    /// When the consent next begins or ends to let something be taken.
+    pub turn_at_ms: Option<i64>,
+    /// When the consent last began to let something be taken, by itself: what late reports tell of before that is left to
+    /// the evidence, because it would speak of the time in which nobody may look.
+    pub agreed_from_ms: Option<i64>,
+}
+
+/// What was agreed, as last stated.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed<'a> {
+    /// The longest time between two reports that is no silence, in seconds.
+    pub interval_s: u64,
+    /// The consent's terms while it is granted.
+    pub terms: Option<&'a ConsentTerms>,
+}
+
+impl Agreed<'_> {
+    /// Why nothing is taken at a moment, if the terms say so.
+    fn pause(&self, at_ms: i64) -> Option<Because> {
+        match self.terms?.reach(at_ms) {
+            Reach::Nothing(Pause::Ended) => Some(Because::ConsentExpired),
+            Reach::Nothing(Pause::OutsidePeriod) => Some(Because::OutsidePeriod),
+            Reach::Nothing(Pause::Quiet) => Some(Because::QuietHours),
+            // A machine whose clock is ahead may begin early: its reports count.
+            Reach::Nothing(Pause::NotYet) | Reach::All | Reach::Heartbeat => None,
+        }
+    }
+
+    /// The reason when nobody asks, if the consent is on demand.
+    fn unasked(&self) -> Option<Because> {
+        self.terms.filter(|terms| terms.mode == ConsentMode::OnDemand).map(|_| Because::OnDemand)
+    }
 }
 
 impl Presence {
+    /// When to look again without being told.
+    #[must_use]
+    pub fn look_at_ms(&self) -> Option<i64> {
+        self.due_at_ms.into_iter().chain(self.turn_at_ms).min()
+    }
+
     /// The newest boot's id.
     #[must_use]
     pub fn boot_id(&self) -> Option<BootId> {
@@ -80,7 +120,17 @@ impl Presence {
     }
 
     fn unseen(now_ms: i64) -> Presence {
-        Presence { state: State::NotKnown, since_ms: now_ms, because: Because::NeverReported, last_received_ms: None, boot: None, past: None, due_at_ms: None }
+        Presence {
+            state: State::NotKnown,
+            since_ms: now_ms,
+            because: Because::NeverReported,
+            last_received_ms: None,
+            boot: None,
+            past: None,
+            due_at_ms: None,
+            turn_at_ms: None,
+            agreed_from_ms: None,
+        }
     }
 }
 
@@ -149,10 +199,12 @@ pub fn holds(presence: &Presence) -> bool {
     up == presence.due_at_ms.is_some() && (!up || presence.boot.is_some()) && proofs.into_iter().all(|boot| boot.told_ms <= boot.proven_ms)
 }
 
-/// Decides. `interval_s` is the interval in force, by which silence is judged from the next report on.
+/// Decides. `agreed` is what is in force: by its interval silence is judged from the next report on. Of an event that
+/// changes it, `agreed` is what it is changed to.
 #[must_use]
-pub fn step(presence: Option<&Presence>, event: Event, now_ms: i64, interval_s: u64) -> (Presence, Vec<Change>) {
-    let mut step = Step { is: presence.cloned().unwrap_or_else(|| Presence::unseen(now_ms)), changes: Vec::new(), grace_ms: grace_ms(interval_s) };
+pub fn step(presence: Option<&Presence>, event: Event, now_ms: i64, agreed: Agreed<'_>) -> (Presence, Vec<Change>) {
+    let is = presence.cloned().unwrap_or_else(|| Presence::unseen(now_ms));
+    let mut step = Step { is, changes: Vec::new(), grace_ms: grace_ms(agreed.interval_s), agreed };
     if step.is.state != State::Retired {
         step.take(event, now_ms);
     }
@@ -160,28 +212,32 @@ pub fn step(presence: Option<&Presence>, event: Event, now_ms: i64, interval_s: 
     (step.is, step.changes)
 }
 
-struct Step {
+/// Turns that are told one by one; after a longer sleep of the collector only the last one is.
+const TURNS_MAX: usize = 4096;
+
+struct Step<'a> {
     is: Presence,
     changes: Vec<Change>,
     grace_ms: i64,
+    agreed: Agreed<'a>,
 }
 
-impl Step {
+impl Step<'_> {
     fn take(&mut self, event: Event, now_ms: i64) {
         let at_ms = match event {
             Event::Report(seen) if seen.live => seen.received_at_ms.min(now_ms),
             _ => now_ms,
         };
-        self.lapse(at_ms);
+        self.pass(at_ms);
         if !matches!(event, Event::Report(Seen { live: false, .. })) {
             self.settle();
         }
         match event {
-            Event::Report(_) if self.is.state == State::NotConsented => {}
+            Event::Report(seen) if self.is.state == State::NotConsented && !(seen.live && self.is.because == Because::OnDemand) => {}
             Event::Report(seen) if seen.live => self.live(seen),
             Event::Report(seen) => self.late(seen),
-            Event::Consent(ConsentState::Withdrawn) => self.stop(State::NotConsented, Because::ConsentWithdrawn, now_ms),
-            Event::Consent(ConsentState::Expired) => self.stop(State::NotConsented, Because::ConsentExpired, now_ms),
+            Event::Consent(ConsentState::Withdrawn) => self.revoke(Because::ConsentWithdrawn, now_ms),
+            Event::Consent(ConsentState::Expired) => self.revoke(Because::ConsentExpired, now_ms),
             Event::Consent(ConsentState::Granted) => self.grant(now_ms),
             Event::Plan { interval_s } => {
                 // A shorter interval is no reason to call the past silent.
@@ -189,7 +245,10 @@ impl Step {
                 self.is.due_at_ms = self.is.due_at_ms.map(|_| due_ms);
             }
             Event::Uninstall => self.uninstall(now_ms),
-            Event::Retire => self.stop(State::Retired, Because::Retired, now_ms),
+            Event::Retire => {
+                self.is.turn_at_ms = None;
+                self.stop(State::Retired, Because::Retired, now_ms);
+            }
             Event::Tick => {}
         }
     }
@@ -205,12 +264,45 @@ impl Step {
         self.append(state, (since_ms, None), because, evidence);
     }
 
-    /// Silence begins where the grace ran out, whenever somebody looks.
+    /// Everything that time alone has changed up to a moment, in its order, whenever somebody looks.
+    fn pass(&mut self, at_ms: i64) {
+        for _ in 0..TURNS_MAX {
+            let Some(turn_ms) = self.is.turn_at_ms.filter(|turn_ms| *turn_ms <= at_ms) else { break };
+            self.lapse(turn_ms);
+            self.settle();
+            self.turn(turn_ms);
+        }
+        if self.is.turn_at_ms.is_some_and(|turn_ms| turn_ms <= at_ms) {
+            self.lapse(at_ms);
+            self.settle();
+            self.turn(at_ms);
+        }
+        self.lapse(at_ms);
+    }
+
+    /// The consent begins or ends to let something be taken.
+    fn turn(&mut self, at_ms: i64) {
+        self.is.turn_at_ms = self.agreed.terms.and_then(|terms| terms.next_turn(at_ms));
+        match self.agreed.pause(at_ms) {
+            Some(because) => self.stop(State::NotConsented, because, at_ms),
+            None if matches!(self.is.because, Because::OutsidePeriod | Because::QuietHours) => {
+                self.is.agreed_from_ms = Some(at_ms);
+                self.enter(State::NotKnown, at_ms, Because::PeriodBegan, String::new());
+            }
+            None => {}
+        }
+    }
+
+    /// Silence begins where the grace ran out.
     fn lapse(&mut self, at_ms: i64) {
         let Some(due_ms) = self.is.due_at_ms.filter(|due_ms| *due_ms < at_ms) else { return };
         self.is.due_at_ms = None;
         if let Some(boot) = &mut self.is.boot {
             boot.told_ms = boot.told_ms.max(boot.proven_ms);
+        }
+        if let Some(because) = self.agreed.unasked() {
+            self.settle();
+            return self.stop(State::NotConsented, because, due_ms);
         }
         let last_ms = self.is.last_received_ms.unwrap_or(due_ms);
         let grace_s = u64::try_from(due_ms.saturating_sub(last_ms) / 1000).unwrap_or_default();
@@ -237,6 +329,9 @@ impl Step {
         let booted_ms = at_ms.saturating_sub(seen.boottime_ms);
         let evidence = format!("boot {} taken {} received {}", seen.boot_id, show(seen.taken_at_ms), show(at_ms));
         let (was, first) = (self.is.state, self.is.last_received_ms.is_none());
+        if was == State::NotConsented {
+            self.is.agreed_from_ms = Some(at_ms);
+        }
         let mut up = (at_ms, if first { Because::FirstReport } else { Because::ReportArrived });
         let same = self.is.boot.filter(|boot| boot.boot_id == seen.boot_id);
         if let Some(boot) = same {
@@ -263,6 +358,9 @@ impl Step {
         // A wall clock that cannot be true proves nothing; a live report of the same boot will tell when it was.
         let Some(at_ms) = evidence_ms(offset_ms, (seen.taken_at_ms, seen.boottime_ms), seen.received_at_ms) else { return };
         let booted_ms = at_ms.saturating_sub(seen.boottime_ms);
+        if self.is.agreed_from_ms.is_some_and(|from_ms| at_ms < from_ms) {
+            return;
+        }
         if let Some(past) = self.is.past.as_mut().filter(|past| past.boot_id == seen.boot_id) {
             // It cannot have lasted beyond the boot that came after it.
             let end_ms = self.is.boot.and_then(|boot| boot.offset_ms).unwrap_or(i64::MAX);
@@ -320,8 +418,13 @@ impl Step {
         }
     }
 
+    fn revoke(&mut self, because: Because, now_ms: i64) {
+        self.is.turn_at_ms = None;
+        self.stop(State::NotConsented, because, now_ms);
+    }
+
     fn stop(&mut self, state: State, because: Because, now_ms: i64) {
-        if self.is.state != state {
+        if (self.is.state, self.is.because) != (state, because) {
             (self.is.boot, self.is.past, self.is.due_at_ms) = (None, None, None);
             self.enter(state, now_ms, because, String::new());
         }
@@ -337,9 +440,15 @@ impl Step {
     }
 
     fn grant(&mut self, now_ms: i64) {
-        let fresh = self.is.because == Because::NeverReported && self.is.boot.is_none();
-        if self.is.state == State::NotConsented || fresh {
-            self.enter(State::NotKnown, now_ms, Because::ConsentGranted, String::new());
+        self.is.turn_at_ms = self.agreed.terms.and_then(|terms| terms.next_turn(now_ms));
+        let waits = self.is.because == Because::NeverReported && self.is.boot.is_none();
+        let waits = waits || self.is.state == State::NotConsented;
+        // A machine that reports under a consent on demand goes on until it is silent.
+        let unasked = self.agreed.unasked().filter(|_| self.is.state != State::Up);
+        match self.agreed.pause(now_ms).or(unasked) {
+            Some(because) => self.stop(State::NotConsented, because, now_ms),
+            None if waits => self.enter(State::NotKnown, now_ms, Because::ConsentGranted, String::new()),
+            None => {}
         }
     }
 }

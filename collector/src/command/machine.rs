@@ -5,6 +5,7 @@ use crate::cli::{Lang, MachineCommand};
 use crate::clock;
 use crate::keys::Keys;
 use crate::store::{Actor, MachineRow, Scope, Store, StoreError};
+use crate::work::as_of;
 use mimamori_shared::time;
 use serde_json::{Value, json};
 
@@ -60,18 +61,15 @@ fn value(row: &MachineRow) -> Value {
         "forked": chain.is_some_and(|chain| chain.forked), "waiting_for": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.for_seq),
         "waiting_since_ms": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.since_ms),
         "consent": row.consent.as_ref().map(|consent| json!({"state": consent.state, "example": consent.example, "valid_to_ms": consent.valid_to_ms})),
-        "interval_s": row.interval_s, "enrolled_at_ms": row.enrolled_at_ms,
+        "interval_s": row.plan.as_ref().map(|plan| plan.interval_s), "enrolled_at_ms": row.enrolled_at_ms,
         "last_received_ms": row.latest.as_ref().map(|latest| latest.received_at_ms), "last_taken_ms": row.latest.as_ref().map(|latest| latest.taken_at_ms),
         "preview": row.latest.as_ref().is_some_and(|latest| latest.is_preview),
     })
 }
 
 /// As last judged; but silence that is due counts although no collector runs that would have judged it.
-fn presence(row: &MachineRow) -> &str {
-    match &row.presence {
-        Some(presence) if presence.due_at_ms.is_none_or(|due| clock::now_ms() < due) => presence.state.as_str(),
-        Some(_) | None => "not_known",
-    }
+fn presence(row: &MachineRow) -> &'static str {
+    as_of(row, clock::now_ms()).name()
 }
 
 pub(super) fn show_row(row: &Value) {

@@ -8,9 +8,10 @@ use super::exposition::{Exposition, Format, MetricKind, Number};
 use super::selfmetrics::SelfMetrics;
 use crate::view::{FleetView, MachineView};
 use mimamori_domain::presence::State;
+use mimamori_shared::consent::EXPIRY_DAYS;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
 use mimamori_shared::limits::{SERIES_PER_AGENT_MAX, SERIES_PER_FACILITY_MAX};
-use mimamori_shared::payload::{ConsentState, Layer};
+use mimamori_shared::payload::{ConsentState, Layer, Report};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -39,11 +40,13 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
     let order: HashMap<u16, usize> = numbered.collect();
     let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
+    let current: Vec<_> = machines.map(|(facility, machine)| (facility, machine, machine.current_report(view.at_ms))).collect();
     let mut left: HashMap<&str, usize> = HashMap::new();
-    let rows: Vec<Row<'_>> = machines
-        .map(|(facility, machine)| {
+    let rows: Vec<Row<'_>> = current
+        .iter()
+        .map(|(facility, machine, report)| {
             let left = left.entry(&facility.alias).or_insert(SERIES_PER_FACILITY_MAX);
-            Row::of(&facility.alias, machine, view.at_ms, &order).within(left)
+            Row::of(&facility.alias, machine, report.as_ref(), &order).within(left)
         })
         .collect();
     totals(view, &rows, out)?;
@@ -124,6 +127,10 @@ pub const OWN: &[Own] = &[
         CONSENTS.into_iter().try_for_each(|(state, name)| out.one(&[name], flag(row.machine.consent == Some(state))))
     }),
     gauge("consent_end_timestamp_seconds", &[], "End of the consent.", |row, out| out.moment(row.machine.consent_valid_to_ms)),
+    gauge("consent_ends_within_days", &["days"], "1 when the granted consent ends within so many days, else 0.", |row, out| {
+        let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
+        EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
+    }),
     gauge("findings", &[], "Findings that nobody has closed.", |row, out| out.one(&[], Number::Count(row.machine.findings))),
     Own {
         name: "push_failed_seconds_total",
@@ -180,9 +187,9 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(facility: &'a str, machine: &'a MachineView, at_ms: i64, order: &HashMap<u16, usize>) -> Row<'a> {
+    fn of(facility: &'a str, machine: &'a MachineView, report: Option<&'a Report>, order: &HashMap<u16, usize>) -> Row<'a> {
         let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped: 0 };
-        let Some(report) = machine.current_report(at_ms) else { return row };
+        let Some(report) = report else { return row };
         for fault in &report.faults {
             let key = (fault.probe.as_str(), fault.code.name());
             if row.faults.len() < FAULTS_MAX || row.faults.contains_key(&key) {

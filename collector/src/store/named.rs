@@ -100,6 +100,8 @@ named! {
         ClockQuarantined = "clock_quarantined",
         /// It reports from two addresses in turn.
         SourceFlapping = "source_flapping",
+        /// The consent ends within so many days as the detail says.
+        ConsentExpires = "consent_expires",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.

@@ -1,6 +1,7 @@
 //! What the store gives back.
 
 use super::named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState};
+use mimamori_shared::consent::Plan;
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, KeyId, TokenId};
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::sign::PayloadType;
@@ -44,12 +45,14 @@ pub struct MachineRow {
     pub replaces: Option<AgentId>,
     /// The consent it stated last.
     pub consent: Option<ConsentRow>,
-    /// The interval it stated last, in seconds.
-    pub interval_s: Option<u64>,
+    /// The plan it stated last.
+    pub plan: Option<Plan>,
     /// Its newest chain.
     pub chain: Option<ChainRow>,
     /// Its newest report.
     pub latest: Option<LatestRow>,
+    /// Older reports with sections that newer ones do not hold, oldest first.
+    pub parts: Vec<LatestRow>,
     /// Whether it is there.
     pub presence: Option<PresenceRow>,
 }

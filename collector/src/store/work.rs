@@ -83,6 +83,21 @@ impl Store {
         }
     }
 
+    /// Makes a finding of every consent that has come to a mark before its end ([`mimamori_shared::consent::EXPIRY_DAYS`])
+    /// of which none was made; at most `limit`. How many were made.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn note_expiring_consents(&self, scope: &Scope, actor: &Actor, now_ms: i64, limit: u32) -> Result<usize, StoreError> {
+        let (scope, _) = (scope.clone(), actor);
+        match self {
+            Store::Sqlite(engine) => {
+                let due = engine.read(move |db| sqlite::expiry::due(db, &scope, now_ms, limit)).await?;
+                if due.is_empty() { Ok(0) } else { engine.write(move |db| sqlite::expiry::note(db, &due, now_ms)).await }
+            }
+        }
+    }
+
     /// Compare-and-set: true when the row was as seen, the lease still held, and everything is written; false when
     /// nothing is.
     ///

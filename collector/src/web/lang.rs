@@ -63,6 +63,10 @@ texts! {
     ConsentGranted "granted" "有効";
     ConsentWithdrawn "withdrawn" "撤回";
     ConsentExpired "expired" "期限切れ";
+    ConsentPeriodic "in agreed windows only" "合意した時間帯のみ";
+    ConsentOnDemand "only while the facility asks" "施設の依頼時のみ";
+    ConsentEnds "It ends soon: ask the facility for a new one." "まもなく期限が切れます。施設に新しい同意を依頼してください。";
+    Received "Received" "受信";
     Until "until" "期限：";
     Readings "Latest readings" "最新の測定値";
     NotCurrent "no current readings" "現在の測定値はありません";

@@ -32,6 +32,9 @@ pub(super) struct Memory {
     boot: Option<KeptBoot>,
     past: Option<KeptBoot>,
     grace_s: Option<u64>,
+    due_at_ms: Option<i64>,
+    turn_at_ms: Option<i64>,
+    agreed_from_ms: Option<i64>,
     /// Newest last.
     cursors: Vec<Cursor>,
     /// The preview that was looked at.
@@ -80,6 +83,9 @@ impl Memory {
         self.last_received_ms = presence.last_received_ms;
         self.boot = presence.boot.map(KeptBoot::from);
         self.past = presence.past.map(KeptBoot::from);
+        self.due_at_ms = presence.due_at_ms;
+        self.turn_at_ms = presence.turn_at_ms;
+        self.agreed_from_ms = presence.agreed_from_ms;
         self.grace_s = match presence.because {
             Because::Silent { grace_s } => Some(grace_s),
             _ => None,
@@ -88,7 +94,7 @@ impl Memory {
             state: presence.state.name().parse().unwrap_or_default(),
             since_ms: presence.since_ms,
             because: presence.because.code().parse().unwrap_or_default(),
-            due_at_ms: presence.due_at_ms,
+            due_at_ms: presence.look_at_ms(),
             memory: serde_json::to_string(&self).unwrap_or_default(),
         }
     }
@@ -107,7 +113,9 @@ fn presence_of(row: &PresenceRow, memory: &Memory) -> Option<Presence> {
         last_received_ms: memory.last_received_ms,
         boot: memory.boot.as_ref().map(Boot::from),
         past: memory.past.as_ref().map(Boot::from),
-        due_at_ms: row.due_at_ms,
+        due_at_ms: memory.due_at_ms,
+        turn_at_ms: memory.turn_at_ms,
+        agreed_from_ms: memory.agreed_from_ms,
     })
 }
 
@@ -119,9 +127,19 @@ mod tests {
     fn a_presence_survives_its_row() {
         let boot = Boot { boot_id: BootId([1; 16]), boottime_ms: 2, offset_ms: Some(-3), proven_ms: 4, told_ms: 5 };
         for because in [Because::Silent { grace_s: 150 }, Because::FirstReport] {
-            let presence =
-                Presence { state: State::NotKnown, since_ms: 6, because, last_received_ms: Some(7), boot: Some(boot), past: None, due_at_ms: Some(8) };
+            let presence = Presence {
+                state: State::NotKnown,
+                since_ms: 6,
+                because,
+                last_received_ms: Some(7),
+                boot: Some(boot),
+                past: None,
+                due_at_ms: Some(8),
+                turn_at_ms: Some(9),
+                agreed_from_ms: Some(10),
+            };
             let row = Memory::default().row(&presence);
+            assert_eq!(row.due_at_ms, Some(8), "what comes first is looked at first");
             assert_eq!(Memory::of(Some(&row)).1, Some(presence));
         }
     }

@@ -6,6 +6,8 @@ mod security;
 
 pub use security::Security;
 
+pub(crate) use presence::as_of;
+
 use crate::clock;
 use crate::ingest::Tally;
 use crate::store::{Actor, ActorKind, Scope, Store, StoreError, Who};
@@ -19,6 +21,8 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_millis(500);
 /// How often the month's tables are made ahead.
 const MONTHS_EVERY_MS: i64 = 3_600_000;
+/// How often consents that end soon are looked for, in milliseconds.
+const EXPIRY_EVERY_MS: i64 = 10_000;
 /// Machines judged in one round.
 const ROUND_MAX: u32 = 512;
 
@@ -26,6 +30,7 @@ const ROUND_MAX: u32 = 512;
 pub async fn run(store: Store, mut security: Security, mut shutdown: watch::Receiver<bool>) {
     let actor = actor();
     let mut months_at = i64::MIN;
+    let mut expiry_at = i64::MIN;
     loop {
         let now_ms = clock::now_ms();
         security.tend(&store, &actor, now_ms).await;
@@ -33,6 +38,12 @@ pub async fn run(store: Store, mut security: Security, mut shutdown: watch::Rece
             match store.make_months(now_ms).await {
                 Ok(()) => months_at = now_ms.saturating_add(MONTHS_EVERY_MS),
                 Err(fault) => complain("next month's tables were not made", &fault),
+            }
+        }
+        if now_ms >= expiry_at {
+            match store.note_expiring_consents(&Scope::All, &actor, now_ms, ROUND_MAX).await {
+                Ok(_) => expiry_at = now_ms.saturating_add(EXPIRY_EVERY_MS),
+                Err(fault) => complain("consents that end soon were not noted", &fault),
             }
         }
         if let Err(fault) = round(&store, &security.tally, now_ms).await {
@@ -46,6 +57,10 @@ pub async fn run(store: Store, mut security: Security, mut shutdown: watch::Rece
     if let Err(fault) = security.write(&store, &actor, clock::now_ms()).await {
         complain("counters of abuse are lost", &fault);
     }
+}
+
+fn actor() -> Actor {
+    Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() }
 }
 
 /// One round: machines with news, and machines whose silence is due.
@@ -65,10 +80,6 @@ pub async fn round(store: &Store, tally: &Tally, now_ms: i64) -> Result<(), Stor
         }
     }
     Ok(())
-}
-
-fn actor() -> Actor {
-    Actor { kind: ActorKind::System, name: "work".parse().unwrap_or_default() }
 }
 
 /// What fails for one machine does not keep the others waiting.

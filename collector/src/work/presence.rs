@@ -1,11 +1,12 @@
 //! Presence: what is new in a machine's evidence goes through the domain's step, in the order of its chains.
 
-use super::memory::{CHAINS_MAX, Memory};
+use super::memory::{self, CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, FindingKind, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
-use mimamori_domain::presence::{Change, Event, Presence, Seen, step};
+use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, State, step};
 use mimamori_domain::wall::{self, Clock};
+use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::id::{AgentId, ChainId};
-use mimamori_shared::payload::{Head, Statement, statement};
+use mimamori_shared::payload::{ConsentState, Head, Statement, statement};
 use mimamori_shared::sign::PayloadType;
 
 /// Entries looked at in one judgement; more are left for the next.
@@ -20,7 +21,8 @@ struct Judge {
     changes: Vec<Change>,
     /// Live reports whose clock is off, and where.
     off: Vec<(FindingKind, ChainId, u64)>,
-    interval_s: u64,
+    plan: Option<Plan>,
+    terms: Option<ConsentTerms>,
     now_ms: i64,
 }
 
@@ -39,10 +41,34 @@ impl Judge {
     }
 
     fn take(&mut self, event: Event) {
-        let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, self.interval_s);
+        let (presence, changes) = step(self.presence.as_ref(), event, self.now_ms, Agreed { interval_s: self.interval_s(), terms: self.terms.as_ref() });
         self.presence = Some(presence);
         self.changes.extend(changes);
     }
+
+    fn interval_s(&self) -> u64 {
+        self.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(self.terms.as_ref()))
+    }
+
+    /// A consent holds from its statement on; up to there the one before it did.
+    fn state(&mut self, state: ConsentState, terms: Option<ConsentTerms>) {
+        self.take(Event::Tick);
+        self.terms = terms;
+        self.take(Event::Consent(state));
+    }
+}
+
+/// The terms of the consent a machine stated last, while it is granted.
+fn terms_of(machine: &MachineRow) -> Option<ConsentTerms> {
+    serde_json::from_str(machine.consent.as_ref()?.terms.as_deref()?).ok()
+}
+
+/// The state at a moment as far as time alone has changed it since it was last judged.
+pub(crate) fn as_of(machine: &MachineRow, now_ms: i64) -> State {
+    let Some(presence) = machine.presence.as_ref().and_then(memory::presence) else { return State::NotKnown };
+    let terms = terms_of(machine);
+    let interval_s = machine.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(terms.as_ref()));
+    step(Some(&presence), Event::Tick, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0.state
 }
 
 /// Judges one machine and writes the judgement down, if nobody else did meanwhile.
@@ -54,7 +80,8 @@ impl Judge {
 pub(super) async fn judge(store: &Store, actor: &Actor, agent: AgentId, mark: Option<i64>, now_ms: i64) -> Result<u64, StoreError> {
     let machine = store.machine_of(&Scope::All, agent).await?;
     let (mut memory, presence) = Memory::of(machine.presence.as_ref());
-    let mut judge = Judge { presence, changes: Vec::new(), off: Vec::new(), interval_s: machine.interval_s.unwrap_or(INTERVAL_S), now_ms };
+    let terms = terms_of(&machine);
+    let mut judge = Judge { presence, changes: Vec::new(), off: Vec::new(), plan: machine.plan.clone(), terms, now_ms };
     let whole = look(store, &machine, &mut memory, &mut judge).await?;
     if machine.state == MachineState::Retired {
         judge.take(Event::Retire);
@@ -128,10 +155,10 @@ fn take(row: &EvidenceRow, chain_id: ChainId, live: Option<(ChainId, u64)>, judg
             judge.report(&head, row.received_at_ms, is_live);
         }
         PayloadType::Statement => match statement(&row.payload) {
-            Ok(Statement::Consent { state, .. }) => judge.take(Event::Consent(state)),
+            Ok(Statement::Consent { state, terms, .. }) => judge.state(state, terms),
             Ok(Statement::Plan { plan }) => {
-                judge.interval_s = plan.interval_s;
-                judge.take(Event::Plan { interval_s: plan.interval_s });
+                judge.plan = Some(plan);
+                judge.take(Event::Plan { interval_s: judge.interval_s() });
             }
             Ok(Statement::Purge { .. }) => judge.take(Event::Uninstall),
             Ok(Statement::Open { .. } | Statement::Key { .. }) | Err(_) => {}

@@ -47,7 +47,8 @@ impl Centre {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let keys = keys::init(&dir.join("collector"), &["127.0.0.1".to_owned()], now_ms, &mut || Ok(random.bytes())).unwrap();
         let store = Store::open(&dir.join("store.sqlite"), now_ms).unwrap();
-        let centre = Centre { store, requests: 0, keys, known: BTreeMap::new(), tally: Tally::new(Arc::new(SelfMetrics::new("sim", now_ms).unwrap())), runtime };
+        let centre =
+            Centre { store, requests: 0, keys, known: BTreeMap::new(), tally: Tally::new(Arc::new(SelfMetrics::new("sim", now_ms).unwrap())), runtime };
         let (operator, facility) = (Centre::operator(), word("hcf-1"));
         centre.wait(centre.store.add_facility(&Scope::All, &operator, &facility, "Example hospital", true, now_ms)).unwrap();
         centre

@@ -11,7 +11,7 @@ use mimamori_shared::fields::{Readings, Scope, System};
 use mimamori_shared::id::{BootId, ChainId, Hash};
 use mimamori_shared::payload::{Class, ConsentState};
 use mimamori_shared::sign::SecretKey;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,11 +105,22 @@ pub(super) struct Request {
 /// The consent of a facility that allows all; `since_ms` makes each one another.
 fn terms(since_ms: i64) -> ConsentTerms {
     let scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect();
-    ConsentTerms { v: 1, valid_from_ms: since_ms, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: true }
+    ConsentTerms {
+        v: 1,
+        valid_from_ms: since_ms,
+        valid_to_ms: i64::MAX,
+        mode: ConsentMode::Continuous,
+        utc_offset_s: 32_400,
+        windows: Vec::new(),
+        quiet: Vec::new(),
+        scopes,
+        approval_hash: Hash::ZERO,
+        example: true,
+    }
 }
 
 fn settings() -> Settings {
-    Settings { plan: Plan { v: 1, interval_s: INTERVAL_S, sections: BTreeMap::from([("system".to_owned(), INTERVAL_S)]) } }
+    Settings { plan: Plan { v: 1, interval_s: INTERVAL_S, sections: BTreeMap::new() }, except: BTreeSet::new() }
 }
 
 impl Machine {
@@ -373,7 +384,7 @@ impl Machine {
         let system = System { uptime_ms: Some(self.now(at_ms).boottime_ms), ..System::default() };
         let readings = Readings { system: Some(system), ..Readings::default() };
         // Now and then something about the machine's state is another: such a report is never dropped.
-        let states = u64::from(self.random.between(0, 20) == 0);
+        let states = BTreeMap::from([("system", u64::from(self.random.between(0, 20) == 0))]);
         Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states }
     }
 

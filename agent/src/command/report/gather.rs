@@ -7,6 +7,7 @@ use crate::command::manifest::consent_of;
 use crate::command::status::is_running;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::consent_file::{ConsentFile, NoConsent};
+use crate::core::Settings;
 use crate::identity::{self, Enrolment};
 use crate::outbox::{Ledger, LedgerChain, LedgerEntry, Noted, Outbox, OutboxError, noted};
 use crate::setup::{self, Environment};
@@ -27,7 +28,7 @@ pub(super) struct Facts {
     pub(super) identity: Result<Who, String>,
     pub(super) consent: Result<ConsentFile, NoConsent>,
     /// Between two reports, in seconds.
-    pub(super) interval_s: u64,
+    pub(super) settings: Settings,
     pub(super) running: bool,
     /// What is in the ledger, or why it cannot be read.
     pub(super) ledger: Result<Kept, String>,
@@ -94,13 +95,13 @@ pub(super) fn gather(config: &Config, cli: &Cli, environment: &Environment) -> F
     });
     let restored = Outbox::peek(&dir).unwrap_or_default();
     let consent = consent_of(config, environment);
-    let interval_s = setup::plan_of(config, consent.as_ref().ok().map(|consent| &consent.terms)).interval_s;
-    let at = if cli.config.as_os_str() == DEFAULT_FILE { String::new() } else { format!(" --config {}", cli.config.display()) };
+    let settings = setup::settings_of(config, consent.as_ref().ok().map(|consent| &consent.terms));
+    let at = if cli.config.as_os_str() == DEFAULT_FILE { String::new() } else { format!(" --config {}", quoted(&cli.config.display().to_string())) };
     Facts {
         now_ms,
         identity,
         consent,
-        interval_s,
+        settings,
         running: is_running(&dir),
         ledger: ledger.map_err(|fault| words(&fault)),
         noted: noted(&dir).unwrap_or_default(),
@@ -109,6 +110,12 @@ pub(super) fn gather(config: &Config, cli: &Cli, environment: &Environment) -> F
         call: format!("mimamori-agent{at}"),
         consent_path: config.consent_file().display().to_string(),
     }
+}
+
+/// As a shell takes it.
+fn quoted(path: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
+    if path.chars().all(harmless) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 #[derive(Deserialize)]

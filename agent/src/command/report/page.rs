@@ -10,6 +10,7 @@ use mimamori_shared::error::plain;
 use mimamori_shared::fields::{Scope, fields};
 use mimamori_shared::payload::{Layer, LossReason};
 use mimamori_shared::time::{show, show_japan};
+use std::collections::BTreeSet;
 
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\"><head><meta charset=\"utf-8\">
@@ -127,17 +128,16 @@ fn collected(page: &mut Page, facts: &Facts) {
         );
     }
     page.say(
-        &format!("One report every {}. No other field can leave; there is no free text, and no patient data.", show_duration(facts.interval_s)),
-        &format!("{}ごとに1件の報告。ほかの項目は送信されません。自由記述も患者情報も含みません。", show_duration(facts.interval_s)),
+        &format!("One report every {}. No other field can leave; there is no free text, and no patient data.", show_duration(facts.settings.plan.interval_s)),
+        &format!("{}ごとに1件の報告。ほかの項目は送信されません。自由記述も患者情報も含みません。", show_duration(facts.settings.plan.interval_s)),
     );
-    page.begin(&[("Field", "項目"), ("Scope, shortest interval", "範囲・最短間隔"), ("Unit", "単位"), ("Meaning", "意味")]);
-    for field in fields().filter(|field| consent.terms.allows(field)) {
-        let every = consent.terms.scopes.get(&field.scope).map(|scope| show_duration(scope.every_s)).unwrap_or_default();
-        let scope = format!("{}, {every}", field.scope.name());
+    page.begin(&[("Field", "項目"), ("Scope, interval", "範囲・間隔"), ("Unit", "単位"), ("Meaning", "意味")]);
+    for field in fields().filter(|field| consent.terms.allows(field) && !facts.settings.except.contains(&field.id)) {
+        let scope = format!("{}, {}", field.scope.name(), show_duration(facts.settings.plan.section_s(field.section)));
         page.cells(&[escape(&field.path()), escape(&scope), escape(field.unit), both(field.meaning, field.meaning_ja)]);
     }
     page.end();
-    held_back(page, consent);
+    held_back(page, consent, &facts.settings.except);
 }
 
 fn no_consent(page: &mut Page, why: &NoConsent) {
@@ -145,13 +145,15 @@ fn no_consent(page: &mut Page, why: &NoConsent) {
     page.say(&why.to_string(), &why.in_lang(crate::cli::Lang::Ja));
 }
 
-fn held_back(page: &mut Page, consent: &ConsentFile) {
+fn held_back(page: &mut Page, consent: &ConsentFile, except: &BTreeSet<u16>) {
     let within = |scope: Scope| consent.terms.scopes.contains_key(&scope);
     let held: Vec<String> = fields().filter(|field| within(field.scope) && !consent.terms.allows(field)).map(|field| field.path()).collect();
+    let configured: Vec<String> = fields().filter(|field| consent.terms.allows(field) && except.contains(&field.id)).map(|field| field.path()).collect();
     let scopes: Vec<&str> = Scope::ALL.into_iter().filter(|scope| !within(*scope)).map(Scope::name).collect();
     let none = |list: String| if list.is_empty() { "– none / なし".to_owned() } else { list };
     page.begin(&[]);
     page.row("Held back by the facility", "医療機関が除外した項目", &none(held.join(", ")));
+    page.row("Held back by the configuration", "設定で除外した項目", &none(configured.join(", ")));
     page.row("Scopes not consented to", "同意していない範囲", &none(scopes.join(", ")));
     page.end();
 }
@@ -299,13 +301,13 @@ fn approved(page: &mut Page, facts: &Facts) {
 
 fn stop(page: &mut Page, facts: &Facts) {
     page.part("How to stop it now", "今すぐ止める方法");
-    let (call, consent) = (&facts.call, quoted(&facts.consent_path));
+    let call = &facts.call;
     let ways = [
         ("Stop it; everything is kept", "停止する（データは保持）", "sudo systemctl disable --now mimamori-agent".to_owned()),
         (
             "Withdraw the consent; what is unsent is removed and the collector is told once",
             "同意を撤回する（未送信分は消去し、撤回を1回だけ通知）",
-            format!("sudo mv {consent} {consent}.withdrawn"),
+            format!("sudo {call} consent withdraw"),
         ),
         (
             "Remove it with its keys and its ledger (stop it first)",
@@ -322,12 +324,6 @@ fn stop(page: &mut Page, facts: &Facts) {
         "Nobody at the RSC can start it again or change anything on this machine.",
         "リモートサービスセンターから再開したり、この機器の設定を変えたりすることはできません。",
     );
-}
-
-/// As a shell takes it.
-fn quoted(path: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
-    if path.chars().all(harmless) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -2,21 +2,28 @@
 
 use super::*;
 use crate::command::report::gather::Sum;
+use crate::core::Settings;
 use crate::identity::Enrolment;
 use crate::outbox::Noted;
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, ScopeTerms};
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::id::{AgentId, ChainId, CollectorId, Hash, Lease};
 use mimamori_shared::payload::{Receipt, ReceiptStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const HOSTILE: &str = "\"><script src=\"http://evil.example/x.js\"></script><img src=x onerror='alert(1)'>&\u{202e}\n<!--";
+
+/// The configuration holds back a field that the consent would let go.
+fn settings() -> Settings {
+    let plan = Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("cpu".to_owned(), 300)]) };
+    Settings { plan, except: BTreeSet::from([9]) }
+}
 
 fn bare() -> Facts {
     Facts {
         now_ms: 1_795_324_604_000,
         identity: Err("this machine is not enrolled".to_owned()),
         consent: Err(NoConsent::Missing("/etc/mimamori/consent.toml".to_owned())),
-        interval_s: 60,
+        settings: settings(),
         running: false,
         ledger: Ok(Kept::default()),
         noted: Vec::new(),
@@ -43,8 +50,18 @@ fn full(text: &str) -> Facts {
         (Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() }),
         (Scope::Performance, ScopeTerms { every_s: 300, except: vec![8] }),
     ]);
-    let terms =
-        ConsentTerms { v: 1, valid_from_ms: 0, valid_to_ms: i64::MAX, mode: ConsentMode::Continuous, scopes, approval_hash: Hash::ZERO, example: false };
+    let terms = ConsentTerms {
+        v: 1,
+        valid_from_ms: 0,
+        valid_to_ms: i64::MAX,
+        mode: ConsentMode::Continuous,
+        utc_offset_s: 32_400,
+        windows: Vec::new(),
+        quiet: Vec::new(),
+        scopes,
+        approval_hash: Hash::ZERO,
+        example: false,
+    };
     let receipt = Receipt {
         collector_id: CollectorId([1; 16]),
         agent_id: AgentId([2; 16]),
@@ -70,7 +87,7 @@ fn full(text: &str) -> Facts {
     };
     Facts {
         identity: Ok(Who { given, agent_fingerprint: "1111-2222".to_owned(), root_fingerprint: "3333-4444".to_owned() }),
-        consent: Ok(ConsentFile { terms, approver: text.to_owned(), reason: text.to_owned() }),
+        consent: Ok(ConsentFile { terms, approver: text.to_owned(), reason: text.to_owned(), withdrawn_keeping: None }),
         running: true,
         ledger: Ok(kept),
         noted: vec![Noted { kind: NotedKind::Revoked, at_ms: 0 }, Noted { kind: NotedKind::Failing(Layer::Proxy), at_ms: 0 }],

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::command::manifest::consent_of;
 use crate::config::Config;
 use crate::consent_file::ConsentFile;
-use crate::core::{Agent, ChainState, Consent, Identity, Restored, Settings};
+use crate::core::{Agent, ChainState, Consent, Identity, Restored};
 use crate::identity::{self, Enrolment};
 use crate::outbox::{Outbox, Quota};
 use crate::setup::{self, Environment};
@@ -80,8 +80,7 @@ fn ending(config: &Config, key: SecretKey, given: &Enrolment, restored: Restored
     let boot_id = setup::boot_id(&setup::host_of(config)).map_err(|fault| fault.to_string())?;
     let identity = Identity { collector_id: given.collector_id, agent_id: given.agent_id, key, boot_id };
     let terms = consent.map(|consent| consent.terms);
-    let settings = Settings { plan: setup::plan_of(config, terms.as_ref()) };
-    Ok(Agent::ending(identity, settings, restored, terms.map(Consent::Valid)))
+    Ok(Agent::ending(identity, setup::settings_of(config, terms.as_ref()), restored, terms.map(Consent::Valid)))
 }
 
 /// What is still unsent becomes a loss, and the statement stands behind it.

@@ -1,12 +1,20 @@
 use super::*;
+use mimamori_shared::consent::{ScopeTerms, Window};
+use mimamori_shared::fields::Scope;
+use mimamori_shared::id::Hash;
 use proptest::prelude::*;
 
 /// One character is 30 s; the interval is 15 s, so the grace is 60 s: two characters.
 const STEP_MS: i64 = 30_000;
 const INTERVAL_S: u64 = 15;
 
+fn plain(interval_s: u64) -> Agreed<'static> {
+    Agreed { interval_s, terms: None }
+}
+
 struct Machine {
     is: Option<Presence>,
+    terms: Option<ConsentTerms>,
     history: Vec<Change>,
     boot: u8,
     booted_ms: i64,
@@ -16,7 +24,7 @@ struct Machine {
 
 impl Machine {
     fn event(&mut self, event: Event, now_ms: i64) {
-        let (is, changes) = step(self.is.as_ref(), event, now_ms, INTERVAL_S);
+        let (is, changes) = step(self.is.as_ref(), event, now_ms, Agreed { interval_s: INTERVAL_S, terms: self.terms.as_ref() });
         assert!(holds(&is), "{is:?}");
         self.is = Some(is);
         self.history.extend(changes);
@@ -28,7 +36,8 @@ impl Machine {
     }
 
     /// r report, b report of a boot half a minute old, q report kept in the outbox, L the outbox arrives,
-    /// w withdrawn, x expired, g granted, p a plan as before, u uninstalled, R retired, - nothing.
+    /// w withdrawn, x expired, g granted, p a plan as before, u uninstalled, R retired, - nothing;
+    /// P granted for windows of 4 minutes, 2 minutes apart, O granted on demand, E granted until in 2 minutes.
     fn play(&mut self, letter: char, now_ms: i64) {
         match letter {
             'r' => self.event(Event::Report(self.seen(now_ms)), now_ms),
@@ -42,11 +51,20 @@ impl Machine {
                     self.event(Event::Report(Seen { received_at_ms: now_ms, live: false, ..seen }), now_ms);
                 }
             }
-            'w' => self.event(Event::Consent(ConsentState::Withdrawn), now_ms),
+            'w' => {
+                self.event(Event::Tick, now_ms);
+                self.terms = None;
+                self.event(Event::Consent(ConsentState::Withdrawn), now_ms);
+            }
             'x' => self.event(Event::Consent(ConsentState::Expired), now_ms),
             'g' => self.event(Event::Consent(ConsentState::Granted), now_ms),
             'p' => self.event(Event::Plan { interval_s: INTERVAL_S }, now_ms),
             'u' => self.event(Event::Uninstall, now_ms),
+            'P' | 'O' | 'E' => {
+                self.event(Event::Tick, now_ms);
+                self.terms = Some(agreed(letter, now_ms));
+                self.event(Event::Consent(ConsentState::Granted), now_ms);
+            }
             'R' => self.event(Event::Retire, now_ms),
             '-' => {}
             other => panic!("no such letter: {other}"),
@@ -54,9 +72,31 @@ impl Machine {
     }
 }
 
+fn agreed(letter: char, now_ms: i64) -> ConsentTerms {
+    let day = (1..=7).collect::<Vec<u8>>();
+    let windows = (0..20).map(|n| Window { days: day.clone(), from_min: n * 6, to_min: n * 6 + 4 }).collect();
+    let mode = match letter {
+        'P' => ConsentMode::Periodic,
+        'O' => ConsentMode::OnDemand,
+        _ => ConsentMode::Continuous,
+    };
+    ConsentTerms {
+        v: 1,
+        valid_from_ms: 0,
+        valid_to_ms: if letter == 'E' { now_ms + 120_000 } else { i64::MAX },
+        mode,
+        utc_offset_s: 0,
+        windows: if letter == 'P' { windows } else { Vec::new() },
+        quiet: Vec::new(),
+        scopes: Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect(),
+        approval_hash: Hash::ZERO,
+        example: false,
+    }
+}
+
 /// Plays a script and shows the state at each character; `ticks` is the time between two looks.
 fn timeline(script: &str, ticks: Option<usize>) -> (String, Vec<Change>) {
-    let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms: 0 };
+    let mut machine = Machine { is: None, terms: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms: 0 };
     let mut now_ms = 0;
     for letter in script.chars() {
         machine.play(letter, now_ms);
@@ -130,6 +170,35 @@ fn a_withdrawn_consent_is_neither_down_nor_not_known_until_granted_again() {
     check("wg-r", "n??U");
 }
 
+/// Windows are minutes 0 to 4, 6 to 10, ...: eight letters each, four between them.
+#[test]
+fn outside_the_agreed_windows_a_machine_is_not_consented_without_a_message() {
+    check("Prrrrrrr-----rrr", "?UUUUUUUnnnn?UUU");
+    check("P---------------", "????????nnnn????");
+    // A new boot in the next window proves nothing about the time in which nobody may look.
+    check("Prr------r--b-r", "?UUU????nnnnUUU");
+    check("PrrrrrrrwwwwwRrr", "?UUUUUUUnnnnnXXX");
+    let (_, history) = timeline("Pr--------------", None);
+    let reasons: Vec<&str> = history.iter().map(|change| change.because.code()).collect();
+    assert_eq!(reasons, ["consent_granted", "first_report", "silent", "outside_period", "period_began"]);
+    assert_eq!((history[3].from_ms, history[4].from_ms), (240_000, 360_000));
+}
+
+#[test]
+fn on_demand_silence_is_not_consented_and_a_session_is_up() {
+    check("O----rrr------rr", "nnnnnUUUUnnnnnUU");
+    check("rr-O----", "UUUnnnnn");
+    check("rrO-----", "UUUnnnnn");
+    let (_, history) = timeline("O-r-----", None);
+    assert_eq!(history.iter().map(|change| change.because.code()).collect::<Vec<_>>(), ["on_demand", "first_report", "on_demand"]);
+}
+
+#[test]
+fn past_its_last_day_a_consent_has_expired_without_a_message() {
+    check("Err-----r--", "?UUUnnnnnnn");
+    check("Err---x-g-r", "?UUUnnnnnnn");
+}
+
 #[test]
 fn a_removed_agent_is_not_down_and_may_come_back() {
     check("ru-------", "Unnnnnnnn");
@@ -157,8 +226,8 @@ fn a_wrong_clock_on_the_machine_moves_nothing() {
     let live = |at_ms: i64, boot: u8, boottime_ms: i64, taken_at_ms: i64| {
         Event::Report(Seen { received_at_ms: at_ms, taken_at_ms, boot_id: BootId([boot; 16]), boottime_ms, live: true })
     };
-    let (is, first) = step(None, live(1_000_000, 1, 500_000, 7), 1_000_000, 15);
-    let (is, second) = step(Some(&is), live(1_300_000, 2, 40_000, i64::MAX), 1_300_000, 15);
+    let (is, first) = step(None, live(1_000_000, 1, 500_000, 7), 1_000_000, plain(15));
+    let (is, second) = step(Some(&is), live(1_300_000, 2, 40_000, i64::MAX), 1_300_000, plain(15));
     assert_eq!((is.state, is.since_ms, is.because), (State::Up, 1_260_000, Because::NewBoot));
     let spans: Vec<_> = first.iter().chain(&second).map(|change| (change.state, change.from_ms, change.to_ms)).collect();
     let expected = [(State::Up, 1_000_000, None), (State::NotKnown, 1_060_000, None), (State::Down, 1_000_000, Some(1_260_000)), (State::Up, 1_260_000, None)];
@@ -169,10 +238,10 @@ fn a_wrong_clock_on_the_machine_moves_nothing() {
 #[test]
 fn a_report_behind_the_sweeper_counts_from_its_receipt() {
     let seen = Seen { received_at_ms: 0, taken_at_ms: 0, boot_id: BootId::ZERO, boottime_ms: 5, live: true };
-    let (is, mut history) = step(None, Event::Report(seen), 0, 15);
-    let (is, changes) = step(Some(&is), Event::Tick, 70_000, 15);
+    let (is, mut history) = step(None, Event::Report(seen), 0, plain(15));
+    let (is, changes) = step(Some(&is), Event::Tick, 70_000, plain(15));
     history.extend(changes);
-    let (is, changes) = step(Some(&is), Event::Report(Seen { received_at_ms: 59_000, boottime_ms: 59_005, ..seen }), 70_001, 15);
+    let (is, changes) = step(Some(&is), Event::Report(Seen { received_at_ms: 59_000, boottime_ms: 59_005, ..seen }), 70_001, plain(15));
     history.extend(changes);
     assert_eq!((is.state, is.due_at_ms), (State::Up, Some(119_000)));
     assert_eq!(state_at(&history, 65_000), Some(State::Up));
@@ -181,8 +250,8 @@ fn a_report_behind_the_sweeper_counts_from_its_receipt() {
 #[test]
 fn a_shorter_plan_does_not_call_the_past_silent() {
     let seen = Seen { received_at_ms: 0, taken_at_ms: 0, boot_id: BootId::ZERO, boottime_ms: 5, live: true };
-    let (is, _) = step(None, Event::Report(seen), 0, 3600);
-    let (is, changes) = step(Some(&is), Event::Plan { interval_s: 15 }, 1_000_000, 15);
+    let (is, _) = step(None, Event::Report(seen), 0, plain(3600));
+    let (is, changes) = step(Some(&is), Event::Plan { interval_s: 15 }, 1_000_000, plain(15));
     assert_eq!((is.state, is.due_at_ms, changes.len()), (State::Up, Some(1_000_000), 0));
 }
 
@@ -194,7 +263,7 @@ fn grace_never_overflows() {
 
 proptest! {
     #[test]
-    fn property_the_history_does_not_depend_on_how_often_one_looks(script in "[-rbqLwgp]{1,24}R?-{0,4}", ticks in 1_000..29_000usize) {
+    fn property_the_history_does_not_depend_on_how_often_one_looks(script in "[-rbqLwgpPOE]{1,24}R?-{0,4}", ticks in 1_000..29_000usize) {
         prop_assert_eq!(timeline(&script, Some(ticks)).0, timeline(&script, None).0);
     }
 
@@ -203,6 +272,16 @@ proptest! {
         let shown = timeline(&script, None).0;
         let from = script.find('w').unwrap();
         prop_assert!(shown[from..].chars().all(|letter| letter == 'n'), "{} {}", script, shown);
+    }
+
+    /// Nobody may look between the windows: whatever is sent or booted meanwhile, that time is neither down nor not known.
+    #[test]
+    fn property_outside_the_windows_is_neither_down_nor_not_known(script in "P[-rbqLp]{12,40}", ticks in 1_000..29_000usize) {
+        let shown = timeline(&script, Some(ticks)).0;
+        prop_assert_eq!(&shown, &timeline(&script, None).0);
+        for (place, letter) in shown.chars().enumerate().filter(|(place, _)| place % 12 >= 8) {
+            prop_assert_eq!(letter, 'n', "{} {} at {}", &script, &shown, place);
+        }
     }
 
     #[test]
@@ -217,7 +296,7 @@ proptest! {
     #[test]
     fn property_a_clock_years_off_tells_the_same(script in "r[-rbqLp]{1,24}r", skew_days in prop_oneof![-3653..-1i64, 2..3653i64]) {
         let told = |skew_ms: i64| {
-            let mut machine = Machine { is: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms };
+            let mut machine = Machine { is: None, terms: None, history: Vec::new(), boot: 1, booted_ms: -3_600_000, queued: Vec::new(), skew_ms };
             let mut now_ms = 0;
             for letter in script.chars() {
                 machine.play(letter, now_ms);
@@ -234,7 +313,7 @@ proptest! {
         let mut is = None;
         for ([a, b, c], boot, live, interval_s) in events {
             let seen = Seen { received_at_ms: a, taken_at_ms: b, boot_id: BootId([boot; 16]), boottime_ms: c, live };
-            is = Some(step(is.as_ref(), Event::Report(seen), a.max(b), interval_s).0);
+            is = Some(step(is.as_ref(), Event::Report(seen), a.max(b), plain(interval_s)).0);
         }
         prop_assert!(is.as_ref().is_some_and(holds));
     }

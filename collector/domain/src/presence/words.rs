@@ -90,13 +90,21 @@ pub enum Because {
     ConsentGranted,
     /// The facility removed the agent and stated so.
     Uninstalled,
+    /// A periodic consent, and no agreed window just now.
+    OutsidePeriod,
+    /// Quiet hours, in a consent that leaves out the heartbeat.
+    QuietHours,
+    /// A consent on demand, and nobody at the facility asks.
+    OnDemand,
+    /// An agreed window began; no report yet.
+    PeriodBegan,
     /// An operator retired the machine.
     Retired,
 }
 
 impl Because {
     /// Every reason; the silence stands with a grace of 0.
-    pub const ALL: [Because; 12] = [
+    pub const ALL: [Because; 16] = [
         Because::NeverReported,
         Because::FirstReport,
         Because::ReportArrived,
@@ -108,6 +116,10 @@ impl Because {
         Because::ConsentExpired,
         Because::ConsentGranted,
         Because::Uninstalled,
+        Because::OutsidePeriod,
+        Because::QuietHours,
+        Because::OnDemand,
+        Because::PeriodBegan,
         Because::Retired,
     ];
 
@@ -126,6 +138,10 @@ impl Because {
             Because::ConsentExpired => "consent_expired",
             Because::ConsentGranted => "consent_granted",
             Because::Uninstalled => "uninstalled",
+            Because::OutsidePeriod => "outside_period",
+            Because::QuietHours => "quiet_hours",
+            Because::OnDemand => "on_demand",
+            Because::PeriodBegan => "period_began",
             Because::Retired => "retired",
         }
     }
@@ -161,6 +177,10 @@ impl Because {
             Because::ConsentExpired => "the consent has expired".to_owned(),
             Because::ConsentGranted => "the facility consented; waiting for a report".to_owned(),
             Because::Uninstalled => "the facility removed the agent from the machine".to_owned(),
+            Because::OutsidePeriod => "outside the agreed windows".to_owned(),
+            Because::QuietHours => "quiet hours agreed with the facility".to_owned(),
+            Because::OnDemand => "only on demand, and nobody at the facility asks now".to_owned(),
+            Because::PeriodBegan => "an agreed window began; waiting for a report".to_owned(),
             Because::Retired => "taken out of service".to_owned(),
         }
     }
@@ -180,6 +200,10 @@ impl Because {
             Because::ConsentExpired => "同意の有効期限が切れました".to_owned(),
             Because::ConsentGranted => "施設が同意しました。レポートを待っています".to_owned(),
             Because::Uninstalled => "施設が機器からエージェントを削除しました".to_owned(),
+            Because::OutsidePeriod => "合意した時間帯の外です".to_owned(),
+            Because::QuietHours => "施設と合意した静穏時間帯です".to_owned(),
+            Because::OnDemand => "施設の依頼時のみ収集します。現在は依頼がありません".to_owned(),
+            Because::PeriodBegan => "合意した時間帯に入りました。レポートを待っています".to_owned(),
             Because::Retired => "運用を終了しました".to_owned(),
         }
     }

@@ -27,6 +27,7 @@ fn readings_carry_their_labels_and_base_units() {
         r#"mimamori_machine_last_report_timestamp_seconds{facility="north",machine="ct"} 1795324594"#,
         r#"mimamori_machine_clock_skew_seconds{facility="north",machine="ct"} 1"#,
         r#"mimamori_machine_consent_state{facility="north",machine="ct",state="granted"} 1"#,
+        r#"mimamori_machine_consent_ends_within_days{facility="north",machine="ct",days="30"} 1"#,
         r#"mimamori_machine_push_failed_seconds_total{facility="north",machine="ct",layer="dns"} 5"#,
         r#"mimamori_machine_faults{facility="north",machine="ct",probe="disk.reads",code="permission_denied"} 2"#,
         r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 0"#,
@@ -67,7 +68,8 @@ fn no_machine_makes_more_series_than_its_bound_and_none_twice() {
     report.faults = (0..100).map(|n| mimamori_shared::payload::Fault { probe: probe(n), ..fault.clone() }).collect();
     let view = view_of(vec![hostile]);
     let order = fields().filter(|field| !field.metric.is_empty()).map(|field| (field.id, 0)).collect();
-    let row = Row::of("north", &view.facilities[0].machines[0], AT_MS, &order);
+    let report = view.facilities[0].machines[0].current_report(AT_MS);
+    let row = Row::of("north", &view.facilities[0].machines[0], report.as_ref(), &order);
     assert!(row.readings.len() + row.faults.len() <= SERIES_PER_AGENT_MAX);
     assert_eq!((row.faults.len(), row.dropped), (FAULTS_MAX, 400 + 68));
     let out = shown(view.facilities[0].machines.clone(), Format::Text);

@@ -49,6 +49,9 @@ pub(super) async fn statements_are_believed_in_order(store: &Store) {
         valid_from_ms: 0,
         valid_to_ms: NOW * 2,
         mode: ConsentMode::Continuous,
+        utc_offset_s: 0,
+        windows: Vec::new(),
+        quiet: Vec::new(),
         scopes: BTreeMap::new(),
         approval_hash: Hash::ZERO,
         example: true,
@@ -67,7 +70,7 @@ pub(super) async fn statements_are_believed_in_order(store: &Store) {
     let row = store.machine_of(&ALL, agent.id).await.unwrap();
     let shown = row.consent.unwrap();
     assert_eq!((shown.state, shown.hash, shown.valid_to_ms, shown.example), (ConsentState::Granted, terms.hash(), Some(NOW * 2), true));
-    assert_eq!((shown.terms, row.interval_s), (Some(serde_json::to_string(&terms).unwrap()), Some(60)));
+    assert_eq!((shown.terms, row.plan), (Some(serde_json::to_string(&terms).unwrap()), Some(plan.clone())));
     let mut old = agent.clone();
     let withdrawn = agent.say(PayloadType::Statement, &consent(ConsentState::Withdrawn, None));
     agent.send(store, vec![withdrawn], NOW + 1).await;
@@ -83,7 +86,7 @@ pub(super) async fn statements_are_believed_in_order(store: &Store) {
     let late = [old.say(PayloadType::Statement, &consent(ConsentState::Expired, None)), old.say(PayloadType::Statement, &Statement::Plan { plan })];
     Agent::receipt(&old.send(store, [vec![withdrawn], late.to_vec()].concat(), NOW + 4).await);
     let row = store.machine_of(&ALL, agent.id).await.unwrap();
-    assert_eq!((row.consent.map(|row| row.state), row.interval_s), (Some(ConsentState::Granted), Some(30)));
+    assert_eq!((row.consent.map(|row| row.state), row.plan.map(|plan| plan.interval_s)), (Some(ConsentState::Granted), Some(30)));
 }
 
 pub(super) async fn findings_are_counted_by_day(store: &Store) {

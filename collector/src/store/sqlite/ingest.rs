@@ -34,8 +34,8 @@ struct Ingest<'a> {
     /// Entries and bytes that were stored.
     stored: (u64, u64),
     heard: Heard,
-    /// The last report that was kept on branch 0.
-    report: Option<&'a (Verified, Entry)>,
+    /// The reports that were kept on branch 0, with the sections they tell of.
+    reports: Vec<(i64, &'a (Verified, Entry))>,
 }
 
 pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Taken, StoreError> {
@@ -71,7 +71,7 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Take
         near: None,
         stored: (0, 0),
         heard: Heard::default(),
-        report: None,
+        reports: Vec::new(),
     };
     ingest.hear(entry.head.seq)?;
     let mut last = None;
@@ -279,7 +279,7 @@ impl<'a> Ingest<'a> {
     fn state(&mut self, pair: &'a (Verified, Entry), at: At) -> Result<(), StoreError> {
         let (_, entry) = pair;
         match &entry.body {
-            Body::Report(_) => self.report = Some(pair),
+            Body::Report(report) => self.reports.push((latest::shape(report), pair)),
             Body::Statement(statement) => {
                 let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
                 let when = stated::When { epoch, seq: entry.head.seq, now_ms: self.batch.received_at_ms };
@@ -300,22 +300,32 @@ impl<'a> Ingest<'a> {
     /// Latest state and the mark for those who look at it.
     fn finish(&mut self) -> Result<(), StoreError> {
         let Some(epoch) = self.chain.as_ref().map(|chain| chain.epoch) else { return Ok(()) };
-        let new = |pair: &'a (Verified, Entry)| latest::New {
+        let new = |shape: i64, pair: &'a (Verified, Entry)| latest::New {
+            shape,
             epoch,
             seq: pair.1.head.seq,
             taken_at_ms: pair.1.head.taken_at_ms,
             received_at_ms: self.batch.received_at_ms,
             payload: pair.0.payload(),
         };
-        if let Some(pair) = self.report {
-            latest::settle(self.db, self.at(0), new(pair))?;
+        // The last one, and of those before it what they alone tell of.
+        let mut told: Option<i64> = None;
+        let mut settled = Vec::new();
+        for (shape, pair) in self.reports.iter().rev() {
+            if told.is_none_or(|told| shape & !told != 0) {
+                told = Some(told.unwrap_or(0) | shape);
+                settled.push(new(*shape, pair));
+            }
+        }
+        for one in settled.into_iter().rev() {
+            latest::settle(self.db, self.at(0), one)?;
         }
         let mut seen = false;
         if let Some(pair) = &self.batch.preview
-            && matches!(pair.1.body, Body::Report(_))
+            && let Body::Report(report) = &pair.1.body
             && self.believes(&pair.1)
         {
-            seen = latest::preview(self.db, self.at(0), new(pair))?;
+            seen = latest::preview(self.db, self.at(0), new(latest::shape(report), pair))?;
         }
         if self.stored.0 > 0 {
             abuse::use_today(self.db, self.agent, self.stored, self.batch.received_at_ms)?;

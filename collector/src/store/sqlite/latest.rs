@@ -7,9 +7,12 @@ use crate::store::error::StoreError;
 use crate::store::named::MachineState;
 use crate::store::rows::{LatestRow, MachineRow, PresenceRow};
 use crate::store::scope::Scope;
+use mimamori_shared::fields::SECTIONS;
 use mimamori_shared::id::AgentId;
+use mimamori_shared::payload::Report;
 use mimamori_shared::word::Word;
 use rusqlite::{Connection, Row, params};
+use std::collections::HashMap;
 
 /// A report that may be the newest.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +21,19 @@ pub(super) struct New<'a> {
     pub(super) seq: u64,
     pub(super) taken_at_ms: i64,
     pub(super) received_at_ms: i64,
+    /// Which sections it tells of: see [`shape`].
+    pub(super) shape: i64,
     pub(super) payload: &'a [u8],
+}
+
+/// Older reports that are kept for their sections, per machine.
+const PARTS_MAX: u32 = 16;
+
+/// Which sections a report tells of, one bit each. The bits are of this version: after a change of the table they may
+/// say too much or too little until the next report.
+pub(super) fn shape(report: &Report) -> i64 {
+    let bit = |section: &&str| SECTIONS.iter().position(|one| one == section).map_or(0, |place| 1 << place.min(62));
+    report.sections().iter().fold(0, |shape, section| shape | bit(section))
 }
 
 /// How long a preview stands before settled reports, in milliseconds: it is renewed with every request of a backlog.
@@ -27,27 +42,87 @@ const PREVIEW_MS: i64 = 120_000;
 /// Takes a report at its place in the chain, unless a later place of the same or a newer chain is known; a preview that
 /// was not renewed gives way to any.
 pub(super) fn settle(db: &Connection, at: At, new: New<'_>) -> Result<bool, StoreError> {
+    preserve(db, at, new.shape)?;
     let stale = format!("(is_preview AND excluded.received_at_ms - received_at_ms > {PREVIEW_MS})");
-    put(db, at, new, false, &format!("(excluded.epoch, excluded.seq) >= (epoch, seq) OR {stale}"))
+    let settled = put(db, at, new, false, &format!("(excluded.epoch, excluded.seq) >= (epoch, seq) OR {stale}"))?;
+    if !settled {
+        part(db, at, new)?;
+    }
+    prune(db, at, new)?;
+    Ok(settled)
+}
+
+const PART: &str = "INSERT INTO latest_part (agent, shape, chain, epoch, seq, taken_at_ms, received_at_ms, payload)";
+const NEWER_PART: &str = "ON CONFLICT (agent, shape) DO UPDATE SET chain = excluded.chain, epoch = excluded.epoch, seq = excluded.seq,
+        taken_at_ms = excluded.taken_at_ms, received_at_ms = excluded.received_at_ms, payload = excluded.payload
+     WHERE (excluded.epoch, excluded.seq) > (latest_part.epoch, latest_part.seq)";
+
+/// Keeps the newest report for what the one that comes now does not tell of.
+fn preserve(db: &Connection, at: At, shape: i64) -> Result<(), StoreError> {
+    let columns = "agent, shape, chain, epoch, seq, taken_at_ms, received_at_ms, payload";
+    db.prepare_cached(&format!("{PART} SELECT {columns} FROM latest WHERE agent = ?1 AND NOT is_preview AND shape & ~?2 <> 0 {NEWER_PART}"))?
+        .execute(params![at.agent.0, shape])?;
+    Ok(())
+}
+
+fn part(db: &Connection, at: At, new: New<'_>) -> Result<(), StoreError> {
+    db.prepare_cached(&format!("{PART} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) {NEWER_PART}"))?.execute(params![
+        at.agent.0,
+        new.shape,
+        at.chain.0,
+        place(new.epoch)?,
+        place(new.seq)?,
+        new.taken_at_ms,
+        new.received_at_ms,
+        new.payload
+    ])?;
+    Ok(())
+}
+
+/// Older reports of which this one tells all that they do, and more than are kept.
+fn prune(db: &Connection, at: At, new: New<'_>) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM latest_part WHERE agent = ?1 AND shape & ~?2 = 0 AND (epoch, seq) < (?3, ?4)")?.execute(params![
+        at.agent.0,
+        new.shape,
+        place(new.epoch)?,
+        place(new.seq)?
+    ])?;
+    db.prepare_cached(
+        "DELETE FROM latest_part WHERE agent = ?1 AND shape IN
+         (SELECT shape FROM latest_part WHERE agent = ?1 ORDER BY epoch DESC, seq DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute(params![at.agent.0, PARTS_MAX])?;
+    Ok(())
 }
 
 /// Takes a preview, if it is of a later place and later by the machine's own clock than what is known of its chain.
 pub(super) fn preview(db: &Connection, at: At, new: New<'_>) -> Result<bool, StoreError> {
     let newer = "excluded.epoch > epoch OR (excluded.epoch = epoch AND excluded.seq > seq AND excluded.taken_at_ms > taken_at_ms)";
+    preserve(db, at, new.shape)?;
     put(db, at, new, true, newer)
 }
 
 fn put(db: &Connection, at: At, new: New<'_>, is_preview: bool, newer: &str) -> Result<bool, StoreError> {
     let changed = db
         .prepare_cached(&format!(
-            "INSERT INTO latest (agent, chain, epoch, seq, taken_at_ms, received_at_ms, is_preview, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO latest (agent, chain, epoch, seq, taken_at_ms, received_at_ms, is_preview, payload, shape)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (agent) DO UPDATE SET chain = excluded.chain, epoch = excluded.epoch, seq = excluded.seq,
                 taken_at_ms = excluded.taken_at_ms, received_at_ms = excluded.received_at_ms,
-                is_preview = excluded.is_preview, payload = excluded.payload
+                is_preview = excluded.is_preview, payload = excluded.payload, shape = excluded.shape
              WHERE {newer}"
         ))?
-        .execute(params![at.agent.0, at.chain.0, place(new.epoch)?, place(new.seq)?, new.taken_at_ms, new.received_at_ms, is_preview, new.payload])?;
+        .execute(params![
+            at.agent.0,
+            at.chain.0,
+            place(new.epoch)?,
+            place(new.seq)?,
+            new.taken_at_ms,
+            new.received_at_ms,
+            is_preview,
+            new.payload,
+            new.shape
+        ])?;
     Ok(changed > 0)
 }
 
@@ -65,7 +140,7 @@ pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>)
         "SELECT m.agent, m.facility, m.alias, m.state, m.key_id, m.enrolled_at_ms, m.approved_at_ms, m.ended_at_ms, m.replaces,
             s.state AS consent_state, s.hash AS consent_hash, s.terms AS consent_terms, s.valid_to_ms AS consent_valid_to_ms,
             s.example AS consent_example, s.since_ms AS consent_since_ms,
-            p.interval_s, {columns},
+            p.plan, {columns},
             l.chain AS latest_chain, l.seq AS latest_seq, l.taken_at_ms, l.received_at_ms, l.is_preview, l.payload,
             r.state AS presence_state, r.since_ms AS presence_since_ms, r.because, r.due_at_ms, r.memory
          FROM machine m
@@ -81,7 +156,29 @@ pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>)
     ))?;
     let (facility, alias) = (only.facility.map(Word::as_str), only.alias.map(Word::as_str));
     let rows = statement.query_map(params![scope.facility(), facility, alias, only.agent.map(|agent| agent.0)], machine)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut machines = rows.collect::<Result<Vec<MachineRow>, _>>()?;
+    let mut parts = parts(db, scope, only)?;
+    for machine in &mut machines {
+        machine.parts = parts.remove(&machine.agent_id).unwrap_or_default();
+    }
+    Ok(machines)
+}
+
+fn parts(db: &Connection, scope: &Scope, only: Only<'_>) -> Result<HashMap<AgentId, Vec<LatestRow>>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT p.agent, p.chain AS latest_chain, p.seq AS latest_seq, p.taken_at_ms, p.received_at_ms, 0 AS is_preview, p.payload
+         FROM latest_part p JOIN machine m ON m.agent = p.agent
+         WHERE (?1 IS NULL OR m.facility = ?1) AND (?2 IS NULL OR m.facility = ?2) AND (?3 IS NULL OR m.alias = ?3)
+            AND (?4 IS NULL OR m.agent = ?4)
+         ORDER BY p.epoch, p.seq",
+    )?;
+    let (facility, alias) = (only.facility.map(Word::as_str), only.alias.map(Word::as_str));
+    let mut rows = statement.query(params![scope.facility(), facility, alias, only.agent.map(|agent| agent.0)])?;
+    let mut parts: HashMap<AgentId, Vec<LatestRow>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        parts.entry(get(row, "agent")?).or_default().extend(latest(row)?);
+    }
+    Ok(parts)
 }
 
 fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
@@ -97,9 +194,10 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
         ended_at_ms: row.get("ended_at_ms")?,
         replaces: maybe(row, "replaces")?,
         consent: stated::shown(row)?,
-        interval_s: maybe(row, "interval_s")?,
+        plan: row.get::<_, Option<String>>("plan")?.and_then(|plan| serde_json::from_str(&plan).ok()),
         chain: if has_chain { Some(chain::shown(row)?) } else { None },
         latest: latest(row)?,
+        parts: Vec::new(),
         presence: presence(row)?,
     })
 }

@@ -9,6 +9,7 @@ mod cell;
 pub(super) mod chain;
 pub(super) mod enrol;
 pub(super) mod evidence;
+pub(super) mod expiry;
 pub(super) mod facility;
 pub(super) mod finding;
 pub(super) mod fsck;

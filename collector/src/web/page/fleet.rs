@@ -95,7 +95,7 @@ fn row(page: &mut Html, facility: &str, machine: &MachineView, at_ms: i64, lang:
     match machine.current_report(at_ms) {
         Some(report) => {
             page.raw("<ul>");
-            for line in headlines(report, lang) {
+            for line in headlines(&report, lang) {
                 page.leaf("li", &[], &line);
             }
             if machine.preview {
@@ -124,6 +124,9 @@ pub(super) fn state_cell(page: &mut Html, machine: &MachineView, lang: Lang) {
 /// The consent, and whether it is the example's.
 pub(super) fn consent_cell(page: &mut Html, machine: &MachineView, lang: Lang) {
     page.text(&consent(machine, lang));
+    if machine.consent_ends_in_days.is_some() {
+        page.raw("<br>").leaf("span", &[("class", "bad")], Key::ConsentEnds.text(lang));
+    }
     if machine.consent_example {
         page.raw("<br>").open("span", &[("class", "example")]);
         page.text(Key::Example.text(lang)).raw(": ").text(Key::ExampleConsent.text(lang)).close("span");

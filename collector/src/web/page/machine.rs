@@ -20,8 +20,7 @@ pub fn page(view: &FleetView, facility: &str, machine: &str, lang: Lang) -> Opti
         page.open("p", &[]).leaf("a", &[("href", &format!("/?lang={}", lang.tag()))], Key::AllMachines.text(lang)).close("p");
         summary(page, facility, machine, view.at_ms, lang);
         if let Some(report) = &machine.report {
-            let current = machine.current_report(view.at_ms).is_some();
-            readings(page, machine, report, current, lang);
+            readings(page, machine, report, view.at_ms, lang);
             faults(page, report, lang);
         }
     }))
@@ -75,20 +74,23 @@ fn head(page: &mut Html, title: Key, columns: &[Key], lang: Lang) {
     page.raw("</tr></thead><tbody>");
 }
 
-fn readings(page: &mut Html, machine: &MachineView, report: &Report, current: bool, lang: Lang) {
-    for (shown, key) in [(!current, Key::OldReadings), (machine.preview, Key::Preview)] {
+fn readings(page: &mut Html, machine: &MachineView, report: &Report, at_ms: i64, lang: Lang) {
+    for (shown, key) in [(machine.current_report(at_ms).is_none(), Key::OldReadings), (machine.preview, Key::Preview)] {
         if shown {
             page.leaf("p", &[("class", "bad")], key.text(lang));
         }
     }
-    head(page, Key::Readings, &[Key::Field, Key::Entry, Key::Value, Key::Unit, Key::Meaning], lang);
+    head(page, Key::Readings, &[Key::Field, Key::Entry, Key::Value, Key::Unit, Key::Meaning, Key::Received], lang);
     report.readings.visit(|field, entry, value| {
         let value = match value {
             Value::Number(number) => number.to_string(),
             Value::Text(word) => word.to_owned(),
         };
         page.raw("<tr>").raw("<td>").leaf("code", &[], &field.path()).raw("</td>").leaf("td", &[], entry.unwrap_or_default());
-        page.leaf("td", &[], &value).leaf("td", &[], field.unit).leaf("td", &[], lang.of(field.meaning, field.meaning_ja)).raw("</tr>\n");
+        page.leaf("td", &[], &value).leaf("td", &[], field.unit).leaf("td", &[], lang.of(field.meaning, field.meaning_ja));
+        let received = machine.taken(field.section).map(|taken| ago(taken.received_ms, at_ms, lang)).unwrap_or_default();
+        let class = if machine.is_current(field.section, at_ms) { "" } else { "dim" };
+        page.leaf("td", &[("class", class)], &received).raw("</tr>\n");
     });
     page.raw("</tbody></table>");
 }

@@ -113,6 +113,20 @@ fn alarms_stand_above_all_with_what_to_do_and_a_quiet_day_says_so() {
 }
 
 #[test]
+fn a_consent_says_how_it_allows_and_that_it_ends_soon() {
+    let mode = Some(mimamori_shared::consent::ConsentMode::OnDemand);
+    let soon = view_of(vec![MachineView { consent_mode: mode, consent_ends_in_days: Some(7), ..machine("ct") }]);
+    for lang in [Lang::En, Lang::Ja] {
+        let fine = view_of(vec![MachineView { consent_ends_in_days: None, ..machine("ct") }]);
+        for (soon, fine) in both(&soon, lang).iter().zip(both(&fine, lang)) {
+            for key in [Key::ConsentOnDemand, Key::ConsentEnds] {
+                assert!(soon.contains(key.text(lang)) && !fine.contains(key.text(lang)), "{key:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn stale_readings_do_not_look_current() {
     let silent = view_of(vec![MachineView { state: State::NotKnown, ..machine("ct") }]);
     let [all, one] = both(&silent, Lang::En);

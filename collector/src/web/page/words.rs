@@ -3,6 +3,7 @@
 use crate::view::{Life, MachineView};
 use crate::web::lang::{Key, Lang};
 use mimamori_domain::presence::State;
+use mimamori_shared::consent::ConsentMode;
 use mimamori_shared::fields::Filesystem;
 use mimamori_shared::payload::{ConsentState, Report};
 use mimamori_shared::time::show;
@@ -64,7 +65,13 @@ pub(super) fn consent(machine: &MachineView, lang: Lang) -> String {
         Some(ConsentState::Expired) => Key::ConsentExpired,
     };
     let until = machine.consent_valid_to_ms.map(|ms| format!(" ({} {})", Key::Until.text(lang), moment(ms)));
-    format!("{}{}", key.text(lang), until.unwrap_or_default())
+    let mode = match machine.consent_mode {
+        Some(ConsentMode::Periodic) => Some(Key::ConsentPeriodic),
+        Some(ConsentMode::OnDemand) => Some(Key::ConsentOnDemand),
+        Some(ConsentMode::Continuous) | None => None,
+    };
+    let mode = mode.map(|mode| format!(": {}", mode.text(lang)));
+    format!("{}{}{}", key.text(lang), mode.unwrap_or_default(), until.unwrap_or_default())
 }
 
 /// The chain in words, and whether something is wrong with it.

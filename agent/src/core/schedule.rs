@@ -1,0 +1,122 @@
+//! When what is taken: of plan and consent the longer interval, per scope; nothing where the terms forbid it.
+
+use super::{Agent, Consent, Now};
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Reach};
+use mimamori_shared::fields::{Field, Readings, Scope, fields};
+use mimamori_shared::id::AgentId;
+use mimamori_shared::payload::Fault;
+
+/// How long at the most nothing is looked at while nothing may be taken, in milliseconds: the wall clock may jump.
+const IDLE_MS: i64 = 60_000;
+/// What is taken so soon after its moment counts as taken at it, in milliseconds.
+const PUNCTUAL_MS: i64 = 1_000;
+
+impl Agent {
+    fn terms(&self) -> Option<&ConsentTerms> {
+        match &self.consent {
+            Some(Consent::Valid(terms)) => Some(terms),
+            Some(Consent::Keeping | Consent::Invalid(_) | Consent::Unclear) | None => None,
+        }
+    }
+
+    /// Whether consent and configuration both let the field leave.
+    fn leaves(&self, field: &Field) -> bool {
+        self.terms().is_some_and(|terms| terms.allows(field)) && !self.settings.except.contains(&field.id)
+    }
+
+    /// Whether a section may be measured for the report that is being made.
+    #[must_use]
+    pub fn may_take(&self, section: &str) -> bool {
+        fields().any(|field| field.section == section && self.taking.contains(&field.scope) && self.leaves(field))
+    }
+
+    /// Removes what may not stand in the report that is being made: nothing else can leave.
+    pub fn filter(&self, readings: &mut Readings, faults: &mut Vec<Fault>) {
+        readings.keep(&|field| self.taking.contains(&field.scope) && self.leaves(field));
+        faults.retain(|fault| self.concerns(fault));
+    }
+
+    /// Whether a fault speaks of a section that may leave: "cannot measure" tells something too.
+    fn concerns(&self, fault: &Fault) -> bool {
+        let (probe, section) = (fault.probe.as_str(), fault.section());
+        let own = |field: &&Field| field.section == section && (section == probe || field.path() == probe);
+        fields().filter(own).any(|field| self.taking.contains(&field.scope) && self.leaves(field))
+    }
+
+    /// The scopes of which something may be taken at this moment.
+    fn open_scopes(&self, now: Now) -> Vec<Scope> {
+        let Some(terms) = self.terms() else { return Vec::new() };
+        if terms.mode == ConsentMode::OnDemand && now.wall_ms >= self.asked_until_ms {
+            return Vec::new();
+        }
+        let reach = terms.reach(now.wall_ms);
+        let reached = |scope: &Scope| match reach {
+            Reach::All => true,
+            Reach::Heartbeat => *scope == Scope::Heartbeat,
+            Reach::Nothing(_) => false,
+        };
+        let filled = |scope: &Scope| fields().any(|field| field.scope == *scope && self.leaves(field));
+        terms.scopes.keys().copied().filter(reached).filter(filled).collect()
+    }
+
+    /// Whether nothing is being taken and nothing waits to be sent: what is known of receipts had better be durable now.
+    #[must_use]
+    pub fn rests(&self, now: Now) -> bool {
+        self.open_scopes(now).is_empty() && !self.chains.iter().any(super::ChainState::has_unsent)
+    }
+
+    /// When a scope may be taken again, in boot time.
+    fn due_at(&self, scope: Scope, now: Now) -> i64 {
+        let consented = self.terms().and_then(|terms| terms.scopes.get(&scope)).map_or(0, |scope| scope.every_s);
+        let interval_ms = milliseconds(self.settings.plan.scope_s(scope).max(consented));
+        self.taken.get(&scope).map_or(now.boottime_ms, |at| at.saturating_add(interval_ms))
+    }
+
+    /// Begins a sample of what is due. False when nothing is.
+    pub(super) fn begin_sample(&mut self, now: Now) -> bool {
+        self.taking = self.open_scopes(now).into_iter().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
+        let punctual = self.sample_at.filter(|at| now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
+        let at = punctual.unwrap_or_else(|| {
+            if self.taken.is_empty() {
+                // A start takes everything at once, and goes on at the agent's own beat.
+                return self.slot_after(now.boottime_ms).saturating_sub(self.beat_ms());
+            }
+            // A sample that comes late moves the beat, so that the next one is neither early nor left out.
+            self.phase = Some(now.boottime_ms);
+            now.boottime_ms
+        });
+        self.taken.extend(self.taking.iter().map(|scope| (*scope, at)));
+        self.sample_at = Some(self.next_sample(now));
+        !self.taking.is_empty()
+    }
+
+    /// The next moment at which something is due or may be.
+    fn next_sample(&self, now: Now) -> i64 {
+        let due = self.open_scopes(now).into_iter().map(|scope| self.due_at(scope, now)).min();
+        let next = match due {
+            Some(due) => self.slot_after(now.boottime_ms.max(due.saturating_sub(1))),
+            None => now.boottime_ms.saturating_add(IDLE_MS),
+        };
+        let turn = self.terms().and_then(|terms| terms.next_turn(now.wall_ms));
+        let turn = turn.map_or(i64::MAX, |turn| now.boottime_ms.saturating_add(turn.saturating_sub(now.wall_ms)));
+        next.min(turn.max(now.boottime_ms.saturating_add(1)))
+    }
+
+    fn beat_ms(&self) -> i64 {
+        milliseconds(self.settings.plan.interval_s).max(1)
+    }
+
+    /// The next moment of this agent's own beat: agents do not all report at the full minute.
+    fn slot_after(&self, at: i64) -> i64 {
+        let interval = self.beat_ms();
+        let AgentId(id) = self.identity.agent_id;
+        let seed = id.iter().fold(0_i64, |seed, byte| (seed * 31 + i64::from(*byte)) % 86_400_000);
+        let offset = self.phase.unwrap_or(seed).rem_euclid(interval);
+        let since = at.saturating_sub(offset).rem_euclid(interval);
+        at.saturating_add(interval - since)
+    }
+}
+
+fn milliseconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000)
+}
