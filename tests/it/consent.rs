@@ -106,8 +106,8 @@ fn an_administrator_grants_and_narrows_and_every_report_keeps_to_it() {
             && page.contains("It ends soon")
     });
     let shown = metrics(&world);
-    assert!(shown.lines().any(|line| line.contains("consent_ends_within_days{") && line.ends_with("days=\"7\"} 1")), "{shown}");
-    assert!(shown.lines().any(|line| line.contains("consent_ends_within_days{") && line.ends_with("days=\"1\"} 0")), "{shown}");
+    assert!(shown.lines().any(|line| line.contains("consent_ends_soon{") && line.ends_with("days=\"7\"} 1")), "{shown}");
+    assert!(shown.lines().any(|line| line.contains("consent_ends_soon{") && line.ends_with("days=\"1\"} 0")), "{shown}");
     wait_until("a finding of it", SOON, || metrics(&world).lines().any(|line| line.starts_with("mimamori_machine_findings{") && line.ends_with(" 1")));
     assert_eq!(home.log().matches("ends within 7 days").count(), 1, "{}", home.log());
     drop(guard);

@@ -244,7 +244,7 @@ impl Step<'_> {
                 let due_ms = self.is.last_received_ms.unwrap_or(now_ms).saturating_add(grace_ms(interval_s)).max(now_ms);
                 self.is.due_at_ms = self.is.due_at_ms.map(|_| due_ms);
             }
-            Event::Uninstall => self.uninstall(now_ms),
+            Event::Uninstall => self.revoke(Because::Uninstalled, now_ms),
             Event::Retire => {
                 self.is.turn_at_ms = None;
                 self.stop(State::Retired, Because::Retired, now_ms);
@@ -427,15 +427,6 @@ impl Step<'_> {
         if (self.is.state, self.is.because) != (state, because) {
             (self.is.boot, self.is.past, self.is.due_at_ms) = (None, None, None);
             self.enter(state, now_ms, because, String::new());
-        }
-    }
-
-    /// Removed after a withdrawal is said anew: the later reason is the whole one.
-    fn uninstall(&mut self, now_ms: i64) {
-        if self.is.state != State::NotConsented {
-            self.stop(State::NotConsented, Because::Uninstalled, now_ms);
-        } else if self.is.because != Because::Uninstalled {
-            self.enter(State::NotConsented, now_ms, Because::Uninstalled, String::new());
         }
     }
 

@@ -127,7 +127,7 @@ pub const OWN: &[Own] = &[
         CONSENTS.into_iter().try_for_each(|(state, name)| out.one(&[name], flag(row.machine.consent == Some(state))))
     }),
     gauge("consent_end_timestamp_seconds", &[], "End of the consent.", |row, out| out.moment(row.machine.consent_valid_to_ms)),
-    gauge("consent_ends_within_days", &["days"], "1 when the granted consent ends within so many days, else 0.", |row, out| {
+    gauge("consent_ends_soon", &["days"], "1 when the granted consent ends within so many days, else 0.", |row, out| {
         let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
         EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
     }),

@@ -27,7 +27,7 @@ fn readings_carry_their_labels_and_base_units() {
         r#"mimamori_machine_last_report_timestamp_seconds{facility="north",machine="ct"} 1795324594"#,
         r#"mimamori_machine_clock_skew_seconds{facility="north",machine="ct"} 1"#,
         r#"mimamori_machine_consent_state{facility="north",machine="ct",state="granted"} 1"#,
-        r#"mimamori_machine_consent_ends_within_days{facility="north",machine="ct",days="30"} 1"#,
+        r#"mimamori_machine_consent_ends_soon{facility="north",machine="ct",days="30"} 1"#,
         r#"mimamori_machine_push_failed_seconds_total{facility="north",machine="ct",layer="dns"} 5"#,
         r#"mimamori_machine_faults{facility="north",machine="ct",probe="disk.reads",code="permission_denied"} 2"#,
         r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 0"#,
