@@ -90,7 +90,8 @@ impl Ledger {
     pub fn chains(&self) -> Result<Vec<LedgerChain>, OutboxError> {
         let mut statement = self.db.prepare("SELECT no, chain_id, unsent_from, receipt, certificate FROM chain ORDER BY no")?;
         let rows = statement.query_map([], |row| {
-            let (receipt, certificate): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+            // Damaged ones count as none: they are the collector's to give again.
+            let (receipt, certificate): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3).unwrap_or(None), row.get(4).unwrap_or(None));
             Ok(LedgerChain {
                 no: row.get(0)?,
                 chain_id: ChainId(row.get(1)?),
