@@ -223,17 +223,15 @@ fn every_write_that_fails_once_costs_nothing_that_was_created() {
             }
         }
     }
-    let (odd, even): (Vec<_>, Vec<_>) = cases.iter().enumerate().partition(|(number, _)| number % 2 == 1);
-    let run = |cases: Vec<(usize, &(&'static str, &'static str, usize, bool))>| {
-        cases.into_iter().filter(|(_, (call, error, nth, anew))| one_fault(call, error, *nth, *anew) > 0).count()
-    };
+    // Every second case on a thread of its own.
+    let run = |part: usize| cases.iter().skip(part).step_by(2).filter(|(call, error, nth, anew)| one_fault(call, error, *nth, *anew) > 0).count();
     let noticed: usize = std::thread::scope(|scope| {
-        let other = scope.spawn(|| run(odd));
-        run(even) + other.join().unwrap()
+        let other = scope.spawn(|| run(1));
+        run(0) + other.join().unwrap()
     });
     println!("{} faults, {noticed} of them said", cases.len());
     // Not every call occurs five times; what SQLite can do without is not told.
-    assert!(noticed * 3 > cases.len(), "hardly any fault was met: {noticed} of {}", cases.len());
+    assert!(noticed > 30, "hardly any fault was met: {noticed} of {}", cases.len());
 }
 
 /// A filesystem in a file, mounted; whatever was not synced is not in the file.

@@ -220,7 +220,7 @@ pub(super) fn describe(db: &Connection, no: ChainNo, chain_id: ChainId, run: (u6
     let (first_seq, last_seq) = run;
     let (first_id, last_id) = (id_of(no, first_seq), id_of(no, last_seq));
     let mut counts = Counts::default();
-    let (mut first, mut last): (Option<(i64, i64)>, Option<(i64, i64)>) = (None, None);
+    let (mut first, mut last) = (None::<(i64, i64)>, None::<(i64, i64)>);
     let mut saw = |id: i64, from_ms: i64, to_ms: i64| {
         first = first.filter(|(known, _)| *known < id).or(Some((id, from_ms)));
         last = last.filter(|(known, _)| *known > id).or(Some((id, to_ms)));

@@ -304,7 +304,7 @@ fn thirty_days_of_an_outage_fit_into_the_default_quota() {
     writer.readings = Some((readings, faults));
     let before = outbox.bytes;
     const TAKEN: i64 = 300;
-    writer.samples(&mut outbox, TAKEN as usize);
+    (0..TAKEN).for_each(|_| writer.sample(&mut outbox));
     let each = (outbox.bytes - before) as i64 / TAKEN;
     outbox.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     let file = std::fs::metadata(dir.path().join(FILE)).unwrap().len() as i64 / TAKEN;
