@@ -24,9 +24,11 @@ test: ## Sets up and runs every test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
 
-torture: ## The long tests: a hundred times the random cases
+torture: ## The long tests: 2,000 kills each of agent and collector, 200 power cuts, every sync left out once, a hundred times the random cases
 	@$(SETUP) run test
 	$(CARGO) build --workspace --locked
+	MIMAMORI_KILLS=2000 MIMAMORI_CUTS=200 MIMAMORI_FILLS=50 $(CARGO) test --locked -p mimamori-tests --test it -- --nocapture agent_faults agent_disk chaos
+	MIMAMORI_EVERY_BYTE=1 $(CARGO) test --locked -p mimamori-agent --lib outbox::tests::damage -- --nocapture
 	PROPTEST_CASES=5000 MIMAMORI_SIM=200x30 MIMAMORI_ANSWERS=1000000 MIMAMORI_REPLAYS=1000000 MIMAMORI_SIGNATURES=10000000 \
 	  $(CARGO) test --workspace --locked
 

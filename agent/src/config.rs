@@ -68,7 +68,13 @@ pub const KEYS: &[Key] = &[
     Key::optional("proxy.password_file", Kind::Path, "File that holds the proxy's password.", "プロキシのパスワードを書いたファイル。"),
     Key::with_default("proxy.from_environment", Kind::Flag, "true", "Uses https_proxy and no_proxy.", "https_proxyとno_proxyを使う。"),
     Key::optional("tls.extra_ca_file", Kind::Path, "Certificate authority of a proxy that inspects TLS, as PEM.", "TLSを検査するプロキシのCA証明書（PEM）。"),
-    Key::with_default("outbox.size", Kind::Size { min: 1 << 20, max: 1 << 36 }, "256MiB", "Bytes kept, sent and unsent.", "保持する容量（送信済みを含む）。"),
+    Key::with_default(
+        "outbox.size",
+        Kind::Size { min: 1 << 20, max: 1 << 36 },
+        "256MiB",
+        "Bytes kept: reports sent and unsent, and the hashes of older ones.",
+        "保持する容量（送信済みと古い報告のハッシュを含む）。",
+    ),
     Key::with_default(
         "outbox.age",
         Kind::Duration { min_s: 3600, max_s: 10 * 365 * 86_400 },

@@ -3,8 +3,12 @@
 //! One loop on one thread. It sends the watchdog's sign of life itself, after having done a round of work, so a loop
 //! that hangs is seen.
 
+mod begin;
 mod consent;
 mod telling;
+
+pub use begin::RunError;
+pub(crate) use begin::lock;
 
 use crate::clock;
 use crate::config::Config;
@@ -24,7 +28,7 @@ use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
 use mimamori_shared::payload::Layer;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,40 +45,6 @@ const DOUBT_MS: i64 = 4_000;
 const DOUBT_NAP: Duration = Duration::from_secs(1);
 /// How often age is looked at, in milliseconds.
 const TRIM_EVERY_MS: i64 = 3_600_000;
-
-/// Why the agent does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// As root it could write its own consent.
-    #[error("the agent does not run as root: as root it could write its own consent; start it under its own account (systemd does: User=mimamori-agent)")]
-    Root,
-    /// The identity.
-    #[error(transparent)]
-    Identity(#[from] identity::IdentityError),
-    /// Something configured.
-    #[error("{0}")]
-    Config(String),
-    /// The outbox.
-    #[error("the outbox in {0} cannot be used")]
-    Outbox(PathBuf, #[source] OutboxError),
-    /// Another agent.
-    #[error("another agent runs on {0}: two at once would fork the chain")]
-    Locked(PathBuf),
-    /// The operating system.
-    #[error("the operating system refused")]
-    System(#[from] std::io::Error),
-}
-
-impl RunError {
-    /// Whether starting again cannot help.
-    #[must_use]
-    pub fn is_config(&self) -> bool {
-        match self {
-            RunError::Root | RunError::Identity(_) | RunError::Config(_) => true,
-            RunError::Outbox(..) | RunError::Locked(_) | RunError::System(_) => false,
-        }
-    }
-}
 
 /// Everything the agent works with.
 struct Shell {
@@ -110,6 +80,8 @@ struct Said {
     reached: bool,
     /// Nothing noted in the outbox is waiting for a receipt to be over.
     over: bool,
+    /// What keeps the outbox from taking anything.
+    trouble: Option<String>,
 }
 
 /// Runs until it is told to stop.
@@ -123,21 +95,11 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
     runtime.block_on(async {
         let (answers, mut answered) = mpsc::channel(1);
-        let lock = lock(&config.state_dir())?;
-        let mut shell = Shell::start(config, environment, answers)?;
+        let Some((lock, mut shell)) = begin::begin(config, environment, &answers).await? else { return Ok(()) };
         let ended = shell.serve(&mut answered).await;
         drop(lock);
         ended
     })
-}
-
-pub(crate) fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(dir.to_owned())),
-        Err(fault) => Err(RunError::System(fault.into())),
-    }
 }
 
 impl Shell {
@@ -254,9 +216,14 @@ impl Shell {
         Ok(())
     }
 
-    /// Says what failed; if the file itself is at fault, begins a new one.
+    /// Says what failed, once; if the file itself is at fault, begins a new one.
     fn failed(&mut self, what: &str, fault: &OutboxError) {
-        complain(&format!("{what}: {}", chain(fault)));
+        let text = format!("{what}: {}", chain(fault));
+        if self.said.trouble.as_ref() != Some(&text) {
+            complain(&text);
+            tell(systemd::status(&text));
+            self.said.trouble = Some(text);
+        }
         match self.outbox.heal(fault, clock::now().wall_ms) {
             Ok(None) => {}
             Ok(Some((restored, noticed))) => {
@@ -269,21 +236,34 @@ impl Shell {
 
     fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
         match effect {
-            Effect::Sample => queue.push_back(self.sample()),
+            Effect::Sample => match self.outbox.check_space() {
+                Ok(()) => queue.push_back(self.sample()),
+                Err(fault) => {
+                    queue.push_back(Event::CommitFailed);
+                    self.failed("nothing is collected", &fault);
+                }
+            },
             Effect::Commit(record) => {
                 let committed = self.outbox.commit(&record);
-                queue.push_front(if committed.is_ok() { Event::Committed } else { Event::CommitFailed });
-                if let Err(fault) = committed {
-                    self.failed("a report could not be kept and was not created", &fault);
+                queue.push_front(match &committed {
+                    Ok(()) => Event::Committed,
+                    Err(OutboxError::Full) => Event::CommitRefused,
+                    Err(_) => Event::CommitFailed,
+                });
+                match committed {
+                    Ok(()) => self.works_again(),
+                    Err(fault) => self.failed("a report could not be kept and was not created", &fault),
                 }
                 self.trim(queue);
             }
-            Effect::Bridge(record) => {
-                if let Err(fault) = self.outbox.bridge(&record) {
+            Effect::Bridge(record) => match self.outbox.bridge(&record) {
+                Ok(()) if self.outbox.over_quota() => self.trim(queue),
+                Ok(()) => {}
+                Err(fault) => {
                     queue.push_front(Event::BridgeFailed);
                     self.failed("a loss could not be recorded", &fault);
                 }
-            }
+            },
             Effect::Push { chain_id, from_seq, frames_max } => self.push(chain_id, from_seq, frames_max, queue),
             Effect::Rewind { chain_id, next_seq, head } => match self.outbox.rewind(chain_id, next_seq, head) {
                 Ok(held) => queue.push_back(Event::Rewound { chain_id, held }),
@@ -305,6 +285,13 @@ impl Shell {
         }
     }
 
+    fn works_again(&mut self) {
+        if self.said.trouble.take().is_some() {
+            say("reports are kept again");
+            tell(systemd::status("Reports are kept again"));
+        }
+    }
+
     fn sample(&mut self) -> Event {
         let (mut readings, mut faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
         self.steps.look(&self.host, self.agent.may_take("clock").then_some(&mut readings));
@@ -318,7 +305,9 @@ impl Shell {
     /// Over the quota at once; over the age once an hour.
     fn trim(&mut self, queue: &mut VecDeque<Event>) {
         let now = clock::now();
-        if !self.outbox.over_quota() && now.boottime_ms < self.trim_at {
+        // A loss that is not recorded yet would be named again.
+        let under_way = queue.iter().any(|event| matches!(event, Event::Dropped(_)));
+        if under_way || (!self.outbox.over_quota() && now.boottime_ms < self.trim_at) {
             return;
         }
         self.trim_at = now.boottime_ms.saturating_add(TRIM_EVERY_MS);

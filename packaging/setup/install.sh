@@ -16,7 +16,9 @@ test    python3              runs the independent verifiers in tests/verify
 test    python3-cryptography Ed25519 for them, not ours
 test    prometheus           promtool judges the metrics
 test    systemd              systemd-analyze judges the units
-test    strace               tests see what the agent asks of the kernel
+test    strace               tests see what the agent asks of the kernel, and let calls fail
+test    e2fsprogs            mkfs.ext4: tests cut the power of a filesystem in a file
+test    mount                mount, losetup: the same
 bench   python3              runs the measurement
 bench   collectd-core        the peer that is measured in the same run
 '

@@ -79,6 +79,13 @@ impl Scope {
     pub fn from_name(name: &str) -> Option<Scope> {
         Scope::ALL.into_iter().find(|scope| scope.name() == name)
     }
+
+    /// Whether its readings are states, which say something by staying as they are, and not raw measures alone. A full
+    /// outbox drops measures first.
+    #[must_use]
+    pub fn is_state(self) -> bool {
+        !matches!(self, Scope::Heartbeat | Scope::Performance | Scope::Network)
+    }
 }
 
 /// How a value behaves over time.
@@ -262,6 +269,16 @@ macro_rules! readings {
             pub fn put(&mut self, section: &str, from: &Readings) {
                 $( if section == stringify!($one) { self.$one.clone_from(&from.$one); } )*
                 $( if section == stringify!($many) { self.$many.clone_from(&from.$many); } )*
+            }
+        }
+
+        impl Readings {
+            /// Whether any value of a scope that [`Scope::is_state`] is among them.
+            #[must_use]
+            pub fn has_state(&self) -> bool {
+                let mut has = false;
+                self.visit(|field, _, _| has |= field.scope.is_state());
+                has
             }
         }
 

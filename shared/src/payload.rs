@@ -55,8 +55,10 @@ pub struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Readings like those before.
+    /// Raw measures alone.
     Sample,
+    /// Readings of states, none of which changed.
+    Unchanged,
     /// Readings in which a state changed, or the first of a boot. Never dropped.
     Change,
     /// A statement. Never dropped.
@@ -190,6 +192,8 @@ pub enum ConsentState {
 pub struct Counts {
     /// Of [`Class::Sample`].
     pub sample: u64,
+    /// Of [`Class::Unchanged`].
+    pub unchanged: u64,
     /// Of [`Class::Change`].
     pub change: u64,
     /// Of [`Class::Statement`].
@@ -199,17 +203,27 @@ pub struct Counts {
 impl Counts {
     /// Counts one more.
     pub fn add(&mut self, class: Class) {
-        match class {
-            Class::Sample => self.sample += 1,
-            Class::Change => self.change += 1,
-            Class::Statement => self.statement += 1,
-        }
+        let count = match class {
+            Class::Sample => &mut self.sample,
+            Class::Unchanged => &mut self.unchanged,
+            Class::Change => &mut self.change,
+            Class::Statement => &mut self.statement,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts others too.
+    pub fn add_all(&mut self, other: &Counts) {
+        self.sample = self.sample.saturating_add(other.sample);
+        self.unchanged = self.unchanged.saturating_add(other.unchanged);
+        self.change = self.change.saturating_add(other.change);
+        self.statement = self.statement.saturating_add(other.statement);
     }
 
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.sample.saturating_add(self.change).saturating_add(self.statement)
+        self.sample.saturating_add(self.unchanged).saturating_add(self.change).saturating_add(self.statement)
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use mimamori_agent::uplink::Outcome;
 use mimamori_shared::payload::{ReceiptStatus, RefusalReason};
 use mimamori_tests::sim::now_ms;
-use mimamori_tests::{Random, SimAgent, World};
+use mimamori_tests::{Random, SimAgent, World, times};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const AGENTS: usize = 20;
-const KILLS: usize = 100;
 /// Entries that an agent does not go on beyond while pushes fail.
 const BACKLOG: usize = 60;
 const READY_WITHIN: Duration = Duration::from_secs(3);
@@ -93,6 +92,7 @@ fn rows(world: &World) -> i64 {
 
 #[test]
 fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged_and_keep_nothing_twice() {
+    let kills = usize::try_from(times("MIMAMORI_KILLS", 100)).unwrap();
     let seed = u64::try_from(now_ms()).unwrap();
     println!("seed {seed}");
     let mut random = Random(seed);
@@ -107,7 +107,7 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged_and_keep_nothin
         living.push(runtime.spawn(live(agent, Arc::clone(&tally), Random(random.next()))));
     }
     let (mut ready, mut quiet) = (Vec::new(), 0);
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let before = tally.receipts.load(Relaxed);
         // Not waiting for anything: the moment of the kill is the test's input.
         std::thread::sleep(Duration::from_millis(random.between(300, 1000)));
@@ -130,12 +130,12 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged_and_keep_nothin
     ready.sort();
     let total: usize = drained.iter().map(|agent| agent.made.len()).sum();
     println!(
-        "{KILLS} kills: {total} entries, {} receipts, {} failed pushes, {} times behind, {quiet} quiet intervals; ready after {:?} (median), {:?} (longest); drained in {:.1?}",
+        "{kills} kills: {total} entries, {} receipts, {} failed pushes, {} times behind, {quiet} quiet intervals; ready after {:?} (median), {:?} (longest); drained in {:.1?}",
         tally.receipts.load(Relaxed),
         tally.failures.load(Relaxed),
         tally.behind.load(Relaxed),
-        ready[KILLS / 2],
-        ready[KILLS - 1],
+        ready[kills / 2],
+        ready[kills - 1],
         draining.elapsed()
     );
     for agent in &drained {
@@ -144,7 +144,7 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_acknowledged_and_keep_nothin
     assert_eq!(rows(&world), i64::try_from(total).unwrap(), "rows beside what `export` shows");
     world.fsck();
     // The load was one, and the kills hit it.
-    assert!(quiet <= KILLS / 10, "no receipt at all in {quiet} of {KILLS} intervals");
-    assert!(tally.failures.load(Relaxed) >= KILLS as u64, "the kills were hardly noticed");
-    assert!(total >= AGENTS * KILLS, "hardly any load: {total}");
+    assert!(quiet <= kills / 10, "no receipt at all in {quiet} of {kills} intervals");
+    assert!(tally.failures.load(Relaxed) >= kills as u64, "the kills were hardly noticed");
+    assert!(total >= AGENTS * kills, "hardly any load: {total}");
 }

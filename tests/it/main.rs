@@ -9,6 +9,8 @@
     reason = "a test that cannot go on has failed, and says what it measured"
 )]
 
+mod agent_disk;
+mod agent_faults;
 mod agent_process;
 mod answer_storm;
 mod chaos;

@@ -4,6 +4,7 @@
 //! model of what it made and what was acknowledged; `AgentHome` a folder for the real agent. A panic here is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a harness for tests: a panic is a failed test")]
 
+pub mod drive;
 pub mod fleet;
 pub mod plant;
 pub mod process;
@@ -44,6 +45,16 @@ pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// How often a test does what it does: as the environment says, or `usually`.
+///
+/// # Panics
+/// When the environment says no number.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "make torture raises the figures of ordinary tests")]
+pub fn times(name: &str, usually: u64) -> u64 {
+    std::env::var(name).map_or(usually, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 /// Numbers that look random and come again with the same seed (splitmix64, Steele et al. 2014).

@@ -277,7 +277,7 @@ def attack(line, token, agent, seq, tip, frames, found):
     expect("foreign key under its own id", line.reports(report(agent, seq, tip, seed=foreign)), 401)
     expect("foreign key under our id", line.reports(report(agent, seq, tip, seed=foreign, name=own_name)), 401)
     expect("report signed as statement", line.reports(report(agent, seq, tip, signed_as="statement")), 401)
-    statement = make(agent, "statement", seq, tip, {"statement": "purge", "purged": {"sample": 0, "change": 0, "statement": 0}}, signed_as="report")
+    statement = make(agent, "statement", seq, tip, {"statement": "purge", "purged": {"sample": 0, "unchanged": 0, "change": 0, "statement": 0}}, signed_as="report")
     expect("statement signed as report", line.reports(statement), 401)
     for kind in ("receipt", "refusal", "enrol", "enrolled", "certificate", "bundle"):
         expect(f"a {kind} by the agent's key", line.reports(make(agent, kind, seq, tip, {})), 400)

@@ -130,7 +130,7 @@ def first_chain():
     chain = CHAINS[0]
     entries = [statement("open-enrolled", chain, 0, ZERO, {"reason": "enrolled", "previous": None}, consent=ZERO, plan=ZERO)]
     entries.append(statement("consent-granted", chain, 1, entries[-1]["hash"],
-                             {"state": "granted", "terms_hash": CONSENT_HASH, "terms": CONSENT, "purged": {"sample": 0, "change": 0, "statement": 0}}, echo=lease(chain, 0)))
+                             {"state": "granted", "terms_hash": CONSENT_HASH, "terms": CONSENT, "purged": {"sample": 0, "unchanged": 0, "change": 0, "statement": 0}}, echo=lease(chain, 0)))
     entries.append(statement("plan", chain, 2, entries[-1]["hash"], {"plan": PLAN}, echo=lease(chain, 1)))
     faults = [{"probe": "disk.read_ms", "code": "permission_denied", "name": "sdb"}, {"probe": "clock", "code": "timed_out"}]
     entries.append(report(chain, 3, entries[-1], FULL, "change", faults, echo=lease(chain, 2)))
@@ -138,9 +138,10 @@ def first_chain():
     entries.append(report(chain, 5, entries[-1], {}, echo=lease(chain, 4), fail={"dns": 1, "tcp": 31, "proxy": 2, "tls": 3, "http": 4, "receipt": 5}))
     lost = []
     for seq in (6, 7, 8):
-        lost.append(report(chain, seq, (entries + lost)[-1], {"cpu": {"user_ms": 1200 + seq}}, echo=lease(chain, 5)))
+        state = {"filesystem": [{"name": "fs-00ff00ff", "read_only": 0}]} if seq == 7 else {}
+        lost.append(report(chain, seq, (entries + lost)[-1], {"cpu": {"user_ms": 1200 + seq}} | state, "unchanged" if state else "sample", echo=lease(chain, 5)))
     entries.append(frame("loss-6-8", "loss", head(chain, 6, entries[-1]["hash"], echo=lease(chain, 5)) | {
-        "first_seq": 6, "last_seq": 8, "last_hash": lost[-1]["hash"], "counts": {"sample": 3, "change": 0, "statement": 0},
+        "first_seq": 6, "last_seq": 8, "last_hash": lost[-1]["hash"], "counts": {"sample": 2, "unchanged": 1, "change": 0, "statement": 0},
         "from_ms": START_MS + 360_000, "to_ms": START_MS + 480_000, "reason": "quota"}, "agent"))
     entries.append(report(chain, 9, lost[-1], {"load": {"load1_milli": 90}}, echo=lease(chain, 5)))
     return entries, lost
@@ -161,7 +162,7 @@ def third_chain(before):
     chain, signer = CHAINS[2], "agent-new"
     entries = [statement("open-rotated", chain, 0, ZERO, {"reason": "rotated", "previous": place(CHAINS[1], 1, before)}, signer=signer)]
     entries.append(statement("consent-withdrawn", chain, 1, entries[-1]["hash"],
-                             {"state": "withdrawn", "terms_hash": CONSENT_HASH, "terms": None, "purged": {"sample": 12, "change": 1, "statement": 0}}, signer=signer, consent=ZERO))
+                             {"state": "withdrawn", "terms_hash": CONSENT_HASH, "terms": None, "purged": {"sample": 12, "unchanged": 5, "change": 1, "statement": 0}}, signer=signer, consent=ZERO))
     return entries
 
 
@@ -170,8 +171,8 @@ def fourth_chain():
     chain, signer = CHAINS[3], "agent-new"
     entries = [statement("open-state-lost", chain, 0, ZERO, {"reason": "state_lost", "previous": None}, signer=signer, consent=ZERO)]
     entries.append(statement("consent-expired", chain, 1, entries[-1]["hash"],
-                             {"state": "expired", "terms_hash": CONSENT_HASH, "terms": None, "purged": {"sample": 0, "change": 0, "statement": 0}}, signer=signer, consent=ZERO))
-    entries.append(statement("purge", chain, 2, entries[-1]["hash"], {"purged": {"sample": 4, "change": 2, "statement": 1}}, signer=signer, consent=ZERO))
+                             {"state": "expired", "terms_hash": CONSENT_HASH, "terms": None, "purged": {"sample": 0, "unchanged": 0, "change": 0, "statement": 0}}, signer=signer, consent=ZERO))
+    entries.append(statement("purge", chain, 2, entries[-1]["hash"], {"purged": {"sample": 4, "unchanged": 0, "change": 2, "statement": 1}}, signer=signer, consent=ZERO))
     return entries
 
 

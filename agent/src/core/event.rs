@@ -109,8 +109,10 @@ pub enum Event {
     },
     /// The last [`Effect::Commit`] is durable.
     Committed,
-    /// The last [`Effect::Commit`] failed; nothing was created.
+    /// The last [`Effect::Commit`] failed, or [`Effect::Sample`] found no room to keep one; nothing was created.
     CommitFailed,
+    /// The last [`Effect::Commit`] was refused: the outbox is full of what matters more. Nothing was created.
+    CommitRefused,
     /// The outbox must drop entries, or finds them gone, and wants the loss recorded in their place.
     Dropped(LossSpec),
     /// [`Effect::Purge`] was carried out; false when the outbox could not be read, and nothing may leave yet.

@@ -28,10 +28,12 @@ use mimamori_shared::consent::Plan;
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::id::{BootId, ChainId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
+use mimamori_shared::sign::PayloadType;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long nothing is committed after a commit failed, in milliseconds.
-const STALL_MS: i64 = 10_000;
+/// How long nothing is committed after a commit failed, in milliseconds: space that is free again is used within a
+/// second.
+const STALL_MS: i64 = 1_000;
 
 /// Chains opened within a day; the next one waits.
 const NEW_CHAINS_A_DAY: usize = 3;
@@ -65,6 +67,8 @@ pub struct Agent {
     stated_plan: Option<Hash>,
     last_boot: Option<BootId>,
     last_states: States,
+    /// States of the report that is pending.
+    pending_states: States,
     purged: Counts,
     purging: Purging,
     stalled_until: i64,
@@ -81,6 +85,9 @@ pub struct Agent {
     taking: BTreeSet<Scope>,
     /// When each scope was taken last, in boot time.
     taken: BTreeMap<Scope, i64>,
+    /// The same before the sample under way, and whether that is being tried again.
+    taken_before: BTreeMap<Scope, i64>,
+    again: bool,
     /// Until when somebody at the facility asks, by the wall clock.
     asked_until_ms: i64,
     push: Push,
@@ -104,6 +111,7 @@ impl Agent {
             stated_plan: restored.stated_plan,
             last_boot: restored.last_boot,
             last_states: States::new(),
+            pending_states: States::new(),
             purged: Counts::default(),
             purging: Purging::No,
             stalled_until: i64::MIN,
@@ -117,6 +125,8 @@ impl Agent {
             phase: None,
             taking: BTreeSet::new(),
             taken: BTreeMap::new(),
+            taken_before: BTreeMap::new(),
+            again: false,
             asked_until_ms: i64::MIN,
             push: Push::new(restored.push_fail_ms),
         }
@@ -140,6 +150,10 @@ impl Agent {
             Event::Sampled { readings, faults, states } => self.sampled(*readings, faults, states, now),
             Event::Committed => self.committed(&mut effects),
             Event::CommitFailed => self.commit_failed(now),
+            Event::CommitRefused => {
+                self.pending = None;
+                self.pending_states = States::new();
+            }
             Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),
             Event::Purged(whole) => self.purged(whole, now),
             Event::BridgeFailed => self.bridge_failed(now),
@@ -242,14 +256,20 @@ impl Agent {
         let states: States = states.into_iter().filter(|(section, _)| self.may_take(section)).collect();
         let first_of_boot = self.last_boot != Some(self.identity.boot_id);
         let changed = first_of_boot || states.iter().any(|(section, state)| self.last_states.get(section) != Some(state));
-        let class = if changed { Class::Change } else { Class::Sample };
-        self.last_states.extend(states);
+        let class = match (changed, readings.has_state()) {
+            (true, _) => Class::Change,
+            (false, true) => Class::Unchanged,
+            (false, false) => Class::Sample,
+        };
+        self.pending_states = states;
         let report = Report { class, readings, faults };
         self.pending = self.make_report(report, now).map(Box::new);
     }
 
     fn committed(&mut self, effects: &mut Vec<Effect>) {
         let Some(record) = self.pending.take() else { return };
+        // Not before: a change whose report could not be kept is still to be told.
+        self.last_states.append(&mut self.pending_states);
         if let Some(opened) = record.opens {
             self.chains.retain(ChainState::has_unsent);
             self.chains.push(ChainState { chain_id: record.chain_id, tip: Tip::EMPTY, unsent_from: 0, lease: Lease::ZERO, blocked: false });
@@ -277,8 +297,13 @@ impl Agent {
 
     /// The disk is full or failing: nothing was created, and asking again at once would change nothing.
     fn commit_failed(&mut self, now: Now) {
-        self.pending = None;
-        self.stalled_until = now.boottime_ms.saturating_add(STALL_MS);
+        let until = now.boottime_ms.saturating_add(STALL_MS);
+        self.stalled_until = until;
+        let report = self.pending.take().is_some_and(|record| record.kind == PayloadType::Report);
+        self.pending_states = States::new();
+        if std::mem::take(&mut self.sampling) || report {
+            self.sample_again(until);
+        }
     }
 
     /// Until every unsent entry is gone, neither the statement nor anything else leaves.
@@ -298,9 +323,7 @@ impl Agent {
 
     fn dropped(&mut self, spec: &LossSpec, now: Now, effects: &mut Vec<Effect>) {
         if self.purging != Purging::No {
-            self.purged.sample = self.purged.sample.saturating_add(spec.counts.sample);
-            self.purged.change = self.purged.change.saturating_add(spec.counts.change);
-            self.purged.statement = self.purged.statement.saturating_add(spec.counts.statement);
+            self.purged.add_all(&spec.counts);
         }
         effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
     }
@@ -361,7 +384,8 @@ impl Agent {
             }
             return;
         }
-        if self.may_collect() && !self.sampling && self.to_open.is_none() {
+        let stalled = now.boottime_ms < self.stalled_until;
+        if self.may_collect() && !self.sampling && !stalled && self.to_open.is_none() {
             let due = self.sample_at.is_none_or(|at| now.boottime_ms >= at);
             if due && self.begin_sample(now) {
                 self.sampling = true;

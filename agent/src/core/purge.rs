@@ -44,7 +44,7 @@ mod tests {
         let chain = ChainState { chain_id: ChainId([9; 16]), tip, unsent_from: 7, lease: Lease([1; 16]), blocked: false };
         let restored = Restored { chains: vec![chain], ..Restored::default() };
         for (consent, hash) in [(None, Hash::ZERO), (Some(Consent::Valid(terms())), terms().hash())] {
-            let purged = Counts { sample: 1, change: 2, statement: 3 };
+            let purged = Counts { sample: 1, unchanged: 4, change: 2, statement: 3 };
             let agent = Agent::ending(identity(), settings(), restored.clone(), consent);
             let record = agent.purge_statement(purged, now).unwrap();
             let frame = mimamori_shared::frame::Frame { payload: record.payload.clone(), key_id: record.key_id, signature: record.signature };

@@ -1,11 +1,11 @@
 //! A rig for the tests of the core: the real outbox, a virtual clock and a collector made of the chain's rule alone.
 
 use super::*;
-use crate::outbox::{Outbox, Quota};
+use crate::outbox::{Outbox, OutboxError, Quota};
 use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::consent::ConsentTerms;
-use mimamori_shared::fields::{Scope, System};
+use mimamori_shared::fields::{Filesystem, Scope, System};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
 use mimamori_shared::sign::SecretKey;
@@ -23,7 +23,7 @@ pub(super) fn terms() -> ConsentTerms {
         utc_offset_s: 0,
         windows: Vec::new(),
         quiet: Vec::new(),
-        scopes: BTreeMap::from([(Scope::Heartbeat, all)]),
+        scopes: BTreeMap::from([(Scope::Heartbeat, all.clone()), (Scope::OsState, all)]),
         approval_hash: Hash::ZERO,
         example: true,
     }
@@ -47,6 +47,8 @@ pub(super) struct Rig {
     pub(super) notes: Vec<Note>,
     pub(super) requests: usize,
     pub(super) sample_value: i64,
+    /// Samples that a full outbox did not take.
+    pub(super) refused: u64,
     pub(super) random: u8,
     pub(super) quota: Quota,
 }
@@ -77,6 +79,7 @@ impl Rig {
             notes: Vec::new(),
             requests: 0,
             sample_value: 0,
+            refused: 0,
             random: 0,
             quota,
         }
@@ -110,12 +113,22 @@ impl Rig {
             Effect::Sample => {
                 self.sample_value += 1;
                 let system = System { uptime_ms: Some(self.sample_value), ..System::default() };
-                let readings = Readings { system: Some(system), ..Readings::default() };
-                queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states: BTreeMap::new() });
+                // Every third report holds a state, and now and then it is another.
+                let disk = Filesystem { name: "root".parse().unwrap(), read_only: Some(0), ..Filesystem::default() };
+                let filesystem = if self.sample_value % 3 == 0 { vec![disk] } else { Vec::new() };
+                let readings = Readings { system: Some(system), filesystem, ..Readings::default() };
+                let states = BTreeMap::from([("system", (self.sample_value / 40).unsigned_abs())]);
+                queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states });
             }
             Effect::Commit(record) => {
-                self.outbox.commit(&record).unwrap();
-                queue.push_front(Event::Committed);
+                queue.push_front(match self.outbox.commit(&record) {
+                    Ok(()) => Event::Committed,
+                    Err(OutboxError::Full) => {
+                        self.refused += 1;
+                        Event::CommitRefused
+                    }
+                    Err(fault) => panic!("{fault}"),
+                });
             }
             Effect::Bridge(record) => self.outbox.bridge(&record).unwrap(),
             Effect::Push { chain_id, from_seq, frames_max } => match self.outbox.batch(chain_id, from_seq, frames_max.min(100), 1 << 20).unwrap() {

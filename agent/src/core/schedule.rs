@@ -75,7 +75,9 @@ impl Agent {
     /// Begins a sample of what is due. False when nothing is.
     pub(super) fn begin_sample(&mut self, now: Now) -> bool {
         self.taking = self.open_scopes(now).into_iter().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
-        let punctual = self.sample_at.filter(|at| now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
+        self.taken_before.clone_from(&self.taken);
+        let again = std::mem::take(&mut self.again);
+        let punctual = self.sample_at.filter(|at| !again && now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
         let at = punctual.unwrap_or_else(|| {
             if self.taken.is_empty() {
                 // A start takes everything at once, and goes on at the agent's own beat.
@@ -88,6 +90,13 @@ impl Agent {
         self.taken.extend(self.taking.iter().map(|scope| (*scope, at)));
         self.sample_at = Some(self.next_sample(now));
         !self.taking.is_empty()
+    }
+
+    /// Nothing of the sample under way was kept: it is taken again, as one that comes late.
+    pub(super) fn sample_again(&mut self, at: i64) {
+        self.taken.clone_from(&self.taken_before);
+        self.again = true;
+        self.sample_at = Some(at);
     }
 
     /// The next moment at which something is due or may be.

@@ -69,7 +69,6 @@ impl Outbox {
             return Ok(At::Frame { frame: loss.frame, last_seq: loss.last_seq, tip_hash: loss.last_hash });
         }
         if let Some(head) = rows::head(&self.db, id)?
-            && head.kept
             && let Some(frame) = rows::frame(&self.db, &head)?
         {
             return Ok(At::Frame { frame, last_seq: seq, tip_hash: head.hash });

@@ -1,5 +1,6 @@
 //! Reading the file as what it also is: the ledger of everything that left.
 
+use super::heads::{self, Run};
 use super::rows::{self, Head, hash_before, tip_of};
 use super::{FILE, OutboxError, id_of, schema, seq_of, tip};
 use mimamori_shared::frame::Frame;
@@ -89,7 +90,8 @@ impl Ledger {
     pub fn chains(&self) -> Result<Vec<LedgerChain>, OutboxError> {
         let mut statement = self.db.prepare("SELECT no, chain_id, unsent_from, receipt, certificate FROM chain ORDER BY no")?;
         let rows = statement.query_map([], |row| {
-            let (receipt, certificate): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+            // Damaged ones count as none: they are the collector's to give again.
+            let (receipt, certificate): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3).unwrap_or(None), row.get(4).unwrap_or(None));
             Ok(LedgerChain {
                 no: row.get(0)?,
                 chain_id: ChainId(row.get(1)?),
@@ -121,8 +123,13 @@ impl Ledger {
     pub fn walk<E: From<OutboxError>>(&self, chain: &LedgerChain, most: Option<u64>, mut see: impl FnMut(LedgerEntry) -> Result<(), E>) -> Result<(), E> {
         let next = tip_of(&self.db, chain.no)?.next_seq;
         let mut seq = most.map_or(0, |most| next.saturating_sub(most));
+        let mut run = None;
         while seq < next {
-            let entry = self.at(chain.no, seq, next)?;
+            // One moment's view of each place: the running agent may be packing it just now. Not one of them all: a
+            // reader that takes its time would make the log grow.
+            let moment = self.db.unchecked_transaction().map_err(OutboxError::from)?;
+            let entry = self.at(chain.no, seq, next, &mut run)?;
+            drop(moment);
             let (LedgerEntry::Frame { last_seq, .. } | LedgerEntry::Head { last_seq, .. }) = &entry;
             seq = last_seq + 1;
             see(entry)?;
@@ -130,31 +137,43 @@ impl Ledger {
         Ok(())
     }
 
-    fn at(&self, no: i64, seq: u64, next: u64) -> Result<LedgerEntry, OutboxError> {
+    /// `packed` is the run of packed places that was read last.
+    fn at(&self, no: i64, seq: u64, next: u64, packed: &mut Option<Run>) -> Result<LedgerEntry, OutboxError> {
         let id = id_of(no, seq);
         if let Some(loss) = rows::loss(&self.db, id)? {
             return Ok(LedgerEntry::Frame { frame: loss.frame, seq, last_seq: loss.last_seq, tip_hash: loss.last_hash });
         }
+        if packed.as_ref().is_none_or(|run| run.at(id).is_none()) {
+            *packed = heads::find(&self.db, id)?;
+        }
+        if let Some(run) = packed
+            && let Some((tip_hash, _)) = run.at(id)
+        {
+            let prev_hash = run.at(id - 1).map_or(run.prev_hash, |(hash, _)| hash);
+            return Ok(LedgerEntry::Head { seq, last_seq: seq, prev_hash, tip_hash, key_id: Some(run.key_id), damaged: false });
+        }
         let hash = |seq: u64| Ok::<_, OutboxError>(hash_before(&self.db, no, seq)?.unwrap_or(Hash::ZERO));
         let Some(head) = rows::head(&self.db, id)? else {
-            let last_seq = self.next_row(no, seq, next)? - 1;
+            let last_seq = self.next_known(no, seq, next)? - 1;
             return Ok(LedgerEntry::Head { seq, last_seq, prev_hash: hash(seq)?, tip_hash: hash(last_seq + 1)?, key_id: None, damaged: true });
         };
-        if let (true, Some(frame)) = (head.kept, rows::frame(&self.db, &head)?) {
+        if let Some(frame) = rows::frame(&self.db, &head)? {
             return Ok(LedgerEntry::Frame { frame, seq, last_seq: seq, tip_hash: head.hash });
         }
-        Ok(LedgerEntry::Head { seq, last_seq: seq, prev_hash: hash(seq)?, tip_hash: head.hash, key_id: Some(head.key_id), damaged: head.kept })
+        Ok(LedgerEntry::Head { seq, last_seq: seq, prev_hash: hash(seq)?, tip_hash: head.hash, key_id: Some(head.key_id), damaged: true })
     }
 
-    /// The first place behind `seq` that has a whole row, or the end.
-    fn next_row(&self, no: i64, seq: u64, next: u64) -> Result<u64, OutboxError> {
+    /// The first place behind `seq` of which a whole row or a packed hash is left, or the end.
+    fn next_known(&self, no: i64, seq: u64, next: u64) -> Result<u64, OutboxError> {
+        let (from, to) = (id_of(no, seq), id_of(no, next));
+        let packed = heads::next(&self.db, from, to)?.map_or(next, seq_of);
         let mut statement = self.db.prepare_cached(&format!("SELECT {} FROM entry WHERE id > ? AND id < ? ORDER BY id", Head::COLUMNS))?;
-        let mut rows = statement.query([id_of(no, seq), id_of(no, next)])?;
+        let mut rows = statement.query([from, to])?;
         while let Some(row) = rows.next()? {
             if let Some(head) = Head::read(row) {
-                return Ok(seq_of(head.id));
+                return Ok(packed.min(seq_of(head.id)));
             }
         }
-        Ok(next)
+        Ok(packed)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! An entry is created when [`Outbox::commit`] returns: its row is durable (WAL, `synchronous=FULL`) and the tip
 //! file knows it. Entries are numbered `chain number << 40 | seq`, so that a commit touches one tree. The queue is
-//! a view: what lies at or behind `unsent_from` is unsent. A row whose payload is gone keeps its hash, so that a
-//! loss record can be cut again at any place.
+//! a view: what lies at or behind `unsent_from` is unsent. Of an entry whose payload is gone the hash is kept for ever
+//! (`heads.rs`), so that a loss record can be cut again at any place.
 //!
 //! No row is trusted: each carries a sum (`rows.rs`). A damaged entry is one loss; a file that cannot be used as a
 //! whole is set aside and reported. Neither ever keeps the agent from starting.
 
 mod batch;
+mod heads;
 mod ledger;
 mod noted;
 mod open;
@@ -25,7 +26,7 @@ pub use noted::{Kind as NotedKind, Noted, noted};
 
 use crate::core::{ChainState, Held, Record};
 use mimamori_shared::id::{ChainId, Hash, Lease};
-use mimamori_shared::payload::{ConsentState, Place, Statement};
+use mimamori_shared::payload::{Class, ConsentState, Place, Statement};
 use rows::{Head, class_no, hash_before, sum, tip_of};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ use tip::TipFile;
 /// What the outbox may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Bytes of payloads kept, sent and unsent.
+    /// Bytes of everything kept: entries sent and unsent, loss records, heads.
     pub bytes: u64,
     /// Age of payloads kept, in milliseconds.
     pub age_ms: i64,
@@ -56,6 +57,9 @@ pub enum OutboxError {
     /// Less than the floor is free.
     #[error("less than {0} bytes are free on the outbox's filesystem")]
     NoSpace(u64),
+    /// Changes and statements alone fill it; nothing else is created.
+    #[error("changes and statements that were not sent yet fill the outbox")]
+    Full,
     /// What the file says contradicts itself.
     #[error("the outbox file is damaged")]
     Damaged,
@@ -68,7 +72,7 @@ impl OutboxError {
     pub fn is_damage(&self) -> bool {
         match self {
             OutboxError::Damaged => true,
-            OutboxError::Io(_) | OutboxError::NoSpace(_) => false,
+            OutboxError::Io(_) | OutboxError::NoSpace(_) | OutboxError::Full => false,
             OutboxError::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) => match fault.code {
                 ErrorCode::DiskFull
                 | ErrorCode::DatabaseBusy
@@ -76,6 +80,7 @@ impl OutboxError {
                 | ErrorCode::OutOfMemory
                 | ErrorCode::CannotOpen
                 | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::FileLockingProtocolFailed => false,
                 // Reading fails for good where a disk has a bad sector; writing fails for many reasons that pass.
@@ -89,6 +94,13 @@ impl OutboxError {
             },
             OutboxError::Sqlite(_) => true,
         }
+    }
+
+    /// Whether the file is good but what is open of it is not: a sync that failed leaves a handle on which no later one
+    /// can be believed, and a file opened while its filesystem was read-only stays so.
+    fn wants_opening(&self) -> bool {
+        let OutboxError::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) = self else { return false };
+        matches!(fault.code, ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen)
     }
 }
 
@@ -114,7 +126,14 @@ pub struct Outbox {
     tip: TipFile,
     dir: PathBuf,
     quota: Quota,
-    payload_bytes: u64,
+    /// Healing is under way: nothing is open.
+    closed: bool,
+    /// What counts against the quota.
+    bytes: u64,
+    /// Over the quota, and nothing left that may be dropped.
+    full: bool,
+    /// By chain and class: before this id nothing of the class is left to drop.
+    searched: BTreeMap<(ChainNo, i64), i64>,
     numbers: BTreeMap<ChainId, ChainNo>,
     receipts: BTreeMap<ChainId, (Vec<u8>, Vec<u8>)>,
 }
@@ -137,7 +156,16 @@ impl Outbox {
     /// Whether more is kept than the quota allows.
     #[must_use]
     pub fn over_quota(&self) -> bool {
-        self.payload_bytes > self.quota.bytes
+        self.bytes > self.quota.bytes
+    }
+
+    /// Whether a report can be created just now. Costs no write.
+    ///
+    /// # Errors
+    /// [`OutboxError::NoSpace`].
+    pub fn check_space(&self) -> Result<(), OutboxError> {
+        let free = rustix::fs::statvfs(&self.dir).map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize)).unwrap_or(u64::MAX);
+        if free < self.quota.free_floor_bytes { Err(OutboxError::NoSpace(self.quota.free_floor_bytes)) } else { Ok(()) }
     }
 
     fn number(&self, chain_id: ChainId) -> Result<ChainNo, OutboxError> {
@@ -150,6 +178,9 @@ impl Outbox {
     /// Then nothing was created.
     pub fn commit(&mut self, record: &Record) -> Result<(), OutboxError> {
         self.check_space()?;
+        if self.full && self.over_quota() && record.class <= Class::Unchanged {
+            return Err(OutboxError::Full);
+        }
         let payload = zstd::bulk::compress(&record.payload, 3)?;
         let transaction = self.db.transaction()?;
         let no = match self.numbers.get(&record.chain_id) {
@@ -164,7 +195,6 @@ impl Outbox {
             key_id: record.key_id,
             signature: record.signature,
             hash: record.hash,
-            kept: true,
         };
         transaction
             .prepare_cached("INSERT INTO entry (id, kind, class, taken_at_ms, key_id, signature, hash, sum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
@@ -184,7 +214,7 @@ impl Outbox {
         transaction.commit()?;
         self.numbers.insert(record.chain_id, no);
         self.receipts.clear();
-        self.payload_bytes = self.payload_bytes.saturating_add(payload.len() as u64);
+        self.bytes = self.bytes.saturating_add(payload.len() as u64).saturating_add(rows::ROW_BYTES.unsigned_abs());
         // The entry is created, whatever becomes of the tip file: one that cannot be written lags behind, and the next
         // commit writes it again. To report a failure here would make the agent sign this place a second time.
         drop(self.tip.write(Place { chain_id: record.chain_id, seq: record.last_seq, hash: record.tip_hash }));
@@ -212,8 +242,10 @@ impl Outbox {
     ///
     /// # Errors
     /// When the file fails.
-    pub fn rewind(&self, chain_id: ChainId, next_seq: u64, head: Hash) -> Result<Held, OutboxError> {
+    pub fn rewind(&mut self, chain_id: ChainId, next_seq: u64, head: Hash) -> Result<Held, OutboxError> {
         let no = self.number(chain_id)?;
+        // What was receipted is unsent again, and may be dropped.
+        self.searched.clear();
         if next_seq > tip_of(&self.db, no)?.next_seq || hash_before(&self.db, no, next_seq)? != Some(head) {
             return Ok(Held::Contradicts);
         }
@@ -229,11 +261,6 @@ impl Outbox {
         let unsent = chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum();
         let length = |name: &str| std::fs::metadata(self.dir.join(name)).map_or(0, |meta| meta.len());
         (unsent, length(FILE) + length(&format!("{FILE}-wal")))
-    }
-
-    fn check_space(&self) -> Result<(), OutboxError> {
-        let free = rustix::fs::statvfs(&self.dir).map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize)).unwrap_or(u64::MAX);
-        if free < self.quota.free_floor_bytes { Err(OutboxError::NoSpace(self.quota.free_floor_bytes)) } else { Ok(()) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{self, sum, tip_of};
 use super::tip::TipFile;
-use super::{CHAINS_MAX, ChainNo, FILE, Noticed, Outbox, OutboxError, Quota, chain_sum, id_of, read_numbers, schema};
+use super::{CHAINS_MAX, ChainNo, FILE, Noticed, Outbox, OutboxError, Quota, chain_sum, heads, id_of, read_numbers, schema};
 use crate::core::{ChainState, Restored};
 use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// What a good file holds, with the numbers of its chains.
 struct Loaded {
     db: Connection,
-    payload_bytes: u64,
+    bytes: u64,
     numbers: BTreeMap<ChainId, ChainNo>,
     restored: Restored,
     noticed: Vec<Noticed>,
@@ -38,33 +38,45 @@ impl Outbox {
             }
             loaded => loaded?,
         };
-        let Loaded { db, payload_bytes, numbers, mut restored, mut noticed } = loaded;
+        let Loaded { db, bytes, numbers, mut restored, mut noticed } = loaded;
         if let Some(path) = aside {
             restored.lost = Some(tip.newest());
             noticed.push(Noticed::SetAside(path));
         }
-        let outbox = Outbox { db, tip, dir: dir.to_owned(), quota, payload_bytes, numbers, receipts: BTreeMap::new() };
+        let (searched, receipts) = (BTreeMap::new(), BTreeMap::new());
+        let outbox = Outbox { db, tip, dir: dir.to_owned(), quota, closed: false, bytes, full: false, searched, numbers, receipts };
         Ok((outbox, restored, noticed))
     }
 
-    /// Mends what an operation stumbled over while running. `None` when the file is not at fault ([`OutboxError::is_damage`])
-    /// and trying again later is right; otherwise the file was set aside, this is a new one, and an agent must go on
-    /// from what is restored, as after a start.
+    /// Mends what an operation stumbled over while running. `None` when trying again later is right; otherwise the file
+    /// was opened anew, or, when it is itself at fault ([`OutboxError::is_damage`]), set aside and a new one begun. Then an
+    /// agent must go on from what is restored, as after a start.
     ///
     /// # Errors
-    /// As [`Outbox::open`]; then the next operation fails too, and healing can be tried again.
+    /// As [`Outbox::open`]; then every operation fails until healing, tried again, works.
     pub fn heal(&mut self, fault: &OutboxError, now_ms: i64) -> Result<Option<(Restored, Vec<Noticed>)>, OutboxError> {
-        if !fault.is_damage() {
-            return Ok(None);
+        let mut aside = None;
+        if !self.closed {
+            if !fault.is_damage() && !fault.wants_opening() {
+                return Ok(None);
+            }
+            // Closed before anything is moved: SQLite names its log by path, and would take away the new file's.
+            drop(std::mem::replace(&mut self.db, Connection::open_in_memory()?));
+            self.closed = true;
+            if fault.is_damage() {
+                aside = Some(set_aside(&self.dir.join(FILE), now_ms)?);
+            }
         }
-        // Closed before anything is moved: SQLite names its log by path, and would take away the new file's.
-        drop(std::mem::replace(&mut self.db, Connection::open_in_memory()?));
-        let path = self.dir.join(FILE);
-        let aside = set_aside(&path, now_ms)?;
-        let (fresh, restored, mut noticed) = Outbox::open(&self.dir, self.quota, now_ms)?;
-        *self = fresh;
-        noticed.push(Noticed::SetAside(aside));
-        Ok(Some((Restored { lost: Some(self.tip.newest()), ..restored }, noticed)))
+        let (fresh, mut restored, mut noticed) = Outbox::open(&self.dir, self.quota, now_ms)?;
+        // What a log holds whose sync failed is perhaps in memory only: from here it goes to the file, which is synced.
+        fresh.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let receipts = std::mem::take(&mut self.receipts);
+        *self = Outbox { receipts, ..fresh };
+        if let Some(aside) = aside {
+            noticed.push(Noticed::SetAside(aside));
+            restored.lost = Some(self.tip.newest());
+        }
+        Ok(Some((restored, noticed)))
     }
 
     /// What an agent would go on from, read beside a running one; nothing is changed.
@@ -97,9 +109,9 @@ fn load(path: &Path, tip: &TipFile) -> Result<Loaded, OutboxError> {
         None if chains.is_empty() && tip.was_written() => lost = Some(None),
         None => {}
     }
-    let bytes: i64 = db.query_row("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM entry", [], |row| row.get(0))?;
+    let bytes = heads::used(&db, i64::MIN, i64::MAX)?;
     let restored = Restored { lost, ..restore(&db, chains)? };
-    Ok(Loaded { db, payload_bytes: u64::try_from(bytes).unwrap_or(0), numbers, restored, noticed })
+    Ok(Loaded { db, bytes, numbers, restored, noticed })
 }
 
 /// Entries that the tip file knows and the database does not: their hash is known, so the chain goes on behind them.

@@ -2,7 +2,7 @@
 //! hash its row names: a row that does not fit is a place of which nothing is left, and the places around it say
 //! which hash stood there.
 
-use super::{ChainNo, OutboxError, id_of, seq_of};
+use super::{ChainNo, OutboxError, heads, id_of, seq_of};
 use crate::core::LossSpec;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::frame::Frame;
@@ -12,6 +12,9 @@ use mimamori_shared::payload::{Class, Counts, Loss, LossReason};
 use mimamori_shared::sign::{PayloadType, frame_hash, sha256};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Deserialize;
+
+/// What a row costs beside its payload: head, signature, sums, and what SQLite leaves free of a page.
+pub(super) const ROW_BYTES: i64 = 500;
 
 /// The sum of a row: the first half of a SHA-256 over its values, each with its length.
 pub(super) fn sum(parts: &[&[u8]]) -> [u8; 16] {
@@ -36,11 +39,10 @@ pub(super) struct Head {
     pub(super) key_id: KeyId,
     pub(super) signature: [u8; 64],
     pub(super) hash: Hash,
-    pub(super) kept: bool,
 }
 
 impl Head {
-    pub(super) const COLUMNS: &str = "id, kind, class, taken_at_ms, key_id, signature, hash, sum, payload IS NOT NULL";
+    pub(super) const COLUMNS: &str = "id, kind, class, taken_at_ms, key_id, signature, hash, sum";
 
     pub(super) fn sum(&self) -> [u8; 16] {
         sum(&[
@@ -65,22 +67,23 @@ impl Head {
             key_id: KeyId(row.get(4).ok()?),
             signature: row.get(5).ok()?,
             hash: Hash(row.get(6).ok()?),
-            kept: row.get(8).ok()?,
         };
         (row.get::<_, [u8; 16]>(7).ok()? == head.sum()).then_some(head)
     }
 }
 
+/// In the order in which a full outbox drops.
 pub(super) fn class_no(class: Class) -> i64 {
     match class {
         Class::Sample => 0,
-        Class::Change => 1,
-        Class::Statement => 2,
+        Class::Unchanged => 1,
+        Class::Change => 2,
+        Class::Statement => 3,
     }
 }
 
-fn class_of(no: i64) -> Option<Class> {
-    [Class::Sample, Class::Change, Class::Statement].into_iter().find(|class| class_no(*class) == no)
+pub(super) fn class_of(no: i64) -> Option<Class> {
+    [Class::Sample, Class::Unchanged, Class::Change, Class::Statement].into_iter().find(|class| class_no(*class) == no)
 }
 
 fn kind_of(name: &str) -> Option<PayloadType> {
@@ -94,7 +97,7 @@ pub(super) fn head(db: &Connection, id: i64) -> Result<Option<Head>, OutboxError
     Ok(rows.next()?.and_then(Head::read))
 }
 
-/// The entry whose row this is, when its payload is kept and is the one that was signed.
+/// The entry whose row this is, when its payload is the one that was signed.
 pub(super) fn frame(db: &Connection, head: &Head) -> Result<Option<Frame>, OutboxError> {
     let mut statement = db.prepare_cached("SELECT payload FROM entry WHERE id = ?")?;
     let mut rows = statement.query([head.id])?;
@@ -138,7 +141,7 @@ fn read_loss(first_id: i64, row: &Row<'_>) -> Option<KeptLoss> {
     (said.last_seq == last_seq).then_some(KeptLoss { last_seq, last_hash: said.last_hash, frame: Frame { payload, key_id, signature } })
 }
 
-/// Where a chain ends: behind its last whole row, or behind a gap that reaches further.
+/// Where a chain ends: behind its last whole row, or behind packed places or a gap that reach further.
 pub(super) fn tip_of(db: &Connection, no: ChainNo) -> Result<Tip, OutboxError> {
     let (from, to) = (id_of(no, 0), id_of(no + 1, 0));
     let mut statement = db.prepare_cached(&format!("SELECT {} FROM entry WHERE id >= ? AND id < ? ORDER BY id DESC", Head::COLUMNS))?;
@@ -154,7 +157,9 @@ pub(super) fn tip_of(db: &Connection, no: ChainNo) -> Result<Tip, OutboxError> {
         .prepare_cached("SELECT last_id, last_hash FROM gap WHERE last_id >= ? AND last_id < ? ORDER BY last_id DESC LIMIT 1")?
         .query_row([from, to], |row| Ok((row.get(0)?, Hash(row.get(1)?))))
         .optional()?;
-    Ok(last.into_iter().chain(gap).max_by_key(|(id, _)| *id).map_or(Tip::EMPTY, |(id, head)| Tip { next_seq: seq_of(id) + 1, head }))
+    let packed = heads::last(db, no)?;
+    let end = [last, gap, packed].into_iter().flatten().max_by_key(|(id, _)| *id);
+    Ok(end.map_or(Tip::EMPTY, |(id, head)| Tip { next_seq: seq_of(id) + 1, head }))
 }
 
 #[derive(Deserialize)]
@@ -168,12 +173,18 @@ pub(super) fn hash_before(db: &Connection, no: ChainNo, seq: u64) -> Result<Opti
     if let Some(head) = head(db, id_of(no, before))? {
         return Ok(Some(head.hash));
     }
+    if let Some((hash, _)) = heads::find(db, id_of(no, before))?.and_then(|run| run.at(id_of(no, before))) {
+        return Ok(Some(hash));
+    }
     let gap = db
         .prepare_cached("SELECT last_hash, prev_hash, last_id = ?1 FROM gap WHERE last_id = ?1 OR first_id = ?1 + 1")?
         .query_row([id_of(no, before)], |row| Ok(Hash(if row.get(2)? { row.get(0)? } else { row.get(1)? })))
         .optional()?;
     if gap.is_some() {
         return Ok(gap);
+    }
+    if let Some(run) = heads::find(db, id_of(no, seq))?.filter(|run| run.first_id == id_of(no, seq)) {
+        return Ok(Some(run.prev_hash));
     }
     let Some(next) = head(db, id_of(no, seq))? else { return Ok(None) };
     let follows = frame(db, &next)?.and_then(|frame| serde_json::from_slice::<Follows>(&frame.payload).ok());
@@ -183,50 +194,52 @@ pub(super) fn hash_before(db: &Connection, no: ChainNo, seq: u64) -> Result<Opti
 /// The run of places without a usable payload that begins exactly at a place, if one does; whatever loss record
 /// covers it is cut off before that place.
 pub(super) fn gap_at(db: &Connection, no: ChainNo, chain_id: ChainId, seq: u64) -> Result<Option<LossSpec>, OutboxError> {
-    let tip = tip_of(db, no)?;
-    let mut next = seq;
-    let mut reason = LossReason::Quota;
+    let mut end = tip_of(db, no)?.next_seq;
     let mut statement = db.prepare_cached(&format!("SELECT {} FROM entry WHERE id >= ? AND id < ? ORDER BY id", Head::COLUMNS))?;
-    let mut rows = statement.query([id_of(no, seq), id_of(no, tip.next_seq)])?;
-    let mut end = tip.next_seq;
+    let mut rows = statement.query([id_of(no, seq), id_of(no, end)])?;
     while let Some(row) = rows.next()? {
         // A row that is damaged leaves a hole: what it says of its own place cannot be relied upon either.
         let Some(head) = Head::read(row) else { continue };
-        if head.kept && frame(db, &head)?.is_some() {
+        if frame(db, &head)?.is_some() {
             end = seq_of(head.id);
             break;
         }
-        if head.kept || seq_of(head.id) != next {
-            reason = LossReason::Damage;
-        }
-        next = seq_of(head.id) + 1;
     }
     drop(rows);
     if end <= seq {
         return Ok(None);
     }
-    if next != end {
-        reason = LossReason::Damage;
-    }
+    // What was dropped on purpose is packed; everything else there should be a payload.
+    let packed = heads::count(db, id_of(no, seq), id_of(no, end - 1))?;
+    let reason = if packed == end - seq { LossReason::Quota } else { LossReason::Damage };
     describe(db, no, chain_id, (seq, end - 1), reason).map(Some)
 }
 
-/// The loss of all places from the first to the last of `run`. What no row is left of can only be counted.
+/// The loss of all places from the first to the last of `run`. What nothing is left of can only be counted.
 pub(super) fn describe(db: &Connection, no: ChainNo, chain_id: ChainId, run: (u64, u64), reason: LossReason) -> Result<LossSpec, OutboxError> {
     let (first_seq, last_seq) = run;
+    let (first_id, last_id) = (id_of(no, first_seq), id_of(no, last_seq));
     let mut counts = Counts::default();
-    let (mut from_ms, mut to_ms) = (None, 0);
+    let (mut first, mut last) = (None::<(i64, i64)>, None::<(i64, i64)>);
+    let mut saw = |id: i64, from_ms: i64, to_ms: i64| {
+        first = first.filter(|(known, _)| *known < id).or(Some((id, from_ms)));
+        last = last.filter(|(known, _)| *known > id).or(Some((id, to_ms)));
+    };
+    heads::each(db, first_id, last_id, |run| {
+        run.classes(first_id, last_id).for_each(|class| counts.add(class));
+        saw(run.first_id, run.from_ms, run.to_ms);
+    })?;
     let mut statement = db.prepare_cached(&format!("SELECT {} FROM entry WHERE id BETWEEN ? AND ? ORDER BY id", Head::COLUMNS))?;
-    let mut rows = statement.query([id_of(no, first_seq), id_of(no, last_seq)])?;
+    let mut rows = statement.query([first_id, last_id])?;
     while let Some(row) = rows.next()? {
         let Some(head) = Head::read(row) else { continue };
         counts.add(head.class);
-        from_ms = from_ms.or(Some(head.taken_at_ms));
-        to_ms = head.taken_at_ms;
+        saw(head.id, head.taken_at_ms, head.taken_at_ms);
     }
     let places = last_seq.saturating_sub(first_seq).saturating_add(1);
     counts.sample = counts.sample.saturating_add(places.saturating_sub(counts.total()));
     let prev_hash = hash_before(db, no, first_seq)?.ok_or(OutboxError::Damaged)?;
     let last_hash = hash_before(db, no, last_seq.saturating_add(1))?.ok_or(OutboxError::Damaged)?;
-    Ok(LossSpec { chain_id, first_seq, last_seq, prev_hash, last_hash, counts, from_ms: from_ms.unwrap_or(0), to_ms, reason })
+    let (from_ms, to_ms) = (first.map_or(0, |(_, ms)| ms), last.map_or(0, |(_, ms)| ms));
+    Ok(LossSpec { chain_id, first_seq, last_seq, prev_hash, last_hash, counts, from_ms, to_ms, reason })
 }

@@ -2,6 +2,7 @@
 
 use super::OutboxError;
 use rusqlite::{Connection, OpenFlags};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ CREATE TABLE IF NOT EXISTS chain (
     certificate BLOB
 );
 -- Every row has a sum of what stands in it; a payload has its hash.
--- id = chain number << 40 | seq; a payload that is gone leaves its hash.
+-- id = chain number << 40 | seq.
 CREATE TABLE IF NOT EXISTS entry (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -26,7 +27,19 @@ CREATE TABLE IF NOT EXISTS entry (
     signature BLOB NOT NULL,
     hash BLOB NOT NULL,
     sum BLOB NOT NULL,
-    payload BLOB
+    payload BLOB NOT NULL
+);
+-- Neighbouring entries whose payloads are gone: 32 bytes of hash and one of class a place.
+CREATE TABLE IF NOT EXISTS heads (
+    first_id INTEGER PRIMARY KEY,
+    last_id INTEGER NOT NULL,
+    prev_hash BLOB NOT NULL,
+    key_id BLOB NOT NULL,
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL,
+    hashes BLOB NOT NULL,
+    classes BLOB NOT NULL,
+    sum BLOB NOT NULL
 );
 -- Loss records, in the place of what they bridge.
 CREATE TABLE IF NOT EXISTS loss (
@@ -38,7 +51,7 @@ CREATE TABLE IF NOT EXISTS loss (
     sum BLOB NOT NULL,
     payload BLOB NOT NULL
 );
--- Entries of which not even a row is left, only the hash of the last.
+-- Entries of which nothing else is left, only the hash of the last.
 CREATE TABLE IF NOT EXISTS gap (
     first_id INTEGER PRIMARY KEY,
     last_id INTEGER NOT NULL,
@@ -57,7 +70,13 @@ const CHECKED_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) fn open(path: &Path) -> Result<Connection, OutboxError> {
     let db = Connection::open(path)?;
+    // SQLite would go on with a file that cannot be written, and say so at the first commit only.
+    if db.is_readonly("main")? {
+        return Err(OutboxError::Io(io::ErrorKind::ReadOnlyFilesystem.into()));
+    }
     db.busy_timeout(Duration::from_secs(5))?;
+    // What is wiped is overwritten: a consent that is withdrawn leaves nothing behind.
+    db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     // Small on purpose: the working set is the last page, and memory beside a CT scanner is not ours.

@@ -23,8 +23,13 @@ pub(super) struct TipFile {
 
 impl TipFile {
     pub(super) fn open(path: &Path) -> io::Result<TipFile> {
+        let is_new = !path.try_exists()?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let newest = read(&file);
+        if is_new && let Some(dir) = path.parent() {
+            // Its name too: without it the next start would see no tip file and miss nothing.
+            File::open(dir)?.sync_all()?;
+        }
+        let newest = read(&file)?;
         Ok(TipFile { file, generation: newest.map_or(0, |(generation, _)| generation), newest: newest.map(|(_, place)| place) })
     }
 
@@ -52,18 +57,28 @@ impl TipFile {
     }
 }
 
-fn read(file: &File) -> Option<(u64, Place)> {
-    let slots = [0, SLOT_BYTES as u64].into_iter().filter_map(|slot| {
+/// A slot that is short or torn counts as none; a disk that cannot be read just now says nothing about what is on it.
+fn read(file: &File) -> io::Result<Option<(u64, Place)>> {
+    let mut newest: Option<(u64, Place)> = None;
+    for slot in [0, SLOT_BYTES as u64] {
         let mut bytes = [0; BODY_BYTES + 32];
-        file.read_exact_at(&mut bytes, slot).ok()?;
-        decode(&bytes)
-    });
-    slots.max_by_key(|(generation, _)| *generation)
+        match file.read_exact_at(&mut bytes, slot) {
+            Ok(()) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => continue,
+            Err(fault) => return Err(fault),
+        }
+        if let Some((generation, place)) = decode(&bytes)
+            && newest.as_ref().is_none_or(|(other, _)| generation > *other)
+        {
+            newest = Some((generation, place));
+        }
+    }
+    Ok(newest)
 }
 
 /// The newest place in the file, for those who only read.
 pub(super) fn newest(path: &Path) -> Option<Place> {
-    read(&File::open(path).ok()?).map(|(_, place)| place)
+    read(&File::open(path).ok()?).ok()?.map(|(_, place)| place)
 }
 
 fn encode(generation: u64, place: &Place) -> Vec<u8> {

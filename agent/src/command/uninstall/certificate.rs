@@ -60,7 +60,14 @@ impl Certificate {
         }
         row("Unsent entries sent before", "削除前に送信した未送信分", self.ended.sent.to_string());
         let purged = self.ended.purged;
-        let counts = format!("{} (sample {} / change {} / statement {})", purged.total(), purged.sample, purged.change, purged.statement);
+        let counts = format!(
+            "{} (sample {} / unchanged {} / change {} / statement {})",
+            purged.total(),
+            purged.sample,
+            purged.unchanged,
+            purged.change,
+            purged.statement
+        );
         row("Unsent entries removed", "削除した未送信分", counts);
         row("Statement to the collector", "コレクターへの通知", self.stated());
         for item in &self.removed.gone {

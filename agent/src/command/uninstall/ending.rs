@@ -89,9 +89,7 @@ fn sign(outbox: &mut Outbox, agent: &Agent, chains: &mut [ChainState], ended: &m
     let now = clock::now();
     for spec in outbox.unsent(chains).map_err(failed)? {
         outbox.bridge(&agent.purge_loss(&spec, now)).map_err(failed)?;
-        ended.purged.sample = ended.purged.sample.saturating_add(spec.counts.sample);
-        ended.purged.change = ended.purged.change.saturating_add(spec.counts.change);
-        ended.purged.statement = ended.purged.statement.saturating_add(spec.counts.statement);
+        ended.purged.add_all(&spec.counts);
     }
     let Some(mut record) = agent.purge_statement(ended.purged, now) else { return Ok(()) };
     record.receipts = chains.to_vec();

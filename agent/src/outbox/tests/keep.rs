@@ -77,7 +77,7 @@ fn adjacent_losses_become_one_and_are_cut_again_where_a_collector_stands() {
     for seq in [5, 8] {
         let spec = outbox.trim(writer.agent.chains(), writer.now.wall_ms + limit(&writer, seq)).unwrap().unwrap();
         assert_eq!((spec.first_seq, spec.last_seq, spec.reason), (4, seq as u64, LossReason::Age));
-        assert_eq!((spec.counts, spec.last_hash), (Counts { sample: seq as u64 - 3, change: 0, statement: 0 }, hash(seq)));
+        assert_eq!((spec.counts, spec.last_hash), (Counts { sample: seq as u64 - 3, ..Counts::default() }, hash(seq)));
         writer.event(&mut outbox, Event::Dropped(spec));
         let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, Tip::EMPTY);
         assert_eq!((places(&entries).1, tip), (vec![(4, seq as u64)], chain.tip));
@@ -106,64 +106,89 @@ fn a_purge_takes_every_unsent_payload_from_the_file() {
     for spec in specs {
         writer.event(&mut outbox, Event::Dropped(spec));
     }
-    let kept: Vec<i64> = outbox
-        .db
-        .prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let kept: Vec<i64> =
+        outbox.db.prepare("SELECT id & 0xffffffff FROM entry ORDER BY id").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(kept, [0, 1, 2, 3, 4]);
     let chain = writer.chain();
     let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, Tip::EMPTY);
     assert_eq!((places(&entries).1, tip), (vec![(5, 9)], chain.tip));
 }
 
-/// Payload bytes of the first entries.
-fn bytes(outbox: &Outbox, from: i64, to: i64) -> u64 {
-    let sum: i64 = outbox.db.query_row("SELECT SUM(LENGTH(payload)) FROM entry WHERE id & 0xffffffff BETWEEN ? AND ?", [from, to], |row| row.get(0)).unwrap();
-    u64::try_from(sum).unwrap()
+/// Places of one chain whose payloads are kept.
+fn kept(outbox: &Outbox) -> Vec<i64> {
+    let mut statement = outbox.db.prepare("SELECT id & 0xffffffff FROM entry ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn all_used(outbox: &Outbox) -> u64 {
+    heads::used(&outbox.db, i64::MIN, i64::MAX).unwrap()
 }
 
 #[test]
-fn over_the_quota_what_is_receipted_goes_first_then_unsent_samples_and_nothing_else() {
+fn over_the_quota_what_is_receipted_goes_first_then_samples_then_unchanged_reports_and_nothing_else() {
     let dir = folder();
     let (mut outbox, mut writer, _) = Writer::start(dir.path());
-    writer.samples(&mut outbox, 4);
+    writer.samples(&mut outbox, 2);
+    writer.unchanged(&mut outbox);
+    writer.sample(&mut outbox);
     writer.change(&mut outbox);
-    writer.samples(&mut outbox, 4);
-    writer.receipt(&mut outbox, 5);
+    writer.samples(&mut outbox, 2);
+    writer.unchanged(&mut outbox);
+    writer.sample(&mut outbox);
+    writer.receipt(&mut outbox, 4);
     let chain = writer.chain();
-    let total = bytes(&outbox, 0, 99);
-    outbox.quota.bytes = total - 1;
+    assert_eq!((chain.tip.next_seq, outbox.bytes), (13, all_used(&outbox)));
+    outbox.quota.bytes = outbox.bytes - 1;
     assert_eq!(writer.trim(&mut outbox), []);
-    let kept = |outbox: &Outbox| {
-        outbox
-            .db
-            .prepare("SELECT id & 0xffffffff FROM entry WHERE payload IS NOT NULL ORDER BY id")
-            .unwrap()
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect::<Vec<i64>>()
-    };
     assert_eq!(kept(&outbox), (1..=12).collect::<Vec<_>>(), "one receipted payload was enough");
-    outbox.quota.bytes = bytes(&outbox, 6, 99);
-    assert_eq!(writer.trim(&mut outbox), []);
-    assert_eq!(kept(&outbox), (6..=12).collect::<Vec<_>>());
-    outbox.quota.bytes = 1;
-    let specs = writer.trim(&mut outbox);
-    assert_eq!(specs.iter().map(|spec| (spec.first_seq, spec.last_seq, spec.counts.sample)).collect::<Vec<_>>(), [(6, 7, 2), (9, 11, 3)]);
+    while kept(&outbox)[0] < 5 {
+        outbox.quota.bytes = outbox.bytes - 1;
+        assert_eq!(writer.trim(&mut outbox), [], "receipted ones first");
+    }
+    let mut dropped = Vec::new();
+    let mut classes = Vec::new();
+    loop {
+        outbox.quota.bytes = 1.max(outbox.bytes - 1);
+        let Some(spec) = outbox.trim(writer.agent.chains(), writer.now.wall_ms).unwrap() else { break };
+        let before = kept(&outbox);
+        writer.event(&mut outbox, Event::Dropped(spec.clone()));
+        dropped.push((spec.first_seq, spec.last_seq, spec.reason));
+        classes.extend(before.into_iter().filter(|id| !kept(&outbox).contains(id)));
+        assert_eq!(outbox.bytes, all_used(&outbox), "what counts against the quota is what is there");
+    }
+    assert_eq!(classes, [5, 7, 9, 10, 6, 11], "samples, then unchanged ones: {dropped:?}");
     assert_eq!(kept(&outbox), [8, 12], "the change and the newest stay");
-    assert!(outbox.over_quota());
-    let from = Tip { next_seq: 6, head: hash_before(&outbox.db, 1, 6).unwrap().unwrap() };
+    let from = Tip { next_seq: 5, head: hash_before(&outbox.db, 1, 5).unwrap().unwrap() };
     let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, from);
-    assert_eq!((places(&entries), tip), ((vec![8, 12], vec![(6, 7), (9, 11)]), chain.tip));
+    assert_eq!((places(&entries), tip), ((vec![8, 12], vec![(5, 7), (9, 11)]), chain.tip));
+    let counts = entries.iter().filter_map(|entry| if let Body::Loss(loss) = &entry.body { Some(loss.counts) } else { None }).collect::<Vec<_>>();
+    assert_eq!(counts, [Counts { sample: 2, unchanged: 1, ..Counts::default() }; 2]);
     assert!(entries.iter().filter(|entry| entry.head.seq == 8).all(|entry| entry.class() == Class::Change));
     drop(outbox);
     let (outbox, restored, _) = open(dir.path());
-    assert_eq!((outbox.payload_bytes, restored.chains[0].unsent_from), (bytes(&outbox, 0, 99), 0), "receipts came with no later entry");
+    assert_eq!((outbox.bytes, restored.chains[0].unsent_from), (all_used(&outbox), 0), "receipts came with no later entry");
+}
+
+#[test]
+fn when_changes_alone_fill_it_only_changes_and_statements_are_created() {
+    let dir = folder();
+    let (mut outbox, mut writer, _) = Writer::start(dir.path());
+    for _ in 0..5 {
+        writer.change(&mut outbox);
+    }
+    outbox.quota.bytes = outbox.bytes - 1;
+    assert_eq!(writer.trim(&mut outbox), []);
+    let before = writer.chain().tip;
+    writer.sample(&mut outbox);
+    writer.unchanged(&mut outbox);
+    assert_eq!((writer.failed, writer.chain().tip), (2, before), "not created, so nothing is lost");
+    writer.change(&mut outbox);
+    assert_eq!(writer.chain().tip.next_seq, before.next_seq + 1);
+    // A receipt makes room, and then samples are taken again.
+    writer.receipt(&mut outbox, before.next_seq);
+    assert_eq!(writer.trim(&mut outbox), []);
+    writer.sample(&mut outbox);
+    assert_eq!((writer.failed, writer.chain().tip.next_seq), (2, before.next_seq + 2));
 }
 
 #[test]
@@ -173,14 +198,15 @@ fn many_receipted_payloads_go_before_the_first_unsent_sample_and_an_old_chain_do
     writer.samples(&mut outbox, 600);
     writer.receipt(&mut outbox, 599);
     let mut chains = writer.agent.chains().to_vec();
-    outbox.quota.bytes = bytes(&outbox, 600, 999);
+    outbox.quota.bytes = 60_000;
     assert_eq!(outbox.trim(&chains, writer.now.wall_ms).unwrap(), None);
-    assert!(!outbox.over_quota());
+    assert!(!outbox.over_quota() && kept(&outbox).contains(&600));
     // The same rows as a chain no longer carried, beside an older one that is unsent.
     outbox.quota.bytes = 1;
     chains.clear();
     assert_eq!(outbox.trim(&chains, writer.now.wall_ms).unwrap(), None);
-    assert_eq!(outbox.payload_bytes, 0);
+    assert_eq!(kept(&outbox), [0_i64; 0]);
+    assert_eq!(outbox.bytes, all_used(&outbox));
 }
 
 #[test]
@@ -192,6 +218,98 @@ fn what_is_too_old_goes_and_what_is_younger_stays() {
     outbox.quota.age_ms = 5 * 60_000 - 1;
     let specs = writer.trim(&mut outbox);
     assert_eq!(specs.iter().map(|spec| (spec.first_seq, spec.last_seq, spec.reason)).collect::<Vec<_>>(), [(6, 6, LossReason::Age)]);
-    let heads: i64 = outbox.db.query_row("SELECT COUNT(*) FROM entry WHERE payload IS NULL", [], |row| row.get(0)).unwrap();
-    assert_eq!(heads, 7, "six receipted and one sample");
+    assert_eq!(heads::count(&outbox.db, id_of(1, 0), id_of(1, 99)).unwrap(), 7, "six receipted and one sample");
+}
+
+/// Heads are kept for ever: small, whole at every place, and a collector that lost everything is led over them.
+#[test]
+fn heads_of_what_is_gone_are_small_and_tell_the_hash_at_every_place() {
+    let dir = folder();
+    let (mut outbox, mut writer, _) = Writer::start(dir.path());
+    writer.samples(&mut outbox, 1_200);
+    writer.change(&mut outbox);
+    let chain = writer.chain();
+    let (pristine, _) = writer.drain(&mut outbox, chain.chain_id, Tip::EMPTY);
+    writer.receipt(&mut outbox, 1_203);
+    let before = outbox.bytes;
+    // An hour at a time, as it is trimmed.
+    for hour in (0..=20).rev() {
+        outbox.quota.age_ms = (hour * 60 + 1) * 60_000 - 1;
+        assert_eq!(writer.trim(&mut outbox), []);
+    }
+    let (gone, runs): (i64, i64) = outbox.db.query_row("SELECT SUM(LENGTH(classes)), COUNT(*) FROM heads", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!((gone, kept(&outbox)), (1_204, vec![1_204]));
+    let each = outbox.bytes as f64 / gone as f64;
+    println!("{before} bytes became {} in {runs} runs: {each:.1} a place", outbox.bytes);
+    assert!(each < 37.0, "{each} bytes a place");
+    for place in [0, 1, 255, 256, 257, 700, 1_203] {
+        let head = pristine[place].head.prev_hash;
+        let at = place as u64;
+        let Held::Bridge(spec) = outbox.rewind(chain.chain_id, at, head).unwrap() else { panic!("place {place}") };
+        assert_eq!((spec.first_seq, spec.last_seq, spec.prev_hash, spec.last_hash), (at, 1_203, head, pristine[1_204].head.prev_hash));
+        let statements = 3_u64.saturating_sub(at);
+        let changes = u64::from(at <= 3);
+        assert_eq!(spec.counts, Counts { sample: 1_204 - at - statements - changes, unchanged: 0, change: changes, statement: statements });
+    }
+    let ledger = Ledger::open(dir.path()).unwrap().unwrap();
+    let mut tip = Tip::EMPTY;
+    ledger
+        .walk::<OutboxError>(&ledger.chains().unwrap()[0], None, |entry| {
+            let (seq, hash) = match entry {
+                LedgerEntry::Head { seq, prev_hash, tip_hash, damaged, key_id, .. } => {
+                    assert_eq!((prev_hash, damaged, key_id), (tip.head, false, Some(key().public().id())));
+                    (seq, tip_hash)
+                }
+                LedgerEntry::Frame { seq, tip_hash, .. } => (seq, tip_hash),
+            };
+            assert_eq!(seq, tip.next_seq);
+            tip = Tip { next_seq: seq + 1, head: hash };
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(tip, chain.tip);
+    drop(outbox);
+    let (outbox, restored, noticed) = open(dir.path());
+    assert_eq!((restored.chains[0].tip, noticed.len(), outbox.bytes), (chain.tip, 0, all_used(&outbox)));
+}
+
+#[test]
+fn a_wiped_payload_is_nowhere_in_the_file() {
+    let dir = folder();
+    let (mut outbox, mut writer, _) = Writer::start(dir.path());
+    writer.samples(&mut outbox, 30);
+    let payload: Vec<u8> = outbox.db.query_row("SELECT payload FROM entry WHERE id & 0xff = 9", [], |row| row.get(0)).unwrap();
+    let holds = || std::fs::read(dir.path().join(FILE)).unwrap().windows(payload.len()).any(|window| window == payload);
+    outbox.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    assert!(holds());
+    for spec in outbox.unsent(writer.agent.chains()).unwrap() {
+        writer.event(&mut outbox, Event::Dropped(spec));
+    }
+    drop(outbox);
+    assert!(!holds());
+}
+
+/// DU-08: reports of this very machine, all consented, for 30 days of a minute each.
+#[test]
+fn thirty_days_of_an_outage_fit_into_the_default_quota() {
+    const REPORTS: i64 = 30 * 24 * 60;
+    let dir = folder();
+    let (mut outbox, restored, _) = open(dir.path());
+    let mut writer = Writer::new(restored, 9);
+    let mut all = terms();
+    all.scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
+    writer.event(&mut outbox, Event::Consent(Consent::Valid(all)));
+    let names = crate::probe::Names::new(&[5; 32], BTreeMap::new());
+    let (readings, faults) = crate::probe::sample(&crate::host::Host::live(), &names, &|_| true);
+    writer.readings = Some((readings, faults));
+    let before = outbox.bytes;
+    const TAKEN: i64 = 300;
+    (0..TAKEN).for_each(|_| writer.sample(&mut outbox));
+    let each = (outbox.bytes - before) as i64 / TAKEN;
+    outbox.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let file = std::fs::metadata(dir.path().join(FILE)).unwrap().len() as i64 / TAKEN;
+    println!("{each} bytes counted a report, {file} in the file: {} MiB in 30 days", (each.max(file) * REPORTS) >> 20);
+    // Half of it for machines with more disks and interfaces than this one.
+    assert!(each * REPORTS < 128 << 20, "{each} bytes a report");
+    assert!(file <= each + each / 50, "the file takes {file} bytes a report, {each} are counted");
 }

@@ -1,12 +1,13 @@
 //! Whatever happens to the outbox, it holds what a list would hold.
 
 use super::*;
+use mimamori_shared::payload::Class;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Op {
     Commit {
-        change: bool,
+        class: Class,
     },
     Receipt {
         part: u8,
@@ -24,7 +25,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => any::<bool>().prop_map(|change| Op::Commit { change }),
+        6 => prop_oneof![Just(Class::Sample), Just(Class::Unchanged), Just(Class::Change)].prop_map(|class| Op::Commit { class }),
         2 => any::<u8>().prop_map(|part| Op::Receipt { part }),
         2 => (0_u64..6000).prop_map(|bytes| Op::Trim { bytes }),
         1 => Just(Op::Drain),
@@ -66,13 +67,11 @@ fn play(ops: Vec<Op>) {
     let mut saved: Option<(tempfile::TempDir, Vec<Cell>)> = None;
     for op in ops {
         match op {
-            Op::Commit { change } => {
-                if change {
-                    writer.change(&mut outbox)
-                } else {
-                    writer.sample(&mut outbox)
-                }
-            }
+            Op::Commit { class } => match class {
+                Class::Sample => writer.sample(&mut outbox),
+                Class::Unchanged => writer.unchanged(&mut outbox),
+                Class::Change | Class::Statement => writer.change(&mut outbox),
+            },
             Op::Receipt { part } => {
                 // What is receipted was delivered; the collector checked it.
                 let (entries, _) = writer.drain(&mut outbox, chain_id, delivered);
@@ -91,6 +90,7 @@ fn play(ops: Vec<Op>) {
             Op::Trim { bytes } => {
                 outbox.quota.bytes = bytes;
                 writer.trim(&mut outbox);
+                assert_eq!(outbox.bytes, heads::used(&outbox.db, i64::MIN, i64::MAX).unwrap());
                 outbox.quota.bytes = QUOTA.bytes;
             }
             Op::Drain => drop(writer.drain(&mut outbox, chain_id, delivered)),
@@ -124,7 +124,7 @@ fn play(ops: Vec<Op>) {
         assert_eq!(chain.chain_id, chain_id);
         while cells.len() < usize::try_from(chain.tip.next_seq).unwrap() {
             let head = rows::head(&outbox.db, id_of(1, cells.len() as u64)).unwrap();
-            cells.push(head.map_or(Cell::Lost, |head| if head.class == mimamori_shared::payload::Class::Sample { Cell::Sample } else { Cell::Kept }));
+            cells.push(head.map_or(Cell::Lost, |head| if head.class <= Class::Unchanged { Cell::Sample } else { Cell::Kept }));
         }
         let (entries, tip) = writer.drain(&mut outbox, chain_id, delivered);
         assert_eq!(tip, chain.tip);
