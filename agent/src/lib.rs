@@ -11,6 +11,7 @@ pub mod consent_file;
 pub mod core;
 pub mod host;
 pub mod identity;
+pub mod keyring;
 pub mod notify_systemd;
 pub mod outbox;
 pub mod probe;

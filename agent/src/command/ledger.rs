@@ -4,6 +4,7 @@ use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::identity::{self, Enrolment};
+use crate::keyring::Keyring;
 use crate::outbox::{Ledger, LedgerChain, LedgerEntry, OutboxError};
 use crate::{clock, uplink};
 use base64::Engine as _;
@@ -13,7 +14,7 @@ use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::{Frame, take, wrapper};
 use mimamori_shared::id::Hash;
 use mimamori_shared::payload::{Certificate, Entry, Receipt, read};
-use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, verify as verify_frame};
+use mimamori_shared::sign::{PayloadType, PublicKey, frame_hash, verify as verify_frame};
 use mimamori_shared::time;
 use serde_json::json;
 use std::io::{self, Write};
@@ -30,9 +31,13 @@ enum Fault {
     False(String),
 }
 
-fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
+/// Every key there was, oldest first; whose they are; and the ledger.
+type Opened = (Vec<PublicKey>, Enrolment, Ledger);
+
+fn opened(config: &Config) -> Result<Opened, (u8, String)> {
     let dir = config.state_dir();
-    let (key, given) = identity::load(&dir).map_err(|fault| (exit::CONFIG, words(&fault)))?;
+    let (_, given) = identity::load(&dir).map_err(|fault| (exit::CONFIG, words(&fault)))?;
+    let key = Keyring::read(&dir, given.enrolled_at_ms).map_err(|fault| (exit::CONFIG, words(&fault)))?.history().iter().map(|past| past.key).collect();
     match Ledger::open(&dir) {
         Ok(Some(ledger)) => Ok((key, given, ledger)),
         Ok(None) => Err((exit::USAGE, "the ledger is empty: nothing has left this machine".to_owned())),
@@ -94,8 +99,8 @@ fn show_entry(chain: &LedgerChain, entry: &LedgerEntry, full: bool, output: Outp
 }
 
 pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
-    finish(opened(config).and_then(|(key, given, ledger)| {
-        let verdict = verify_all(&ledger, &key.public(), &given);
+    finish(opened(config).and_then(|(keys, given, ledger)| {
+        let verdict = verify_all(&ledger, &keys, &given);
         let (fault, counts) = match verdict {
             Ok(counts) => (None, counts),
             Err(fault @ Fault::False(_)) => (Some(words(&fault)), Counts::default()),
@@ -125,7 +130,7 @@ struct Counts {
     receipts: u64,
 }
 
-fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Counts, Fault> {
+fn verify_all(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
     for chain in ledger.chains()? {
         counts.chains += 1;
@@ -140,6 +145,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
             match entry {
                 LedgerEntry::Frame { frame, seq, tip_hash, .. } => {
                     counts.frames += 1;
+                    let key = keys.iter().find(|key| key.id() == frame.key_id).ok_or_else(|| wrong(seq, "signed by none of this machine's keys"))?;
                     let verified = verify_frame(frame, key).map_err(|fault| wrong(seq, &fault.to_string()))?;
                     let entry = Entry::read(&verified).map_err(|fault| wrong(seq, &fault.to_string()))?;
                     let link = Link::of(&entry, verified.hash());
@@ -189,19 +195,21 @@ fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Re
 }
 
 pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
-    finish(opened(config).and_then(|(key, given, ledger)| {
+    finish(opened(config).and_then(|(keys, given, ledger)| {
         let made = match output {
-            Some(path) => std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &key, &given, io::BufWriter::new(file))),
-            None => write_export(&ledger, &key, &given, io::BufWriter::new(io::stdout().lock())),
+            Some(path) => std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &keys, &given, io::BufWriter::new(file))),
+            None => write_export(&ledger, &keys, &given, io::BufWriter::new(io::stdout().lock())),
         };
         made.map_err(|fault| unreadable(&fault))
     }))
 }
 
 /// The form is docs/WIRE.md, "Ledger export".
-fn write_export(ledger: &Ledger, key: &SecretKey, given: &Enrolment, mut out: impl Write) -> Result<(), Fault> {
+fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out: impl Write) -> Result<(), Fault> {
     let root = given.root().ok_or_else(|| Fault::False("the root key kept is damaged".to_owned()))?;
-    let keys = [ordered(&[("key_id", json!(key.public().id())), ("public_key", json!(STANDARD.encode(key.public().to_bytes())))])];
+    let key = |key: &PublicKey| ordered(&[("key_id", json!(key.id())), ("public_key", json!(STANDARD.encode(key.to_bytes())))]);
+    let newest = keys.last().map(PublicKey::id).unwrap_or_default();
+    let keys: Vec<String> = keys.iter().map(key).collect();
     let head = [
         ("schema", json!("mimamori.ledger/1")),
         ("collector_id", json!(given.collector_id)),
@@ -222,7 +230,7 @@ fn write_export(ledger: &Ledger, key: &SecretKey, given: &Enrolment, mut out: im
                 }
                 LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, key_id, .. } => {
                     let chain_id = chain.chain_id;
-                    let key_id = key_id.unwrap_or(key.public().id());
+                    let key_id = key_id.unwrap_or(newest);
                     writeln!(out, "{{\"head\":{{\"chain_id\":\"{chain_id}\",\"seq\":{seq},\"last_seq\":{last_seq},\"prev_hash\":\"{prev_hash}\",\"tip_hash\":\"{tip_hash}\",\"key_id\":\"{key_id}\"}}}}")?;
                 }
             }

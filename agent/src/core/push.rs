@@ -69,6 +69,11 @@ impl Push {
         self.failed_ms
     }
 
+    /// Whether the collector last said that this key is used twice.
+    pub(super) fn is_forked(&self) -> bool {
+        self.forked
+    }
+
     pub(super) fn failed_s(&self) -> PushFail {
         let mut seconds = PushFail::default();
         for (layer, ms) in Layer::ALL.into_iter().zip(self.failed_ms) {
@@ -163,6 +168,10 @@ impl Agent {
         }
         let newest = self.chains.last().map(|chain| chain.chain_id);
         self.chains.retain(|chain| chain.has_unsent() || Some(chain.chain_id) == newest);
+        if Some(receipt.chain_id) == newest {
+            self.recalled.clear();
+        }
+        self.forget_old_key(effects);
     }
 
     fn refused(&mut self, sent: &Sent, refusal: &Refusal, now: Now, random: [u8; 16], effects: &mut Vec<Effect>) {
