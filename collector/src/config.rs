@@ -19,6 +19,20 @@ pub const KEYS: &[Key] = &[
         "Folder of keys, certificates and database.",
         "鍵・証明書・データベースを置くフォルダー。",
     ),
+    Key::optional(
+        "revocation_file",
+        Kind::Path,
+        "What was revoked, kept outside the database and its backups; by default `revocation` in state_dir.",
+        "失効記録のファイル。データベースとそのバックアップの外に置く。",
+    ),
+    Key::with_default(
+        "enrol.per_source",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "5",
+        "Enrolments that may fail within a minute from one address (an IPv6 /64 is one).",
+        "1分間に同じアドレスから失敗できる登録の回数。",
+    ),
+    Key::with_default("enrol.all", Kind::Count { min: 1, max: 1_000_000 }, "60", "The same from all addresses together.", "同じく全アドレスの合計。"),
     Key::with_default("ingest.listen", Kind::Address, "0.0.0.0:8443", "Where agents report to (TLS).", "エージェントの報告先（TLS）。"),
     Key::optional(
         "ingest.public_url",

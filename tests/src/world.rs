@@ -32,6 +32,8 @@ pub struct World {
     pub pages: SocketAddr,
     /// Metrics and health.
     pub metrics: SocketAddr,
+    /// Enrolments that may fail within a minute from one address; twelve times as many from all.
+    pub enrolments_per_minute: u32,
     collector: Option<Guard>,
 }
 
@@ -53,7 +55,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix(&format!("mimamori-{name}-")).tempdir().unwrap().keep();
         // The agents run under another account and must get through.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let world = World { dir, ingest, pages, metrics, collector: None };
+        let world = World { dir, ingest, pages, metrics, enrolments_per_minute: 50_000, collector: None };
         world.cli(&["init", "--host", &ip.to_string()]);
         world.cli(&["facility", "add", FACILITY, "--name", "Example hospital", "--example"]);
         world
@@ -68,6 +70,9 @@ impl World {
             format!("ingest.public_url={}", self.url()),
             format!("pages.listen={}", self.pages),
             format!("metrics.listen={}", self.metrics),
+            // Stories enrol and are refused more often than strangers may; one of its own shows the default.
+            format!("enrol.per_source={}", self.enrolments_per_minute),
+            format!("enrol.all={}", self.enrolments_per_minute.saturating_mul(12)),
         ]
     }
 

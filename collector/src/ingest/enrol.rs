@@ -3,8 +3,9 @@
 use super::{Ingest, Refused};
 use crate::clock;
 use crate::export::selfmetrics::EnrolResult;
-use crate::net::read_body;
+use crate::net::{ConnHandle, read_body};
 use crate::store::{Redeem, Redeemed, StoreError};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,11 +17,13 @@ use mimamori_shared::id::{AgentId, TokenId};
 use mimamori_shared::limits::ENROL_BYTES_MAX;
 use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode, read};
 use mimamori_shared::sign::{PayloadType, PublicKey, verify};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Redeems a token.
-pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: Body) -> Response {
-    match redeem(&ingest, &headers, body).await {
+pub async fn enrol(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
+    let source = connection.peer.ip();
+    match paced(&ingest, source, &headers, body).await {
         Ok(response) => response,
         Err(refused) => {
             ingest.metrics.refused(refused.because()).inc();
@@ -30,7 +33,15 @@ pub async fn enrol(State(ingest): State<Arc<Ingest>>, headers: HeaderMap, body: 
     }
 }
 
-async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+/// Tries that are too many are told so before a byte of the body is looked at.
+async fn paced(ingest: &Arc<Ingest>, source: IpAddr, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+    let taken = ingest.pace.take(source, clock::now_ms()).map_err(Refused::TooOften)?;
+    let granted = redeem(ingest, source, headers, body).await?;
+    ingest.pace.granted(taken);
+    Ok(granted)
+}
+
+async fn redeem(ingest: &Arc<Ingest>, source: IpAddr, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol")
         || headers.contains_key(header::CONTENT_ENCODING)
     {
@@ -45,7 +56,7 @@ async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result
     }
     let token_id = TokenId(token);
     let refused = |why: &str| {
-        eprintln!("<5>enrolment refused: token {token_id}, key {}: {why}", frame.key_id);
+        eprintln!("<5>enrolment refused: token {token_id}, key {}, from {source}: {why}", frame.key_id);
         Refused::NotGranted
     };
     // The token's signature first: what it does not vouch for is not read at all.
@@ -56,19 +67,19 @@ async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result
     let enrol: Enrol = read(&vouched, PayloadType::Enrol).map_err(|_| refused("the payload is not understood"))?;
     let key = STANDARD.decode(&enrol.public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(|| refused("the key cannot be used"))?;
     let key_id = frame.key_id;
-    if enrol.collector_id != ingest.keys.collector_id || enrol.token_id != token_id || enrol.key_id != key_id {
+    if enrol.collector_id != ingest.keys().collector_id || enrol.token_id != token_id || enrol.key_id != key_id {
         return Err(refused("the payload contradicts its signatures"));
     }
     verify(frame.clone(), &key).map_err(|_| refused("the new key's signature does not hold"))?;
     let agent_id = AgentId(clock::random().map_err(|_| Refused::Busy)?);
-    let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id };
+    let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id, source };
     // In a task of its own: who hangs up does not stop what was made durable from being counted and said.
     let redeemed = tokio::spawn(noted(Arc::clone(ingest), ask)).await.map_err(|_| Refused::Busy)?;
     match redeemed.map_err(Refused::store)? {
         Redeemed::Refused(why) => Err(refused(why.name())),
         Redeemed::Enrolled { enrolment, .. } => {
             let enrolled = Enrolled {
-                collector_id: ingest.keys.collector_id,
+                collector_id: ingest.keys().collector_id,
                 agent_id: enrolment.agent_id,
                 key_id: enrolment.key_id,
                 token_id: enrolment.token_id,
@@ -84,6 +95,7 @@ async fn redeem(ingest: &Arc<Ingest>, headers: &HeaderMap, body: Body) -> Result
 
 /// Redeems, counts and says so.
 async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError> {
+    let source = ask.source;
     let redeemed = ingest.store.redeem(ask, clock::now_ms()).await?;
     if let Redeemed::Enrolled { enrolment, first_time } = &redeemed {
         let result = match (first_time, enrolment.state) {
@@ -92,7 +104,7 @@ async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError>
             (true, EnrolState::Pending) => EnrolResult::Pending,
         };
         ingest.metrics.enrolled(result).inc();
-        eprintln!("<5>enrolled: token {}, key {}, {}/{}", enrolment.token_id, enrolment.key_id.fingerprint(), enrolment.facility, enrolment.machine);
+        eprintln!("<5>enrolled: token {}, key {}, {}/{}, from {source}", enrolment.token_id, enrolment.key_id.fingerprint(), enrolment.facility, enrolment.machine);
     }
     Ok(redeemed)
 }

@@ -49,6 +49,9 @@ pub enum Refused {
     /// An enrolment that is not granted; why, is not said.
     #[error("not granted")]
     NotGranted,
+    /// Too many tries; the seconds until the next.
+    #[error("too many tries: wait")]
+    TooOften(u64),
     /// Too much at once.
     #[error("busy")]
     Busy,
@@ -78,6 +81,7 @@ impl Refused {
             Refused::OtherCollector => StatusCode::MISDIRECTED_REQUEST,
             Refused::Head(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Pending | Refused::NotGranted => StatusCode::FORBIDDEN,
+            Refused::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Refused::Busy | Refused::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -101,6 +105,7 @@ impl Refused {
             Refused::OtherCollector => RefusedBecause::OtherCollector,
             Refused::Pending => RefusedBecause::Pending,
             Refused::NotGranted => RefusedBecause::Token,
+            Refused::TooOften(_) => RefusedBecause::TooMany,
             Refused::Busy | Refused::Store(_) => RefusedBecause::Unavailable,
         }
     }
@@ -111,6 +116,9 @@ impl IntoResponse for Refused {
         let status = self.status();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         let mut response = (status, [(header::CONTENT_TYPE, text)], format!("{self}\n")).into_response();
+        if let Refused::TooOften(seconds) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             // Spread by the agents' own jitter on top.
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -6,11 +6,13 @@
 mod body;
 mod enrol;
 mod error;
+mod pace;
 mod reports;
 
 pub use body::decompress;
 pub use enrol::enrol;
 pub use error::Refused;
+pub use pace::Pace;
 pub use reports::reports;
 
 use crate::export::selfmetrics::SelfMetrics;
@@ -22,7 +24,7 @@ use http::{HeaderValue, StatusCode, header};
 use mimamori_shared::id::{AgentId, KeyId};
 use mimamori_shared::sign::{PayloadType, PublicKey};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 
 /// Keys remembered; they never change, only their state does, and the store judges that in its transaction.
@@ -35,8 +37,9 @@ const BODIES_MAX: usize = 16;
 pub struct Ingest {
     /// The store.
     pub store: Store,
-    /// The collector's keys.
-    pub keys: Keys,
+    keys: RwLock<Arc<Keys>>,
+    /// How often enrolment may be tried.
+    pub pace: Pace,
     /// Deadlines of bodies.
     pub limits: ConnLimits,
     /// Own metrics.
@@ -48,8 +51,19 @@ pub struct Ingest {
 impl Ingest {
     /// With nothing remembered yet.
     #[must_use]
-    pub fn new(store: Store, keys: Keys, limits: ConnLimits, metrics: Arc<SelfMetrics>) -> Ingest {
-        Ingest { store, keys, limits, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)), known: Mutex::new(HashMap::new()) }
+    pub fn new(store: Store, keys: Keys, pace: Pace, limits: ConnLimits, metrics: Arc<SelfMetrics>) -> Ingest {
+        Ingest { store, keys: RwLock::new(Arc::new(keys)), pace, limits, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)), known: Mutex::new(HashMap::new()) }
+    }
+
+    /// The keys that answers are signed with.
+    #[must_use]
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with these from now on.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// Whose key this is; the store says whether it is still welcome.
@@ -69,7 +83,7 @@ impl Ingest {
 
     fn signed(&self, status: StatusCode, kind: PayloadType, payload: Vec<u8>) -> Response {
         let answer = HeaderValue::from_static("application/vnd.mimamori.answer");
-        (status, [(header::CONTENT_TYPE, answer)], self.keys.answer(kind, payload)).into_response()
+        (status, [(header::CONTENT_TYPE, answer)], self.keys().answer(kind, payload)).into_response()
     }
 }
 

@@ -13,6 +13,7 @@ mod contract;
 mod error;
 mod ingest;
 mod named;
+mod network;
 mod read;
 mod rows;
 mod scope;
@@ -23,9 +24,10 @@ pub use admin::{Enrolment, NewToken, Redeem, Redeemed};
 pub use error::StoreError;
 pub use ingest::{Answered, IngestBatch, LEASE_SEARCH_MAX, Noted, ReceiptFields, lease_known};
 pub use named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState, RedeemRefusal};
+pub use network::Network;
 pub use read::PAGE_MAX;
 pub use rows::{
-    AuditRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, SessionRow, TokenRow, TransitionRow,
+    AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, Revocations, SessionRow, TokenRow, TransitionRow,
     Waiting,
 };
 pub use scope::{Actor, Scope};

@@ -3,6 +3,7 @@
 use super::chain::{self, Chain, Newest, Stored};
 use super::evidence::{self, At, Month};
 use super::finding::{self, Seen};
+use super::handover::{self, Closing, HandOver};
 use super::{latest, machine, presence, session, stated};
 use crate::store::accept::{Action, Branch, Held, decide};
 use crate::store::error::StoreError;
@@ -29,6 +30,8 @@ struct Ingest<'a> {
     id: ChainId,
     chain: Option<Chain>,
     newest: Option<Newest>,
+    /// What ends this key or this chain.
+    closings: Vec<Closing>,
     near: Option<u32>,
     stored: bool,
     /// The last report that was kept on branch 0.
@@ -59,6 +62,7 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Answ
         id: chain_id,
         chain: chain::load(db, batch.agent_id, chain_id)?,
         newest: chain::newest(db, batch.agent_id)?,
+        closings: handover::closings(db, batch.agent_id, batch.key_id, chain_id)?,
         near: None,
         stored: false,
         report: None,
@@ -107,9 +111,13 @@ impl<'a> Ingest<'a> {
         let link = Link::of(entry, verified.hash());
         let chain = match self.chain.take() {
             Some(chain) => chain,
+            None if self.is_closed(&link, verified.hash()) => return self.old_key(&link),
             None => match self.open(entry, &link)? {
                 Ok(chain) => chain,
-                Err(reason) => return Ok(Step::Refused(reason)),
+                Err(reason) => {
+                    self.vouch(pair)?;
+                    return Ok(Step::Refused(reason));
+                }
             },
         };
         let chain = self.chain.insert(chain);
@@ -122,6 +130,9 @@ impl<'a> Ingest<'a> {
         } else {
             decide(&branches, self.near, &link, verified.hash(), |branch, seq| held(db, At { agent, chain: id, branch }, rows, seq))?
         };
+        if !matches!(action, Action::Replay { .. }) && self.is_closed(&link, verified.hash()) {
+            return self.old_key(&link);
+        }
         match action {
             Action::Extend { branch, tip } => self.extend(pair, &link, branch, tip),
             Action::Replay { branch, held } => {
@@ -129,7 +140,10 @@ impl<'a> Ingest<'a> {
                 Ok(Step::Held { branch, held })
             }
             Action::Fork { branch, parent } => self.fork(pair, &link, branch, parent),
-            Action::Behind { tip } => self.behind(tip),
+            Action::Behind { tip } => {
+                self.vouch(pair)?;
+                self.behind(tip)
+            }
             Action::TooManyBranches => {
                 self.found(FindingKind::TooManyBranches, link.seq, "refused")?;
                 Ok(Step::Refused(RefusalReason::TooManyBranches))
@@ -144,7 +158,13 @@ impl<'a> Ingest<'a> {
             return Ok(Err(RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO }));
         }
         let now_ms = self.batch.received_at_ms;
-        if self.newest.is_some() && chain::unapproved(self.db, self.agent, now_ms)? >= NEW_CHAINS_MAX {
+        let proven = match &entry.body {
+            Body::Statement(Statement::Open { reason: OpenReason::Rotated, previous: Some(previous) }) => {
+                handover::proves(self.db, self.agent, entry.head.key_id, *previous)?
+            }
+            _ => false,
+        };
+        if self.newest.is_some() && !proven && chain::unapproved(self.db, self.agent, now_ms)? >= NEW_CHAINS_MAX {
             self.found(FindingKind::TooManyChains, link.seq, "refused")?;
             return Ok(Err(RefusalReason::TooManyChains));
         }
@@ -161,7 +181,7 @@ impl<'a> Ingest<'a> {
                 ChainReason::Unsaid
             }
         };
-        let chain = chain::open(self.db, self.agent, self.id, reason, now_ms)?;
+        let chain = chain::open(self.db, self.agent, self.id, (reason, proven.then_some(entry.head.key_id)), now_ms)?;
         self.newest = Some(Newest { chain: self.id, epoch: chain.epoch, opened_at_ms: now_ms });
         Ok(Ok(chain))
     }
@@ -213,6 +233,7 @@ impl<'a> Ingest<'a> {
             }
         }
         self.notice(entry, link.seq)?;
+        self.hand_over(pair, true)?;
         if at.branch == 0 {
             self.state(pair, at)?;
         }
@@ -220,6 +241,35 @@ impl<'a> Ingest<'a> {
         self.stored = true;
         let held = Held { seq: link.seq, last_seq: link.last_seq, hash: verified.hash(), tip_hash: link.tip_hash, received_at_ms: now_ms };
         Ok(Step::Held { branch: at.branch, held })
+    }
+
+    fn is_closed(&self, link: &Link, hash: Hash) -> bool {
+        self.closings.iter().any(|closing| !closing.leaves_room(self.batch.key_id, self.id, link, hash))
+    }
+
+    /// A key that has handed over, or what would stand behind the end of a chain: nothing of it is kept.
+    fn old_key(&self, link: &Link) -> Result<Step, StoreError> {
+        self.found(FindingKind::OldKeySpoke, link.seq, "refused")?;
+        Ok(Step::Refused(RefusalReason::Revoked))
+    }
+
+    /// A statement that comes ahead of its place vouches for the new key all the same: a collector that was restored
+    /// to a time before it could not believe the entries of that key otherwise, whatever is missing between.
+    fn vouch(&mut self, pair: &(Verified, Entry)) -> Result<(), StoreError> {
+        self.hand_over(pair, false)
+    }
+
+    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), held: bool) -> Result<(), StoreError> {
+        let Body::Statement(Statement::Key { public_key, proof }) = &entry.body else { return Ok(()) };
+        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked);
+        match handover::hand_over(self.db, &entry.head, verified.hash(), (public_key, proof), (forked, held), self.batch.received_at_ms)? {
+            HandOver::Done(closing) => {
+                self.closings.retain(|other| other.key_id != closing.key_id);
+                self.closings.push(closing);
+                Ok(())
+            }
+            HandOver::Refused(why) => self.found(FindingKind::NewKeyRefused, entry.head.seq, why),
+        }
     }
 
     /// Sessions and boots. A loss carries the boot that wrote it down, not the one that it tells of.

@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_audit_index.sql"),
         sha256: "1c4a1aa1827b5d9d2ce0c4ef003c9c1a4f57a05605871f358550a3229af440eb",
     },
+    Migration { version: 5, sql: include_str!("../migrations/0006_identity.sql"), sha256: "e0f95627aeb36dba1bff9669fa3cc08a7091299af654459834395c6a7da6c35e" },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.
@@ -93,7 +94,7 @@ mod tests {
     fn databases_of_other_versions_are_refused() {
         let mut newer = Connection::open_in_memory().unwrap();
         apply(&mut newer, MIGRATIONS, 1).unwrap();
-        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(4))));
+        assert!(matches!(apply(&mut newer, &MIGRATIONS[..1], 2), Err(StoreError::Newer(5))));
         newer.execute("UPDATE migration SET sha256 = 'x' WHERE version = 2", []).unwrap();
         assert!(matches!(apply(&mut newer, MIGRATIONS, 2), Err(StoreError::OtherMigration(2))));
     }
