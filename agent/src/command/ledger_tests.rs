@@ -1,5 +1,6 @@
 //! A state folder made by the real core and outbox, and a collector of two keys.
 
+use mimamori_shared::sign::SecretKey;
 use super::*;
 use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Record, Settings};
 use crate::outbox::{Outbox, Quota};
