@@ -178,7 +178,7 @@ fn a_token_for_a_network_is_redeemed_from_nowhere_else() {
     };
     let (elsewhere, here) = (create("ct-1", "192.0.2.0/24"), create("ct-2", "127.0.9.0/24"));
     let body = |token: &Token| enrol_body(token, &key_of(token, "x"), &token.key());
-    let mut unknown = elsewhere.clone();
+    let mut unknown = Token::parse(&elsewhere.to_text()).unwrap();
     unknown.id.0[0] ^= 1;
     let refused = ask(&raw, 1, &body(&elsewhere));
     assert_eq!((refused.status, &refused), (403, &ask(&raw, 1, &body(&unknown))), "one constant answer");

@@ -138,7 +138,7 @@ impl Folder {
 
     fn verdict(&self) -> Result<Counts, String> {
         let ledger = Ledger::open(self.dir.path()).unwrap().unwrap();
-        verify_all(&ledger, &key(AGENT).public(), &enrolment()).map_err(|fault| fault.to_string())
+        verify_all(&ledger, &[key(AGENT).public()], &enrolment()).map_err(|fault| fault.to_string())
     }
 
     #[track_caller]
@@ -152,7 +152,7 @@ impl Folder {
     fn exported(&self) -> (Option<i32>, serde_json::Value) {
         let ledger = Ledger::open(self.dir.path()).unwrap().unwrap();
         let (path, trust) = (self.dir.path().join("ledger.jsonl"), self.dir.path().join("trust.toml"));
-        write_export(&ledger, &key(AGENT), &enrolment(), std::fs::File::create(&path).unwrap()).unwrap();
+        write_export(&ledger, &[key(AGENT).public()], &enrolment(), std::fs::File::create(&path).unwrap()).unwrap();
         let [root, agent] = [ROOT, AGENT].map(|seed| key(seed).public().id().fingerprint());
         std::fs::write(&trust, format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n")).unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verify/verify.py");
@@ -224,7 +224,7 @@ fn one_flipped_byte_is_named_with_chain_and_place() {
 fn an_entry_of_another_key_is_false() {
     let folder = Folder::new(4);
     let ledger = Ledger::open(folder.dir.path()).unwrap().unwrap();
-    let fault = verify_all(&ledger, &key(9).public(), &enrolment()).err().unwrap().to_string();
+    let fault = verify_all(&ledger, &[key(9).public()], &enrolment()).err().unwrap().to_string();
     assert!(fault.contains("place 0"), "{fault}");
 }
 
