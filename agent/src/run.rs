@@ -123,8 +123,7 @@ impl Shell {
         let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: newest_signer(&dir, &root) };
         let keyring = Keyring::open(&dir, enrolment.enrolled_at_ms, &restored, clock::now().wall_ms)?;
-        let identity =
-            Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key: keyring.key.clone(), boot_id: boot_id(&host)? };
+        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key: keyring.key.clone(), boot_id: boot_id(&host)? };
         let mut shell = Shell {
             agent: Agent::new(identity.clone(), settings.clone(), restored),
             identity,

@@ -132,7 +132,13 @@ fn a_thousand_rotations_under_load_lose_nothing_and_keep_nothing_twice() {
     assert_eq!(row.key_id, machine.key_id(), "the newest fingerprint is shown");
     let audit = centre.runtime.block_on(centre.store().audit(&Scope::All)).unwrap();
     assert_eq!(audit.iter().filter(|row| row.verb.as_str() == "rotate").count(), old.min(998).min(audit.len()));
-    println!("{rotations} rotations: {} entries in {} chains, 0 lost, 0 twice; {} attempts of {old} old keys refused; {:.1?}", held, all.len(), 3 * old, began.elapsed());
+    println!(
+        "{rotations} rotations: {} entries in {} chains, 0 lost, 0 twice; {} attempts of {old} old keys refused; {:.1?}",
+        held,
+        all.len(),
+        3 * old,
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -168,7 +174,8 @@ fn ten_thousand_failures_of_every_kind_change_neither_key_nor_name() {
     for n in 0..10_000_u32 {
         let sent = Sent { chain_id, first_hash: Hash([1; 32]), frames: Vec::new() };
         let layer = Layer::ALL[n as usize % Layer::ALL.len()];
-        let refusal = Refusal { collector_id: mimamori_shared::id::CollectorId([2; 16]), agent_id, chain_id, in_reply_to: Hash([1; 32]), reason: RefusalReason::Revoked };
+        let refusal =
+            Refusal { collector_id: mimamori_shared::id::CollectorId([2; 16]), agent_id, chain_id, in_reply_to: Hash([1; 32]), reason: RefusalReason::Revoked };
         let answer = if n % 50 == 0 { Answered::Refusal(refusal) } else { Answered::Failed { layer, retry_after_s: None, too_large: n % 7 == 0 } };
         let mut effects = Vec::new();
         if n % 3 == 0 {

@@ -84,7 +84,7 @@ fn the_signing_key_is_changed_under_the_root_and_agents_never_go_back() {
     assert!(said.contains("SIGHUP"), "{said}");
     // Until it is told, the running collector signs with the old key.
     runtime.block_on(agent.report_now());
-    let pid = rustix_pid(&world);
+    let pid = pid_of(&world);
     mimamori_tests::process::program(std::path::Path::new("/bin/kill")).args(["-HUP", &pid]).status().unwrap();
     wait_until("it says so", Duration::from_secs(5), || world.log().contains("signing key and TLS certificate were read again"));
     runtime.block_on(agent.report_now());
@@ -104,7 +104,7 @@ fn the_signing_key_is_changed_under_the_root_and_agents_never_go_back() {
     world.fsck();
 }
 
-fn rustix_pid(world: &World) -> String {
+fn pid_of(world: &World) -> String {
     world.pid().unwrap().to_string()
 }
 
@@ -173,9 +173,8 @@ fn a_token_for_a_network_is_redeemed_from_nowhere_else() {
     let mut world = World::new("source");
     world.start();
     let raw = Raw::new(&world);
-    let create = |machine: &str, source: &str| {
-        Token::parse(&world.cli(&["token", "create", "--facility", FACILITY, "--machine", machine, "--source", source])).unwrap()
-    };
+    let create =
+        |machine: &str, source: &str| Token::parse(&world.cli(&["token", "create", "--facility", FACILITY, "--machine", machine, "--source", source])).unwrap();
     let (elsewhere, here) = (create("ct-1", "192.0.2.0/24"), create("ct-2", "127.0.9.0/24"));
     let body = |token: &Token| enrol_body(token, &key_of(token, "x"), &token.key());
     let mut unknown = Token::parse(&elsewhere.to_text()).unwrap();
@@ -326,4 +325,35 @@ fn a_refusal_names_who_asked_from_where_and_why_and_never_the_secret() {
         assert!(forms.iter().all(|form| !log.contains(form)));
     }
     assert!(!log.contains(&token.to_text().as_str()[..40]));
+}
+
+/// Two machines with one key, from the same token: what the operator is told of it.
+#[test]
+fn forks_are_explained_in_words_of_both_languages() {
+    let mut world = World::new("forks");
+    world.start();
+    let runtime = runtime();
+    let token = world.token(Some("ct-1"));
+    let mut one = runtime.block_on(SimAgent::enrol(&token, "one")).unwrap();
+    runtime.block_on(one.report_now());
+    assert!(world.cli(&["machine", "forks"]).contains("No key speaks with two voices"));
+    std::thread::sleep(Duration::from_millis(5));
+    let mut copy = runtime.block_on(SimAgent::enrol(&token, "one")).unwrap();
+    let outcome = runtime.block_on(copy.push(1));
+    assert!(matches!(&outcome, Outcome::Refused(refusal) if matches!(refusal.reason, RefusalReason::Diverged { .. })), "{outcome:?}");
+    let name = format!("{FACILITY}/ct-1");
+    let forks = |world: &World| serde_json::from_str::<serde_json::Value>(&world.cli(&["machine", "forks", &name, "--json"])).unwrap()["forks"][0].clone();
+    let first = forks(&world);
+    assert_eq!((&first["cause"], &first["common_seq"], first["sides"].as_array().unwrap().len()), (&"not_yet_clear".into(), &serde_json::Value::Null, 2));
+    // The first one is heard again after the second: both run.
+    runtime.block_on(one.report_now());
+    let fork = forks(&world);
+    assert_eq!((&fork["cause"], &fork["chain_id"]), (&"two_copies".into(), &one.chain_id.to_string().into()));
+    let said = world.cli(&["machine", "forks", &name]);
+    assert!(said.contains("two copies of the machine") && said.contains("machine revoke") && said.contains("the very beginning"), "{said}");
+    let japanese = String::from_utf8(world.try_cli(&["--lang", "ja", "machine", "forks"]).stdout).unwrap();
+    assert!(japanese.is_empty() || japanese.contains("推定原因"), "{japanese}");
+    let (_, page) = get(world.metrics, "/metrics").unwrap();
+    let alarm = page.lines().find(|line| line.starts_with("mimamori_machine_chain_forked{")).expect("the metric");
+    assert!(alarm.ends_with(" 1"), "{alarm}");
 }

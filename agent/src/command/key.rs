@@ -40,7 +40,9 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
         return exit::OK;
     }
     let next = match (requested, next_ms) {
-        (true, _) => lang.of("asked for; as soon as the agent runs and its reports are receipted", "要求済み（エージェントが稼働し、報告が受領され次第）").to_owned(),
+        (true, _) => {
+            lang.of("asked for; as soon as the agent runs and its reports are receipted", "要求済み（エージェントが稼働し、報告が受領され次第）").to_owned()
+        }
         (false, Some(at_ms)) => time::show(at_ms),
         (false, None) => lang.of("only on demand (key.rotate_after = 0s)", "要求時のみ（key.rotate_after = 0s）").to_owned(),
     };

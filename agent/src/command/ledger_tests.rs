@@ -1,6 +1,5 @@
 //! A state folder made by the real core and outbox, and a collector of two keys.
 
-use mimamori_shared::sign::SecretKey;
 use super::*;
 use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Record, Settings};
 use crate::outbox::{Outbox, Quota};
@@ -10,6 +9,7 @@ use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, to_hex};
 use mimamori_shared::payload::{ReceiptStatus, encode};
+use mimamori_shared::sign::SecretKey;
 use std::collections::{BTreeMap, VecDeque};
 use zeroize::Zeroizing;
 

@@ -78,10 +78,8 @@ async fn forks(store: &Store, machine: &MachineRow) -> Result<Vec<Fork>, StoreEr
         for branch in store.branches(scope, agent, chain.chain_id).await? {
             let from = common.map_or(0, |seq| seq.saturating_add(1));
             let Some(first) = store.evidence(scope, agent, chain.chain_id, branch.branch, from, 1).await?.into_iter().next() else { continue };
-            let own: Vec<&SessionRow> = sessions
-                .iter()
-                .filter(|session| session.chain_id == chain.chain_id && session.branch == branch.branch && session.to_seq >= from)
-                .collect();
+            let own: Vec<&SessionRow> =
+                sessions.iter().filter(|session| session.chain_id == chain.chain_id && session.branch == branch.branch && session.to_seq >= from).collect();
             let last_ms = own.iter().map(|session| session.received_to_ms).max().unwrap_or(first.received_at_ms);
             let boots: Vec<BootId> = own.iter().map(|session| session.boot_id).collect();
             sides.push(Side { branch: branch.branch, boots, first_ms: first.received_at_ms, last_ms });

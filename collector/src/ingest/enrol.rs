@@ -104,7 +104,13 @@ async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError>
             (true, EnrolState::Pending) => EnrolResult::Pending,
         };
         ingest.metrics.enrolled(result).inc();
-        eprintln!("<5>enrolled: token {}, key {}, {}/{}, from {source}", enrolment.token_id, enrolment.key_id.fingerprint(), enrolment.facility, enrolment.machine);
+        eprintln!(
+            "<5>enrolled: token {}, key {}, {}/{}, from {source}",
+            enrolment.token_id,
+            enrolment.key_id.fingerprint(),
+            enrolment.facility,
+            enrolment.machine
+        );
     }
     Ok(redeemed)
 }

@@ -52,7 +52,15 @@ impl Ingest {
     /// With nothing remembered yet.
     #[must_use]
     pub fn new(store: Store, keys: Keys, pace: Pace, limits: ConnLimits, metrics: Arc<SelfMetrics>) -> Ingest {
-        Ingest { store, keys: RwLock::new(Arc::new(keys)), pace, limits, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)), known: Mutex::new(HashMap::new()) }
+        Ingest {
+            store,
+            keys: RwLock::new(Arc::new(keys)),
+            pace,
+            limits,
+            metrics,
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
+            known: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The keys that answers are signed with.

@@ -1,7 +1,7 @@
 //! What the store gives back.
 
-use super::network::Network;
 use super::named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState};
+use super::network::Network;
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, KeyId, TokenId};
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::sign::PayloadType;

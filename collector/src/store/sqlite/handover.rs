@@ -70,7 +70,8 @@ pub(super) fn hand_over(
     let known: Option<KeyId> =
         db.query_row("SELECT successor FROM agent_key WHERE key_id = ?1", [head.key_id.0], |row| maybe(row, "successor")).optional()?.flatten();
     if let Some(known) = known {
-        let same = known == new.id() && closings(db, head.agent_id, head.key_id, head.chain_id)?.iter().any(|other| other.key_id == head.key_id && other.at == closing.at);
+        let same = known == new.id()
+            && closings(db, head.agent_id, head.key_id, head.chain_id)?.iter().any(|other| other.key_id == head.key_id && other.at == closing.at);
         if !same {
             return Ok(HandOver::Refused("second_successor"));
         }
@@ -106,15 +107,11 @@ pub(super) fn hand_over(
 /// named it there, and it has opened no such chain yet.
 pub(super) fn proves(db: &Connection, agent: AgentId, key: KeyId, previous: Place) -> Result<bool, StoreError> {
     let named = db
-        .prepare_cached(
-            "SELECT 1 FROM agent_key WHERE agent = ?1 AND successor = ?2 AND closed_chain = ?3 AND closed_seq = ?4 AND closed_hash = ?5",
-        )?
+        .prepare_cached("SELECT 1 FROM agent_key WHERE agent = ?1 AND successor = ?2 AND closed_chain = ?3 AND closed_seq = ?4 AND closed_hash = ?5")?
         .exists(params![agent.0, key.0, previous.chain_id.0, place(previous.seq)?, previous.hash.0])?;
     if !named {
         return Ok(false);
     }
-    let opened = db
-        .prepare_cached("SELECT 1 FROM chain WHERE agent = ?1 AND proven = 1 AND proven_key = ?2")?
-        .exists(params![agent.0, key.0])?;
+    let opened = db.prepare_cached("SELECT 1 FROM chain WHERE agent = ?1 AND proven = 1 AND proven_key = ?2")?.exists(params![agent.0, key.0])?;
     Ok(!opened)
 }
