@@ -88,7 +88,7 @@ fn is_refused(centre: &Centre, machine: &Machine, frame: Frame) {
     assert!(matches!(said, Some(Said::Refusal { reason: RefusalReason::Revoked, .. })), "{said:?}");
 }
 
-/// EN-10: restarts, lost answers and outages on the way. Each round changes the key twice; 500 rounds make the thousand.
+/// EN-10, I17: restarts, lost answers and outages on the way. Each round changes the key twice; 500 rounds make the thousand.
 #[test]
 fn a_thousand_rotations_under_load_lose_nothing_and_keep_nothing_twice() {
     let rotations = times("MIMAMORI_ROTATIONS", 60);

@@ -108,7 +108,7 @@ fn pid_of(world: &World) -> String {
     world.pid().unwrap().to_string()
 }
 
-/// EN-09.
+/// EN-09, I18.
 #[test]
 fn a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database() {
     let mut world = World::new("revocation");
