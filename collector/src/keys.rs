@@ -398,7 +398,6 @@ mod tests {
         let second = rotate_signing(folder, &root, NOW - 5, &mut || Ok([77; 32])).unwrap();
         assert_ne!(second.signing.public(), first.signing.public());
         assert_eq!((second.root, second.collector_id, second.issued_at_ms), (first.root, first.collector_id, NOW + 1), "later, whatever the clock says");
-        let new = fs::read(folder.join("signing.key")).unwrap();
         let restore = |files: [Option<&Vec<u8>>; 3]| {
             for (name, bytes) in names.iter().zip(files) {
                 match bytes {
@@ -407,7 +406,7 @@ mod tests {
                 }
             }
         };
-        let after = fs::read(folder.join("collector.toml")).unwrap();
+        let (new, after) = (fs::read(folder.join("signing.key")).unwrap(), fs::read(folder.join("collector.toml")).unwrap());
         // Cut before and behind the rename of collector.toml.
         restore([before[0].as_ref(), Some(&new), before[2].as_ref()]);
         assert_eq!(load(folder).unwrap().signing.public(), first.signing.public());
