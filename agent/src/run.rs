@@ -3,7 +3,11 @@
 //! One loop on one thread. It sends the watchdog's sign of life itself, after having done a round of work, so a loop
 //! that hangs is seen.
 
+mod error;
+mod keys;
 mod telling;
+
+pub use error::RunError;
 
 use crate::clock;
 use crate::config::Config;
@@ -11,11 +15,12 @@ use crate::consent_file::{self, NoConsent};
 use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
+use crate::keyring::Keyring;
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::say::{complain, say, say_noticed};
-use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan, plan_of, quota_of, uplink_of};
+use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, plan, plan_of, quota_of, rotate_after_ms_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use crate::watch::watch;
 use mimamori_shared::error::chain;
@@ -41,40 +46,6 @@ const DOUBT_NAP: Duration = Duration::from_secs(1);
 /// How often age is looked at, in milliseconds.
 const TRIM_EVERY_MS: i64 = 3_600_000;
 
-/// Why the agent does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// As root it could write its own consent.
-    #[error("the agent does not run as root: as root it could write its own consent; start it under its own account (systemd does: User=mimamori-agent)")]
-    Root,
-    /// The identity.
-    #[error(transparent)]
-    Identity(#[from] identity::IdentityError),
-    /// Something configured.
-    #[error("{0}")]
-    Config(String),
-    /// The outbox.
-    #[error("the outbox in {0} cannot be used")]
-    Outbox(PathBuf, #[source] OutboxError),
-    /// Another agent.
-    #[error("another agent runs on {0}: two at once would fork the chain")]
-    Locked(PathBuf),
-    /// The operating system.
-    #[error("the operating system refused")]
-    System(#[from] std::io::Error),
-}
-
-impl RunError {
-    /// Whether starting again cannot help.
-    #[must_use]
-    pub fn is_config(&self) -> bool {
-        match self {
-            RunError::Root | RunError::Identity(_) | RunError::Config(_) => true,
-            RunError::Outbox(..) | RunError::Locked(_) | RunError::System(_) => false,
-        }
-    }
-}
-
 /// Everything the agent works with.
 struct Shell {
     agent: Agent,
@@ -89,6 +60,9 @@ struct Shell {
     uplink: Arc<Uplink>,
     trust: Trust,
     enrolment: Enrolment,
+    dir: PathBuf,
+    keyring: Keyring,
+    rotate_after_ms: Option<i64>,
     consent_path: PathBuf,
     interval_s: u64,
     loopback: bool,
@@ -140,7 +114,7 @@ pub(crate) fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
 impl Shell {
     fn start(config: &Config, environment: &Environment, answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>) -> Result<Shell, RunError> {
         let dir = config.state_dir();
-        let (key, enrolment) = identity::load(&dir)?;
+        let (_, enrolment) = identity::load(&dir)?;
         let root = enrolment.root().ok_or(identity::IdentityError::NotEnrolled)?;
         let salt = identity::salt(&dir, clock::random()?)?;
         let uplink = uplink_of(config, &enrolment.url, enrolment.ca_pin, environment).map_err(RunError::Config)?;
@@ -151,8 +125,9 @@ impl Shell {
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
         let settings = Settings { plan: plan_of(config, consent.as_ref().map(|consent| &consent.terms)) };
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: newest_signer(&dir, &root) };
-        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
-        Ok(Shell {
+        let keyring = Keyring::open(&dir, enrolment.enrolled_at_ms, &restored, clock::now().wall_ms)?;
+        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key: keyring.key.clone(), boot_id: boot_id(&host)? };
+        let mut shell = Shell {
             agent: Agent::new(identity.clone(), settings.clone(), restored),
             identity,
             settings,
@@ -164,6 +139,9 @@ impl Shell {
             uplink: Arc::new(uplink),
             trust,
             enrolment,
+            dir,
+            keyring,
+            rotate_after_ms: rotate_after_ms_of(config),
             consent_path: config.consent_file(),
             interval_s: config.values().duration_s("interval"),
             loopback,
@@ -172,7 +150,9 @@ impl Shell {
             doubted: None,
             said: Said::default(),
             trim_at: i64::MIN,
-        })
+        };
+        shell.agent.set_rotation(shell.rotation());
+        Ok(shell)
     }
 
     async fn serve(&mut self, answered: &mut mpsc::Receiver<(Sent, Result<Answer, PushError>)>) -> Result<(), RunError> {
@@ -232,7 +212,7 @@ impl Shell {
 
     fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
         self.read_consent()?;
-        self.handle(Event::Wake)
+        self.handle(self.look_for_request().unwrap_or(Event::Wake))
     }
 
     fn read_consent(&mut self) -> Result<(), RunError> {
@@ -288,8 +268,7 @@ impl Shell {
                 self.carry_out(effect, &mut queue);
             }
             if let Some(restored) = self.anew.take() {
-                // What was asked of the old file is void; a push under way reports to an agent that does not wait for it.
-                self.agent = Agent::new(self.identity.clone(), self.settings.clone(), restored);
+                self.begin_anew(restored);
                 let consent = self.consent();
                 queue = VecDeque::from([Event::Consent(consent)]);
             }
@@ -344,6 +323,8 @@ impl Shell {
                 }
                 queue.push_back(Event::Purged(read));
             }
+            Effect::Recall { before } => self.recall(before, queue),
+            Effect::Keys(task) => self.key_task(task, queue),
             Effect::Note(note) => self.take_note(note),
         }
     }
@@ -420,6 +401,9 @@ impl Shell {
                 Answered::Failed { layer: fault.layer, retry_after_s, too_large }
             }
         };
+        if matches!(&result, Ok(answer) if answer.status == 401) {
+            self.handle(Event::KeyUnknown(sent.chain_id))?;
+        }
         self.handle(Event::Answered { sent, answer })
     }
 

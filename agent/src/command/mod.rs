@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod consent;
 mod enroll;
+mod key;
 mod ledger;
 mod manifest;
 mod noted_words;
@@ -12,7 +13,7 @@ mod report;
 mod status;
 mod uninstall;
 
-use crate::cli::{Cli, Command, ConsentCommand, Lang, LedgerCommand, exit};
+use crate::cli::{Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, exit};
 use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
@@ -54,6 +55,8 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Preview => preview::preview(&config, lang, environment),
         Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
         Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),
+        Command::Key(KeyCommand::Show(output)) => key::show(&config, *output, lang),
+        Command::Key(KeyCommand::Rotate) => key::rotate(&config, lang),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output, lang, environment),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),

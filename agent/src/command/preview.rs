@@ -72,7 +72,8 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
                     let states = probe::state_fingerprint(&readings, &faults);
                     event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }
-                Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Purge | Effect::Note(_) => {}
+                Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Recall { .. } | Effect::Keys(_) | Effect::Purge | Effect::Note(_) => {
+                }
             }
         }
     }

@@ -69,6 +69,11 @@ impl Push {
         self.failed_ms
     }
 
+    /// Whether the collector last said that this key is used twice.
+    pub(super) fn is_forked(&self) -> bool {
+        self.forked
+    }
+
     pub(super) fn failed_s(&self) -> PushFail {
         let mut seconds = PushFail::default();
         for (layer, ms) in Layer::ALL.into_iter().zip(self.failed_ms) {
@@ -107,8 +112,9 @@ impl Push {
 impl Agent {
     /// The chain to send from: the oldest with anything unsent.
     pub(super) fn push_chain(&self) -> Option<&ChainState> {
-        // Without a consent nothing leaves but the statement that says so (and the record of what was purged).
-        let may = self.may_collect() || (self.stated_consent.is_none() && self.owed.is_none());
+        // Without a consent nothing leaves but the statement that says so (and the record of what was purged). Where a
+        // statement about a key would have to go before it, that waits too.
+        let may = self.may_collect() || (self.stated_consent.is_none() && self.owed.is_none() && !self.hands_over());
         self.chains.iter().find(|chain| chain.has_unsent() && !chain.blocked).filter(|_| may)
     }
 
@@ -167,6 +173,10 @@ impl Agent {
         }
         let newest = self.chains.last().map(|chain| chain.chain_id);
         self.chains.retain(|chain| chain.has_unsent() || Some(chain.chain_id) == newest);
+        if Some(receipt.chain_id) == newest {
+            self.recalled.clear();
+        }
+        self.forget_old_key(effects);
     }
 
     /// This machine goes on in a chain of its own, if it still goes on in this one.

@@ -100,6 +100,10 @@ named! {
         ClockQuarantined = "clock_quarantined",
         /// It reports from two addresses in turn.
         SourceFlapping = "source_flapping",
+        /// A key spoke that has handed over to another one: somebody still holds it.
+        OldKeySpoke = "old_key_spoke",
+        /// A statement names a new key that is not taken; the old one stays.
+        NewKeyRefused = "new_key_refused",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.
@@ -116,6 +120,8 @@ named! {
         KeyInUse = "key_in_use",
         /// A machine in service has the alias the token is for.
         AliasTaken = "alias_taken",
+        /// Asked for from outside the network the token is for.
+        OtherSource = "other_source",
     }
 }
 
