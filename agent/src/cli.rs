@@ -64,6 +64,9 @@ pub enum Command {
     /// The ledger of everything that left.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// This machine's key.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -184,4 +187,13 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// Key commands.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Shows the key's fingerprint, its age, and when it will be changed.
+    Show(Output),
+    /// Asks for a new key: the running agent hands over to it within seconds, a stopped one when it starts.
+    Rotate,
 }

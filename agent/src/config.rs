@@ -89,6 +89,13 @@ pub const KEYS: &[Key] = &[
         "Free space below which nothing more is written.",
         "これより空きが少ないときは書き込まない。",
     ),
+    Key::with_default(
+        "key.rotate_after",
+        Kind::Duration { min_s: 0, max_s: 10 * 365 * 86_400 },
+        "90d",
+        "Age at which this machine's key is changed by itself; 0s never. An old key goes on being good.",
+        "鍵を自動で更新するまでの期間。0sで自動更新なし。古い鍵も失効はしない。",
+    ),
     Key::optional("aliases.filesystems", Kind::AliasMap, "Names for mount points; others are hashed.", "マウント先の別名。別名がないものはハッシュ化する。"),
 ];
 

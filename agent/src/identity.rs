@@ -1,6 +1,6 @@
 //! Who this agent is, on disk: the key in a file of its own, the rest as readable TOML beside it.
 //!
-//! `identity.key` (0600) holds the seed in hex; `identity.toml` what enrolment gave; `salt` the facility's salt, by
+//! `identity.key` (0600) holds the seed in hex (and a second one while keys change, see [`crate::keyring`]); `identity.toml` what enrolment gave; `salt` the facility's salt, by
 //! which outside names are hashed. None of them is in the SQLite file: losing that one does not lose the identity.
 
 use mimamori_shared::id::{AgentId, CollectorId, Hash, KeyId, from_hex, to_hex};
@@ -75,7 +75,7 @@ pub enum IdentityError {
     },
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + '_ {
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + '_ {
     move |source| IdentityError::Io { path: path.to_owned(), source }
 }
 
@@ -102,11 +102,18 @@ fn toml_from(text: &str) -> Option<Enrolment> {
     toml::from_str(text).ok()
 }
 
-/// Reads the key; `None` when there is none yet.
+/// Reads the key that holds; `None` when there is none yet.
 ///
 /// # Errors
 /// [`IdentityError`] names the file and the mend.
 pub fn load_key(dir: &Path) -> Result<Option<SecretKey>, IdentityError> {
+    let Some(text) = read_key_file(dir)? else { return Ok(None) };
+    let seed = text.lines().next().and_then(|line| from_hex::<32>(line.trim())).ok_or_else(|| IdentityError::Damaged { path: dir.join("identity.key") })?;
+    Ok(Some(SecretKey::from_seed(&Zeroizing::new(seed))))
+}
+
+/// The lines of the key file; [`crate::keyring`] says what they mean. `None` when there is none yet.
+pub(crate) fn read_key_file(dir: &Path) -> Result<Option<Zeroizing<String>>, IdentityError> {
     let path = dir.join("identity.key");
     let meta = match fs::metadata(&path) {
         Ok(meta) => meta,
@@ -116,9 +123,7 @@ pub fn load_key(dir: &Path) -> Result<Option<SecretKey>, IdentityError> {
     if meta.mode() & 0o077 != 0 {
         return Err(IdentityError::Exposed { mode: meta.mode() & 0o777, path });
     }
-    let text = Zeroizing::new(fs::read_to_string(&path).map_err(io_error(&path))?);
-    let seed = from_hex::<32>(text.trim()).ok_or(IdentityError::Damaged { path })?;
-    Ok(Some(SecretKey::from_seed(&Zeroizing::new(seed))))
+    fs::read_to_string(&path).map(|text| Some(Zeroizing::new(text))).map_err(io_error(&path))
 }
 
 /// Makes a key durable before it is used: an answer that is lost can then be asked for again with the same key.
@@ -156,7 +161,7 @@ pub fn salt(dir: &Path, fresh: [u8; 32]) -> Result<[u8; 32], IdentityError> {
 }
 
 /// New file, synced, renamed over the old one, folder synced: after a power cut there is the old or the new.
-fn write_durable(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
+pub(crate) fn write_durable(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
     let fresh = path.with_extension("new");
     let write = || {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;

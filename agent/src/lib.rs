@@ -14,6 +14,7 @@ pub mod core;
 mod fault_words;
 pub mod host;
 pub mod identity;
+pub mod keyring;
 pub mod notify_systemd;
 pub mod outbox;
 pub mod probe;

@@ -5,6 +5,7 @@
 
 mod begin;
 mod consent;
+mod keys;
 mod telling;
 
 pub use begin::RunError;
@@ -16,11 +17,12 @@ use crate::consent_file::{self, NoConsent};
 use crate::core::{Agent, Answered, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
+use crate::keyring::Keyring;
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::say::{complain, say, say_noticed};
-use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, quota_of, settings_of, uplink_of};
+use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, quota_of, rotate_after_ms_of, settings_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
 use crate::watch::watch;
 use mimamori_shared::error::chain;
@@ -60,6 +62,9 @@ struct Shell {
     uplink: Arc<Uplink>,
     trust: Trust,
     enrolment: Enrolment,
+    dir: PathBuf,
+    keyring: Keyring,
+    rotate_after_ms: Option<i64>,
     consent_path: PathBuf,
     config: Config,
     loopback: bool,
@@ -105,7 +110,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), RunError> {
 impl Shell {
     fn start(config: &Config, environment: &Environment, answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>) -> Result<Shell, RunError> {
         let dir = config.state_dir();
-        let (key, enrolment) = identity::load(&dir)?;
+        let (_, enrolment) = identity::load(&dir)?;
         let root = enrolment.root().ok_or(identity::IdentityError::NotEnrolled)?;
         let salt = identity::salt(&dir, clock::random()?)?;
         let uplink = uplink_of(config, &enrolment.url, enrolment.ca_pin, environment).map_err(RunError::Config)?;
@@ -116,8 +121,9 @@ impl Shell {
         let consent = consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, loopback).ok();
         let settings = settings_of(config, consent.as_ref().map(|consent| &consent.terms));
         let trust = Trust { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, root, certificate: newest_signer(&dir, &root) };
-        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key, boot_id: boot_id(&host)? };
-        Ok(Shell {
+        let keyring = Keyring::open(&dir, enrolment.enrolled_at_ms, &restored, clock::now().wall_ms)?;
+        let identity = Identity { collector_id: enrolment.collector_id, agent_id: enrolment.agent_id, key: keyring.key.clone(), boot_id: boot_id(&host)? };
+        let mut shell = Shell {
             agent: Agent::new(identity.clone(), settings.clone(), restored),
             identity,
             settings,
@@ -129,6 +135,9 @@ impl Shell {
             uplink: Arc::new(uplink),
             trust,
             enrolment,
+            dir,
+            keyring,
+            rotate_after_ms: rotate_after_ms_of(config),
             consent_path: config.consent_file(),
             config: config.clone(),
             loopback,
@@ -137,7 +146,9 @@ impl Shell {
             doubted: None,
             said: Said::default(),
             trim_at: i64::MIN,
-        })
+        };
+        shell.agent.set_rotation(shell.rotation());
+        Ok(shell)
     }
 
     async fn serve(&mut self, answered: &mut mpsc::Receiver<(Sent, Result<Answer, PushError>)>) -> Result<(), RunError> {
@@ -197,7 +208,7 @@ impl Shell {
 
     fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
         self.read_consent()?;
-        self.handle(Event::Wake)
+        self.handle(self.look_for_request().unwrap_or(Event::Wake))
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -207,8 +218,7 @@ impl Shell {
                 self.carry_out(effect, &mut queue);
             }
             if let Some(restored) = self.anew.take() {
-                // What was asked of the old file is void; a push under way reports to an agent that does not wait for it.
-                self.agent = Agent::new(self.identity.clone(), self.settings.clone(), restored);
+                self.begin_anew(restored);
                 let consent = self.consent();
                 queue = VecDeque::from([Event::Consent(consent)]);
             }
@@ -281,6 +291,8 @@ impl Shell {
                 }
                 queue.push_back(Event::Purged(read));
             }
+            Effect::Recall { before } => self.recall(before, queue),
+            Effect::Keys(task) => self.key_task(task, queue),
             Effect::Note(note) => self.take_note(note),
         }
     }
@@ -368,6 +380,9 @@ impl Shell {
                 Answered::Failed { layer: fault.layer, retry_after_s, too_large }
             }
         };
+        if matches!(&result, Ok(answer) if answer.status == 401) {
+            self.handle(Event::KeyUnknown(sent.chain_id))?;
+        }
         self.handle(Event::Answered { sent, answer })?;
         // Nothing more is committed now that could carry what was receipted.
         if self.agent.rests(clock::now())

@@ -20,6 +20,9 @@ pub(crate) fn say_note(note: Note) {
         Note::ChainOpened(reason) => say(&format!("a new chain was opened: {reason:?}")),
         Note::Revoked => complain("the collector no longer takes reports of this machine; they are kept. Ask the RSC"),
         Note::NeedsApproval => complain("the collector wants an operator's approval first; reports are kept"),
+        Note::Unbridgeable { seq } => complain(&format!(
+            "a chain of an earlier key has a hole from place {seq} on and can no longer be completed: its key is gone. The rest of it stays in the ledger (`mimamori-agent ledger export`)"
+        )),
         Note::NoConsent(_) => {}
     }
 }

@@ -92,6 +92,13 @@ pub fn quota_of(config: &Config) -> Quota {
     }
 }
 
+/// After how long the key is changed, in milliseconds; `None` never by itself.
+#[must_use]
+pub fn rotate_after_ms_of(config: &Config) -> Option<i64> {
+    let after_s = config.values().duration_s("key.rotate_after");
+    (after_s > 0).then(|| i64::try_from(after_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
+}
+
 /// The boot this is, from the host's tree.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The command line: one table (clap's) from which help, completions and man pages are made.
 
+use crate::store::Network;
 use clap::{Parser, Subcommand};
 use mimamori_cli::Common;
 use mimamori_shared::word::Word;
@@ -67,7 +68,14 @@ pub enum Command {
         hosts: Vec<String>,
     },
     /// Serves agents, pages and metrics until it is told to stop.
-    Serve,
+    Serve {
+        /// Accepts that the database went back: revokes again what the revocation file names, or writes that file anew.
+        #[arg(long)]
+        accept_rollback: bool,
+    },
+    /// The collector's own keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Facilities.
     #[command(subcommand)]
     Facility(FacilityCommand),
@@ -131,6 +139,19 @@ pub enum FacilityCommand {
     },
 }
 
+/// Key commands.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Shows the fingerprints and since when the signing key signs.
+    Show(Output),
+    /// Makes a new signing key under the root. A running collector takes it with SIGHUP.
+    RotateSigning {
+        /// The root key's file, such as on a medium carried in; by default `root.key` in state_dir.
+        #[arg(long, value_name = "FILE")]
+        root: Option<PathBuf>,
+    },
+}
+
 /// Machine commands.
 #[derive(Debug, Subcommand)]
 pub enum MachineCommand {
@@ -166,6 +187,15 @@ pub enum MachineCommand {
         /// Which.
         #[arg(value_name = "FACILITY/MACHINE")]
         machine: MachineName,
+    },
+    /// Explains, in words, where a machine's key spoke with two voices and what to do.
+    Forks {
+        /// Only of this one.
+        #[arg(value_name = "FACILITY/MACHINE")]
+        machine: Option<MachineName>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Takes it out of service for good; its history stays.
     Retire {
@@ -209,6 +239,9 @@ pub enum TokenCommand {
         /// What for.
         #[arg(long, default_value = "enrolment")]
         reason: String,
+        /// From where it may be redeemed, such as 192.0.2.0/24, as the collector sees it; by default from anywhere.
+        #[arg(long, value_name = "CIDR")]
+        source: Option<Network>,
         /// Writes into a new file that only its owner can read, instead of standard output.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,

@@ -20,6 +20,12 @@ pub const KEYS: &[Key] = &[
         "Folder of keys, certificates and database.",
         "鍵・証明書・データベースを置くフォルダー。",
     ),
+    Key::optional(
+        "revocation_file",
+        Kind::Path,
+        "What was revoked, kept outside the database and its backups; by default `revocation` in state_dir.",
+        "失効記録のファイル。データベースとそのバックアップの外に置く。",
+    ),
     Key::with_default("ingest.listen", Kind::Address, "0.0.0.0:8443", "Where agents report to (TLS).", "エージェントの報告先（TLS）。"),
     Key::optional(
         "ingest.public_url",

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bech32::{Bech32, Hrp};
 use mimamori_shared::frame::{Frame, take};
-use mimamori_shared::id::{CollectorId, Hash, from_hex, to_hex};
+use mimamori_shared::id::{CollectorId, Hash, KeyId, from_hex, to_hex};
 use mimamori_shared::payload::{Certificate, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, sha256, verify};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use x25519_dalek::{PublicKey as AgePublic, StaticSecret};
 use zeroize::Zeroizing;
@@ -28,6 +28,9 @@ const TLS_DAYS: i64 = 397;
 /// How long the authority is good for, in days.
 const CA_DAYS: i64 = 20 * 365;
 const DAY_MS: i64 = 86_400_000;
+
+/// The next signing key's file while the key is changed.
+const NEXT: &str = "signing.next";
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,14 @@ pub enum KeysError {
     /// Others can read a secret.
     #[error("{0} can be read by others: run `chmod 600 {0}`; if others had access, the key must be replaced")]
     Exposed(PathBuf),
+    /// A root key of another collector.
+    #[error("{path} is not this collector's root: carry in the one with the fingerprint {expected}")]
+    OtherRoot {
+        /// The file.
+        path: PathBuf,
+        /// The fingerprint wanted.
+        expected: String,
+    },
     /// The TLS certificate could not be made.
     #[error("the TLS certificate cannot be made")]
     Tls(#[from] rcgen::Error),
@@ -82,6 +93,8 @@ pub struct Keys {
     pub root: PublicKey,
     /// Signs receipts.
     pub signing: SecretKey,
+    /// When the root signed for it, UTC, milliseconds since 1970.
+    pub issued_at_ms: i64,
     /// The certificate's two lines, as every answer carries them.
     pub certificate: Vec<u8>,
     /// Makes leases.
@@ -166,23 +179,71 @@ pub fn load(dir: &Path) -> Result<Keys, KeysError> {
     let damaged = || KeysError::Damaged(path.clone());
     let public: Public = toml::from_str(&text).map_err(|_| damaged())?;
     let root = from_hex::<32>(&public.root_key).and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(damaged)?;
-    let signing = SecretKey::from_seed(&secret(&dir.join("signing.key"))?);
     let certificate = public.certificate.into_bytes();
     let (frame, _) = take(&certificate).map_err(|_| damaged())?;
     let verified = verify(frame, &root).map_err(|_| damaged())?;
     let said: Certificate = mimamori_shared::payload::read(&verified, PayloadType::Certificate).map_err(|_| damaged())?;
-    if said.key_id != signing.public().id() || said.collector_id != public.collector_id {
+    if said.collector_id != public.collector_id {
         return Err(damaged());
     }
+    let signing = signing_key(dir, said.key_id)?.ok_or_else(damaged)?;
     Ok(Keys {
         collector_id: public.collector_id,
         root,
         signing,
+        issued_at_ms: said.issued_at_ms,
         certificate,
         lease_secret: secret(&dir.join("lease.secret"))?,
         recipient: public.recipient,
         hosts: public.hosts,
     })
+}
+
+/// The signing key that a certificate names. While it is changed there are two files, and the certificate decides.
+fn signing_key(dir: &Path, named: KeyId) -> Result<Option<SecretKey>, KeysError> {
+    let present = secret(&dir.join("signing.key")).map(|seed| SecretKey::from_seed(&seed));
+    if let Ok(key) = &present
+        && key.public().id() == named
+    {
+        return Ok(present.ok());
+    }
+    let next = dir.join(NEXT);
+    if next.try_exists().map_err(io_error(&next))? {
+        return Ok(Some(SecretKey::from_seed(&secret(&next)?)).filter(|key| key.public().id() == named));
+    }
+    present.map(|_| None)
+}
+
+/// Makes a new signing key and has the root sign for it. The switch is one rename, that of `collector.toml`; before it
+/// the old key signs, after it the new one, also when the program ends between any two steps. `root` is the file of
+/// the root's private half.
+///
+/// # Errors
+/// [`KeysError`] names the file and the mend; then nothing has changed.
+pub fn rotate_signing(dir: &Path, root: &Path, now_ms: i64, random: &mut dyn FnMut() -> io::Result<[u8; 32]>) -> Result<Keys, KeysError> {
+    let present = load(dir)?;
+    let key = SecretKey::from_seed(&secret(root)?);
+    if key.public() != present.root {
+        return Err(KeysError::OtherRoot { path: root.to_owned(), expected: present.root.id().fingerprint() });
+    }
+    let path = dir.join("collector.toml");
+    let text = fs::read_to_string(&path).map_err(io_error(&path))?;
+    let mut public: Public = toml::from_str(&text).map_err(|_| KeysError::Damaged(path.clone()))?;
+    let signing = SecretKey::from_seed(&random().map(Zeroizing::new).map_err(io_error(dir))?);
+    // Agents never go back to an older certificate, and do not take another key of the same moment.
+    let issued_at_ms = now_ms.max(present.issued_at_ms.saturating_add(1));
+    let certificate = certify(&key, &signing, present.collector_id, issued_at_ms);
+    public.certificate = String::from_utf8_lossy(&certificate).into_owned();
+    let text = toml::to_string(&public).map_err(|_| KeysError::Damaged(path.clone()))?;
+    // The key that signs now must not be the file that is written over.
+    let (named, next) = (dir.join("signing.key"), dir.join(NEXT));
+    if next.try_exists().map_err(io_error(&next))? {
+        write(&named, Zeroizing::new(to_hex(present.signing.seed().as_slice())).as_bytes())?;
+    }
+    write(&next, Zeroizing::new(to_hex(signing.seed().as_slice())).as_bytes())?;
+    write(&path, text.as_bytes())?;
+    fs::rename(&next, &named).map_err(io_error(&named))?;
+    load(dir)
 }
 
 /// SHA-256 of the DER of the last certificate of a PEM chain: what agents pin.
@@ -256,15 +317,20 @@ fn secret_text(path: &Path) -> Result<Zeroizing<String>, KeysError> {
     fs::read_to_string(path).map(Zeroizing::new).map_err(io_error(path))
 }
 
-/// New file, synced, renamed over the old one, folder synced.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+/// New file, synced, renamed over the old one, folder synced. Written as root it belongs to whom the folder belongs.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let fresh = path.with_extension("new");
     let made = || {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let (own, theirs) = (file.metadata()?, fs::metadata(folder)?);
+        if own.uid() == 0 && theirs.uid() != 0 {
+            fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
+        }
         file.sync_all()?;
         fs::rename(&fresh, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        fs::File::open(folder)?.sync_all()
     };
     made().map_err(io_error(path))
 }
@@ -321,6 +387,37 @@ mod tests {
         let (dir, _) = made();
         write(&dir.path().join("signing.key"), to_hex(&[99; 32]).as_bytes()).unwrap();
         assert!(matches!(load(dir.path()), Err(KeysError::Damaged(_))));
+    }
+
+    #[test]
+    fn the_signing_key_is_changed_under_the_root_and_a_cut_at_any_step_leaves_one_that_holds() {
+        let (dir, first) = made();
+        let (folder, root) = (dir.path(), dir.path().join("root.key"));
+        let names = ["signing.key", "signing.next", "collector.toml"];
+        let before = names.map(|name| fs::read(folder.join(name)).ok());
+        let second = rotate_signing(folder, &root, NOW - 5, &mut || Ok([77; 32])).unwrap();
+        assert_ne!(second.signing.public(), first.signing.public());
+        assert_eq!((second.root, second.collector_id, second.issued_at_ms), (first.root, first.collector_id, NOW + 1), "later, whatever the clock says");
+        let restore = |files: [Option<&Vec<u8>>; 3]| {
+            for (name, bytes) in names.iter().zip(files) {
+                match bytes {
+                    Some(bytes) => write(&folder.join(name), bytes).unwrap(),
+                    None => drop(fs::remove_file(folder.join(name))),
+                }
+            }
+        };
+        let (new, after) = (fs::read(folder.join("signing.key")).unwrap(), fs::read(folder.join("collector.toml")).unwrap());
+        // Cut before and behind the rename of collector.toml.
+        restore([before[0].as_ref(), Some(&new), before[2].as_ref()]);
+        assert_eq!(load(folder).unwrap().signing.public(), first.signing.public());
+        restore([before[0].as_ref(), Some(&new), Some(&after)]);
+        assert_eq!(load(folder).unwrap().signing.public(), second.signing.public());
+        // And the next change starts from either.
+        let third = rotate_signing(folder, &root, NOW + 9, &mut || Ok([78; 32])).unwrap();
+        assert_eq!((load(folder).unwrap().signing.public(), third.issued_at_ms), (third.signing.public(), NOW + 9));
+        assert!(!folder.join("signing.next").exists());
+        let fault = rotate_signing(folder, &folder.join("signing.key"), NOW, &mut || Ok([79; 32])).unwrap_err().to_string();
+        assert!(fault.contains(&first.root.id().fingerprint()), "{fault}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod export;
 pub mod ingest;
 pub mod keys;
 pub mod net;
+pub mod revocation;
 pub mod serve;
 pub mod store;
 pub mod view;

@@ -6,7 +6,8 @@ use crate::export::selfmetrics::SelfMetrics;
 use crate::ingest::{Ingest, Tally};
 use crate::keys::{self, Keys, KeysError};
 use crate::net::{self, ConnLimits, NetTelemetry, TlsError, TlsReloader};
-use crate::store::{Store, StoreError};
+use crate::revocation::{self, RevocationError};
+use crate::store::{Actor, Store, StoreError};
 use crate::web::{self, Listener, Web};
 use crate::work::{self, Security};
 use mimamori_shared::id::Hash;
@@ -50,6 +51,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The revocations.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
     /// Two metrics of one name.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
@@ -63,7 +67,8 @@ impl StartError {
     #[must_use]
     pub fn is_config(&self) -> bool {
         match self {
-            StartError::Keys(_) | StartError::Tls(_) | StartError::File(..) => true,
+            StartError::Revocation(RevocationError::Store(_) | RevocationError::Io { .. }) => false,
+            StartError::Keys(_) | StartError::Tls(_) | StartError::File(..) | StartError::Revocation(_) => true,
             StartError::Store(..) | StartError::Listen { .. } | StartError::Metrics(_) | StartError::System(_) => false,
         }
     }
@@ -80,6 +85,7 @@ pub struct Running {
     pub metrics: SocketAddr,
     /// The store, for whoever started it in the same process.
     pub store: Store,
+    ingest_keys: Arc<Ingest>,
     tls: Arc<TlsReloader>,
     chain: TlsFiles,
     stop: watch::Sender<bool>,
@@ -154,6 +160,14 @@ pub fn open_store(config: &Config) -> Result<Store, StartError> {
 /// # Errors
 /// [`StartError`] names the mend.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
+    start_as(config, None).await
+}
+
+/// The same; `accept` is who accepts that the database went back.
+///
+/// # Errors
+/// [`StartError`] names the mend.
+pub async fn start_as(config: &Config, accept: Option<&Actor>) -> Result<Running, StartError> {
     let keys = keys::load(&config.state_dir())?;
     let collector_id = keys.collector_id;
     if let Some(fault) = public_url_fault(config, &keys.hosts) {
@@ -163,6 +177,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let (certificate, key) = chain.read()?;
     let tls = Arc::new(TlsReloader::new(&certificate, &key)?);
     let store = open_store(config)?;
+    // Before anything is taken.
+    revocation::check(&revocation::path(config), &keys, &store, accept, clock::now_ms()).await?;
     let metrics = Arc::new(SelfMetrics::new(env!("CARGO_PKG_VERSION"), clock::now_ms())?);
     let (stop, stopping) = watch::channel(false);
     let limits = ConnLimits::default();
@@ -194,17 +210,20 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     tasks.spawn(net::serve(agents, Some(Arc::clone(&tls)), router(Listener::Ingest), limits, telemetry, stopping.clone()));
     tasks.spawn(net::serve(people, None, router(Listener::Pages), calm.clone(), own(), stopping.clone()));
     tasks.spawn(net::serve(watchers, None, router(Listener::Metrics), calm, own(), stopping));
-    Ok(Running { ingest: addresses.0, pages: addresses.1, metrics: addresses.2, store, tls, chain, stop, tasks })
+    Ok(Running { ingest: addresses.0, pages: addresses.1, metrics: addresses.2, store, ingest_keys: ingest, tls, chain, stop, tasks })
 }
 
 impl Running {
-    /// Reads the TLS certificate again; a bad one is refused and the old one stays.
+    /// Reads signing key and TLS certificate again; bad ones are refused and the old ones stay.
     ///
     /// # Errors
     /// When the new one cannot be used.
     pub fn reload(&self) -> Result<(), StartError> {
+        let keys = keys::load(&self.chain.dir)?;
         let (certificate, key) = self.chain.read()?;
-        Ok(self.tls.reload(&certificate, &key)?)
+        self.tls.reload(&certificate, &key)?;
+        self.ingest_keys.set_keys(keys);
+        Ok(())
     }
 
     /// Stops accepting, lets requests in flight finish, ends the work.
@@ -215,16 +234,16 @@ impl Running {
     }
 }
 
-/// Serves until SIGTERM or SIGINT; SIGHUP reads the certificate again.
+/// Serves until SIGTERM or SIGINT; SIGHUP reads signing key and certificate again.
 ///
 /// # Errors
 /// [`StartError`] names the mend.
-pub fn serve(config: &Config) -> Result<(), StartError> {
+pub fn serve(config: &Config, accept: Option<&Actor>) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(16).build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut term, mut interrupt, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-        let running = start(config).await?;
+        let running = start_as(config, accept).await?;
         eprintln!("<6>agents report to {}; pages http://{}/; metrics http://{}/metrics", running.ingest, running.pages, running.metrics);
         notify(&[sd_notify::NotifyState::Ready]);
         let mut beat = tokio::time::interval(Duration::from_secs(15));
@@ -232,8 +251,8 @@ pub fn serve(config: &Config) -> Result<(), StartError> {
             tokio::select! {
                 _ = beat.tick() => watchdog(&running).await,
                 _ = hangup.recv() => match running.reload() {
-                    Ok(()) => eprintln!("<6>the TLS certificate was read again"),
-                    Err(fault) => eprintln!("<3>the TLS certificate stays as it was: {}", mimamori_shared::error::chain(&fault)),
+                    Ok(()) => eprintln!("<6>signing key and TLS certificate were read again"),
+                    Err(fault) => eprintln!("<3>signing key and TLS certificate stay as they were: {}", mimamori_shared::error::chain(&fault)),
                 },
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,

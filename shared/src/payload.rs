@@ -4,9 +4,11 @@
 //! be used (a newer schema, a bound broken) is still evidence and is kept: [`Body::Unusable`].
 
 mod answers;
+mod handover;
 mod push_fail;
 
 pub use answers::{Certificate, Enrol, EnrolState, Enrolled, Receipt, ReceiptStatus, Refusal, RefusalReason};
+pub use handover::{hand_over, successor};
 pub use push_fail::{Layer, PushFail};
 
 use crate::consent::{ConsentTerms, Plan};

@@ -33,6 +33,9 @@ pub enum PayloadType {
     Bundle,
 }
 
+/// What a new key's proof is signed as. No payload is of this type, so a proof passes for none.
+const KEY_PROOF_TYPE: &str = "application/vnd.mimamori.key-proof.v1+json";
+
 impl PayloadType {
     /// All of them.
     pub const ALL: [PayloadType; 9] = [
@@ -173,6 +176,14 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Whether `signature` is this key's proof over `message` (docs/WIRE.md, "key").
+    #[must_use]
+    pub fn proves(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.accepts(&pae(KEY_PROOF_TYPE, message), signature)
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({})", self.id())
@@ -206,6 +217,14 @@ impl SecretKey {
     #[must_use]
     pub fn sign(&self, kind: PayloadType, payload: &[u8]) -> [u8; 64] {
         self.0.sign(&pae(&kind.media_type(), payload)).to_bytes()
+    }
+}
+
+impl SecretKey {
+    /// Proves to be there: what a new key signs when it is named by the old one (docs/WIRE.md, "key").
+    #[must_use]
+    pub fn prove(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(&pae(KEY_PROOF_TYPE, message)).to_bytes()
     }
 }
 

@@ -123,6 +123,8 @@ impl Storm {
                 queue.push_back(Event::Rewound { chain_id, held });
             }
             Effect::Bridge(record) => panic!("something was dropped: {record:?}"),
+            Effect::Recall { before } => queue.push_back(Event::Recalled { before, chain: self.outbox.before(before).unwrap() }),
+            Effect::Keys(task) => panic!("nobody asked for a new key: {task:?}"),
             Effect::Purge => panic!("nobody withdrew anything"),
             Effect::Note(_) => {}
         }

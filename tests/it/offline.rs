@@ -178,6 +178,11 @@ impl Rig {
                 let held: Held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
             }
+            Effect::Recall { before } => {
+                let chain = self.outbox.before(before).unwrap();
+                queue.push_back(Event::Recalled { before, chain });
+            }
+            Effect::Keys(task) => panic!("no rotation was set: {task:?}"),
             Effect::Purge => queue.push_back(Event::Purged(true)),
             Effect::Note(note) => assert!(matches!(note, Note::ChainOpened(_)), "{note:?}"),
         }

@@ -251,6 +251,14 @@ impl Driver {
                     self.failed(&fault);
                 }
             },
+            Effect::Recall { before } => {
+                let chain = self.outbox.before(before).unwrap_or_else(|fault| {
+                    self.failed(&fault);
+                    None
+                });
+                queue.push_back(Event::Recalled { before, chain });
+            }
+            Effect::Keys(task) => panic!("no rotation was set: {task:?}"),
             Effect::Purge => panic!("nothing was withdrawn"),
             Effect::Note(note) => tell(&format!("NOTE {note:?}")),
         }

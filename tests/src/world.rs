@@ -34,6 +34,8 @@ pub struct World {
     pub metrics: SocketAddr,
     /// `--set` pairs of a story, over those of every world.
     pub more: Vec<String>,
+    /// Further arguments of `serve`.
+    pub serve_args: Vec<&'static str>,
     collector: Option<Guard>,
 }
 
@@ -55,7 +57,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix(&format!("mimamori-{name}-")).tempdir().unwrap().keep();
         // The agents run under another account and must get through.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        let world = World { dir, ingest, pages, metrics, more: Vec::new(), collector: None };
+        let world = World { dir, ingest, pages, metrics, more: Vec::new(), serve_args: Vec::new(), collector: None };
         world.cli(&["init", "--host", &ip.to_string()]);
         world.cli(&["facility", "add", FACILITY, "--name", "Example hospital", "--example"]);
         world
@@ -122,7 +124,7 @@ impl World {
         let log = OpenOptions::new().create(true).append(true).open(self.dir.join("collector.log")).unwrap();
         let start = Instant::now();
         let mut program = command("mimamori-collector");
-        self.arguments(&mut program).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.arguments(&mut program).arg("serve").args(&self.serve_args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut guard = Guard(program.spawn().unwrap());
         wait_until("the collector is ready", READY, || {
             assert!(guard.0.try_wait().unwrap().is_none(), "the collector ended: {}", self.log());

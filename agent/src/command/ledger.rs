@@ -8,6 +8,7 @@ use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::identity::{self, Enrolment};
+use crate::keyring::Keyring;
 use crate::outbox::{Ledger, LedgerEntry, OutboxError};
 use crate::{clock, uplink};
 use base64::Engine as _;
@@ -16,8 +17,8 @@ use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::{Frame, take, wrapper};
 use mimamori_shared::id::Hash;
-use mimamori_shared::payload::{Body, Certificate, ConsentState, Entry, Receipt, Statement, read};
-use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, frame_hash, verify as verify_frame};
+use mimamori_shared::payload::{Body, Certificate, ConsentState, Entry, Receipt, Statement, read, successor};
+use mimamori_shared::sign::{PayloadType, PublicKey, frame_hash, verify as verify_frame};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -34,11 +35,21 @@ pub(super) enum Fault {
     False(String),
 }
 
-pub(super) fn opened(config: &Config) -> Result<(SecretKey, Enrolment, Ledger), (u8, String)> {
+/// Every key there was, oldest first; whose they are; and the ledger.
+type Opened = (Vec<PublicKey>, Enrolment, Ledger);
+
+fn identified(config: &Config) -> Result<(Vec<PublicKey>, Enrolment), (u8, String)> {
     let dir = config.state_dir();
-    let (key, given) = identity::load(&dir).map_err(|fault| (exit::CONFIG, words(&fault)))?;
-    match Ledger::open(&dir) {
-        Ok(Some(ledger)) => Ok((key, given, ledger)),
+    let damaged = |fault| (exit::CONFIG, words(&fault));
+    let (_, given) = identity::load(&dir).map_err(damaged)?;
+    let keys = Keyring::read(&dir, given.enrolled_at_ms).map_err(damaged)?.history().iter().map(|past| past.key).collect();
+    Ok((keys, given))
+}
+
+pub(super) fn opened(config: &Config) -> Result<Opened, (u8, String)> {
+    let (keys, given) = identified(config)?;
+    match Ledger::open(&config.state_dir()) {
+        Ok(Some(ledger)) => Ok((keys, given, ledger)),
         Ok(None) => Err((exit::USAGE, "the ledger is empty: nothing has left this machine".to_owned())),
         Err(fault) => Err((exit::USAGE, words(&fault))),
     }
@@ -60,8 +71,8 @@ pub(super) fn unreadable(fault: &Fault) -> (u8, String) {
 }
 
 pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
-    finish(opened(config).and_then(|(key, given, ledger)| {
-        let verdict = verify_all(&ledger, &key.public(), &given);
+    finish(opened(config).and_then(|(keys, given, ledger)| {
+        let verdict = verify_all(&ledger, &keys, &given);
         let (fault, counts) = match verdict {
             Ok(counts) => (None, counts),
             Err(fault @ Fault::False(_)) => (Some(words(&fault)), Counts::default()),
@@ -91,7 +102,7 @@ struct Counts {
     receipts: u64,
 }
 
-fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Counts, Fault> {
+fn verify_all(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
     let mut ends = BTreeMap::new();
     for chain in ledger.chains()? {
@@ -108,6 +119,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
             match entry {
                 LedgerEntry::Frame { frame, seq, tip_hash, .. } => {
                     counts.frames += 1;
+                    let key = keys.iter().find(|key| key.id() == frame.key_id).ok_or_else(|| wrong(seq, "signed by none of this machine's keys"))?;
                     let verified = verify_frame(frame, key).map_err(|fault| wrong(seq, &fault.to_string()))?;
                     let entry = Entry::read(&verified).map_err(|fault| wrong(seq, &fault.to_string()))?;
                     let link = Link::of(&entry, verified.hash());
@@ -115,7 +127,7 @@ fn verify_all(ledger: &Ledger, key: &PublicKey, given: &Enrolment) -> Result<Cou
                     if link.tip_hash != tip_hash || entry.head.chain_id != chain.chain_id || entry.head.agent_id != given.agent_id {
                         return Err(wrong(seq, "the hash kept beside it is another"));
                     }
-                    stated.take(&entry).map_err(|what| wrong(seq, what))?;
+                    stated.take(&entry).and_then(|()| follows(&entry, keys)).map_err(|what| wrong(seq, what))?;
                     tip = next;
                 }
                 LedgerEntry::Head { seq, damaged: true, .. } => return Err(wrong(seq, "what is kept of it is damaged")),
@@ -179,6 +191,13 @@ impl Stated {
     }
 }
 
+/// A statement that hands over names one of this machine's keys, and that key proves it.
+fn follows(entry: &Entry, keys: &[PublicKey]) -> Result<(), &'static str> {
+    let Body::Statement(Statement::Key { public_key, proof }) = &entry.body else { return Ok(()) };
+    let new = successor(&entry.head, public_key, proof).ok_or("the new key's proof does not hold")?;
+    if keys.contains(&new) { Ok(()) } else { Err("it hands over to a key that is not this machine's") }
+}
+
 /// A receipt under its certificate under the root that enrolment gave.
 pub(super) fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrolment) -> Result<Receipt, &'static str> {
     let root = given.root().ok_or("the root key kept is damaged")?;
@@ -196,10 +215,10 @@ pub(super) fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrol
 }
 
 pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
-    finish(opened(config).and_then(|(key, given, ledger)| {
+    finish(opened(config).and_then(|(keys, given, ledger)| {
         let made = match output {
-            Some(path) => std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &key, &given, io::BufWriter::new(file))),
-            None => write_export(&ledger, &key, &given, io::BufWriter::new(io::stdout().lock())),
+            Some(path) => std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &keys, &given, io::BufWriter::new(file))),
+            None => write_export(&ledger, &keys, &given, io::BufWriter::new(io::stdout().lock())),
         };
         made.map_err(|fault| unreadable(&fault))
     }))
@@ -207,8 +226,8 @@ pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
 
 /// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`.
 pub(super) fn trust(config: &Config, output: Option<&Path>) -> u8 {
-    let made = identity::load(&config.state_dir()).map_err(|fault| (exit::CONFIG, words(&fault))).and_then(|(key, given)| {
-        let text = trust_of(&key, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
+    let made = identified(config).and_then(|(keys, given)| {
+        let text = trust_of(&keys, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
         match output {
             Some(path) => std::fs::write(path, text).map_err(|fault| (exit::USAGE, format!("--output {}: {fault}", path.display()))),
             None => {
@@ -220,15 +239,19 @@ pub(super) fn trust(config: &Config, output: Option<&Path>) -> u8 {
     finish(made)
 }
 
-fn trust_of(key: &SecretKey, given: &Enrolment) -> Option<String> {
-    let (root, agent) = (given.root()?.id().fingerprint(), identity::fingerprint(key));
-    Some(format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n"))
+/// Every key there was: the first leads a verifier to the others, unless what handed over is lost with an outbox.
+fn trust_of(keys: &[PublicKey], given: &Enrolment) -> Option<String> {
+    let root = given.root()?.id().fingerprint();
+    let agents: Vec<String> = keys.iter().map(|key| format!("\"{}\"", key.id().fingerprint())).collect();
+    Some(format!("collector_root = \"{root}\"\nagents = [{}]\n", agents.join(", ")))
 }
 
 /// The form is docs/WIRE.md, "Ledger export".
-fn write_export(ledger: &Ledger, key: &SecretKey, given: &Enrolment, mut out: impl Write) -> Result<(), Fault> {
+fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out: impl Write) -> Result<(), Fault> {
     let root = given.root().ok_or_else(|| Fault::False("the root key kept is damaged".to_owned()))?;
-    let keys = [ordered(&[("key_id", json!(key.public().id())), ("public_key", json!(STANDARD.encode(key.public().to_bytes())))])];
+    let key = |key: &PublicKey| ordered(&[("key_id", json!(key.id())), ("public_key", json!(STANDARD.encode(key.to_bytes())))]);
+    let newest = keys.last().map(PublicKey::id).unwrap_or_default();
+    let keys: Vec<String> = keys.iter().map(key).collect();
     let head = [
         ("schema", json!("mimamori.ledger/1")),
         ("collector_id", json!(given.collector_id)),
@@ -249,7 +272,7 @@ fn write_export(ledger: &Ledger, key: &SecretKey, given: &Enrolment, mut out: im
                 }
                 LedgerEntry::Head { seq, last_seq, prev_hash, tip_hash, key_id, .. } => {
                     let chain_id = chain.chain_id;
-                    let key_id = key_id.unwrap_or(key.public().id());
+                    let key_id = key_id.unwrap_or(newest);
                     writeln!(out, "{{\"head\":{{\"chain_id\":\"{chain_id}\",\"seq\":{seq},\"last_seq\":{last_seq},\"prev_hash\":\"{prev_hash}\",\"tip_hash\":\"{tip_hash}\",\"key_id\":\"{key_id}\"}}}}")?;
                 }
             }

@@ -9,6 +9,7 @@ use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, to_hex};
 use mimamori_shared::payload::{ReceiptStatus, encode};
+use mimamori_shared::sign::SecretKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
@@ -140,7 +141,7 @@ impl Folder {
 
     fn verdict(&self) -> Result<Counts, String> {
         let ledger = Ledger::open(self.dir.path()).unwrap().unwrap();
-        verify_all(&ledger, &key(AGENT).public(), &enrolment()).map_err(|fault| fault.to_string())
+        verify_all(&ledger, &[key(AGENT).public()], &enrolment()).map_err(|fault| fault.to_string())
     }
 
     #[track_caller]
@@ -154,7 +155,7 @@ impl Folder {
     fn exported(&self) -> (Option<i32>, serde_json::Value) {
         let ledger = Ledger::open(self.dir.path()).unwrap().unwrap();
         let (path, trust) = (self.dir.path().join("ledger.jsonl"), self.dir.path().join("trust.toml"));
-        write_export(&ledger, &key(AGENT), &enrolment(), std::fs::File::create(&path).unwrap()).unwrap();
+        write_export(&ledger, &[key(AGENT).public()], &enrolment(), std::fs::File::create(&path).unwrap()).unwrap();
         let [root, agent] = [ROOT, AGENT].map(|seed| key(seed).public().id().fingerprint());
         std::fs::write(&trust, format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n")).unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verify/verify.py");
@@ -226,7 +227,7 @@ fn one_flipped_byte_is_named_with_chain_and_place() {
 fn an_entry_of_another_key_is_false() {
     let folder = Folder::new(4);
     let ledger = Ledger::open(folder.dir.path()).unwrap().unwrap();
-    let fault = verify_all(&ledger, &key(9).public(), &enrolment()).err().unwrap().to_string();
+    let fault = verify_all(&ledger, &[key(9).public()], &enrolment()).err().unwrap().to_string();
     assert!(fault.contains("place 0"), "{fault}");
 }
 
@@ -357,7 +358,7 @@ fn a_report_under_a_consent_that_was_never_stated_is_false() {
 
 #[test]
 fn the_trust_anchor_has_the_form_that_verifiers_take() {
-    let text = trust_of(&key(AGENT), &enrolment()).unwrap();
+    let text = trust_of(&[key(AGENT).public()], &enrolment()).unwrap();
     let golden = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/wire/v1/trust.toml")).unwrap();
     let shape = |text: &str| text.chars().map(|c| if c.is_ascii_hexdigit() { '0' } else { c }).collect::<String>();
     assert_eq!(shape(&text), shape(&golden));

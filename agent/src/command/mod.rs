@@ -7,6 +7,7 @@ mod consent;
 mod consent_state;
 mod enroll;
 mod grant;
+mod key;
 mod ledger;
 mod manifest;
 mod noted_words;
@@ -15,7 +16,7 @@ mod report;
 mod status;
 mod uninstall;
 
-use crate::cli::{Cli, Command, ConsentCommand, Lang, LedgerCommand, exit};
+use crate::cli::{Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, exit};
 use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
@@ -60,6 +61,8 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Consent(ConsentCommand::Grant(args)) => grant::grant(&config, args, lang),
         Command::Consent(ConsentCommand::Withdraw { keep_unsent, .. }) => grant::withdraw(&config, *keep_unsent, lang),
         Command::Collect { lasting } => collect::collect(&config, lasting, lang),
+        Command::Key(KeyCommand::Show(output)) => key::show(&config, *output, lang),
+        Command::Key(KeyCommand::Rotate) => key::rotate(&config, lang),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output, lang, environment),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
         Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),

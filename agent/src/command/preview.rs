@@ -81,7 +81,8 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
                     let states = probe::state_fingerprints(&readings, &faults);
                     event = Event::Sampled { readings: Box::new(readings), faults, states };
                 }
-                Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Purge | Effect::Note(_) => {}
+                Effect::Bridge(_) | Effect::Push { .. } | Effect::Rewind { .. } | Effect::Recall { .. } | Effect::Keys(_) | Effect::Purge | Effect::Note(_) => {
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::uplink::Sent;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::Readings;
-use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, Lease};
+use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId, Lease};
 use mimamori_shared::payload::{ConsentState, Fault, OpenReason, Place};
 use mimamori_shared::sign::SecretKey;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub struct Now {
     pub monotonic_ms: i64,
 }
 
-/// Who the agent is; fixed while it runs.
+/// Who the agent is. Only its key changes while it runs, see [`super::Rotation`].
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Whom it reports to.
@@ -46,8 +46,12 @@ pub struct ChainState {
     pub unsent_from: u64,
     /// The lease of its newest receipt; zero before the first.
     pub lease: Lease,
-    /// The collector knows it otherwise: it is kept as it is, and not sent.
+    /// The collector knows it otherwise, or a hole in it can no longer be signed for: it is kept as it is, and not sent.
     pub blocked: bool,
+    /// The key that signs it, as far as its rows tell.
+    pub key_id: Option<KeyId>,
+    /// Its last entry hands over to this key: nothing follows it.
+    pub successor: Option<KeyId>,
 }
 
 impl ChainState {
@@ -130,6 +134,19 @@ pub enum Event {
     },
     /// [`Effect::Push`] found a place whose entries are gone; [`Event::Dropped`] with them came first.
     PushEmpty,
+    /// Somebody at the machine wants a new key.
+    Rotate,
+    /// [`KeyTask::Make`] was carried out: the new key is durable; `None` when it could not be made so.
+    KeyMade(Option<SecretKey>),
+    /// The push whose answer comes next failed because its key is not known to whoever answered.
+    KeyUnknown(ChainId),
+    /// [`Effect::Recall`] was carried out.
+    Recalled {
+        /// The chain whose predecessor was looked for.
+        before: ChainId,
+        /// It, with its last entry as unsent; `None` when there is none or its last entry is gone.
+        chain: Option<ChainState>,
+    },
     /// [`Effect::Rewind`] was carried out.
     Rewound {
         /// The chain.
@@ -180,11 +197,32 @@ pub enum Effect {
         /// The hash it holds before that.
         head: Hash,
     },
+    /// Look for the chain before this one in the ledger; answer at once with [`Event::Recalled`].
+    Recall {
+        /// The chain.
+        before: ChainId,
+    },
+    /// Do something to the key file.
+    Keys(KeyTask),
     /// Entries unsent in all chains may no longer leave: drop them, keep their hashes; answer with
     /// [`Event::Dropped`] for each gap, then [`Event::Purged`].
     Purge,
     /// Tell the person who reads the log.
     Note(Note),
+}
+
+/// What is done to the key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyTask {
+    /// Make a new key durable beside the present one; answer at once with [`Event::KeyMade`].
+    Make,
+    /// The new key has taken over, and signs since then. Should this fail, the ledger says so at the next start.
+    Changed {
+        /// Wall clock, UTC, milliseconds since 1970.
+        since_ms: i64,
+    },
+    /// The old key's chain is wholly receipted: remove it for good.
+    ForgetOld,
 }
 
 /// What is worth telling.
@@ -203,6 +241,11 @@ pub enum Note {
     Revoked,
     /// The collector wants an operator's approval first.
     NeedsApproval,
+    /// A chain of an earlier key has a hole, and the key that could sign for it is gone.
+    Unbridgeable {
+        /// The first place that is gone.
+        seq: u64,
+    },
     /// Nothing is collected: no valid consent.
     NoConsent(ConsentState),
 }

@@ -13,15 +13,17 @@ mod push;
 mod record;
 #[cfg(test)]
 mod rig;
+mod rotate;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod tests;
 
-pub use event::{ChainState, Consent, Effect, Event, Held, Identity, Note, Now, Restored, States};
+pub use event::{ChainState, Consent, Effect, Event, Held, Identity, KeyTask, Note, Now, Restored, States};
 pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
+pub use rotate::Rotation;
 
 use mimamori_shared::chain::Tip;
 use mimamori_shared::consent::Plan;
@@ -75,7 +77,10 @@ pub struct Agent {
     to_open: Option<(OpenReason, Option<Place>)>,
     opened_at: Vec<i64>,
     opening_at: i64,
-    owed: Option<ConsentState>,
+    owed: Option<(ConsentState, Hash)>,
+    rotation: Rotation,
+    rotate: rotate::Step,
+    recalled: Vec<ChainId>,
     pending: Option<Box<Record>>,
     sampling: bool,
     sample_at: Option<i64>,
@@ -97,10 +102,10 @@ impl Agent {
     /// An agent that goes on from what the outbox holds.
     #[must_use]
     pub fn new(identity: Identity, settings: Settings, restored: Restored) -> Agent {
-        let to_open = match (&restored.lost, restored.chains.is_empty()) {
+        let to_open = match (&restored.lost, restored.chains.last()) {
             (Some(previous), _) => Some((OpenReason::StateLost, *previous)),
-            (None, true) => Some((OpenReason::Enrolled, None)),
-            (None, false) => None,
+            (None, None) => Some((OpenReason::Enrolled, None)),
+            (None, Some(newest)) => rotate::goes_on(newest),
         };
         Agent {
             identity,
@@ -119,6 +124,9 @@ impl Agent {
             opened_at: Vec::new(),
             opening_at: 0,
             owed: None,
+            rotation: Rotation::default(),
+            rotate: rotate::Step::Idle,
+            recalled: Vec::new(),
             pending: None,
             sampling: false,
             sample_at: None,
@@ -160,6 +168,10 @@ impl Agent {
             Event::PushFailed => self.push.stall(now.boottime_ms.saturating_add(STALL_MS)),
             Event::PushEmpty => self.push.none_sent(),
             Event::Answered { sent, answer } => self.answered(&sent, answer, now, random, &mut effects),
+            Event::Rotate => self.want_rotation(),
+            Event::KeyMade(key) => self.key_made(key, now),
+            Event::KeyUnknown(chain_id) => self.recall(chain_id, &mut effects),
+            Event::Recalled { before, chain } => self.take_recalled(before, chain),
             Event::Rewound { chain_id, held } => self.rewound(chain_id, held, now, &mut effects),
         }
         self.go_on(now, random, &mut effects);
@@ -212,10 +224,10 @@ impl Agent {
         match &consent {
             Consent::Invalid(state) => {
                 effects.push(Effect::Note(Note::NoConsent(*state)));
-                if self.stated_consent.is_some() {
+                if let Some(stated) = self.stated_consent {
                     // What was collected under the consent may no longer leave; one statement says so.
                     self.purged = Counts::default();
-                    self.owed = Some(*state);
+                    self.owed = Some((*state, stated));
                     self.purging = Purging::UnderWay { whole: true };
                     effects.push(Effect::Purge);
                 }
@@ -223,9 +235,9 @@ impl Agent {
             }
             Consent::Keeping => {
                 effects.push(Effect::Note(Note::NoConsent(ConsentState::Withdrawn)));
-                if self.stated_consent.is_some() {
+                if let Some(stated) = self.stated_consent {
                     self.purged = Counts::default();
-                    self.owed = Some(ConsentState::Withdrawn);
+                    self.owed = Some((ConsentState::Withdrawn, stated));
                 }
                 self.sampling = false;
             }
@@ -248,7 +260,9 @@ impl Agent {
 
     fn sampled(&mut self, mut readings: Readings, mut faults: Vec<Fault>, states: States, now: Now) {
         let was_sampling = std::mem::take(&mut self.sampling);
-        if !was_sampling || self.pending.is_some() || !self.may_collect() {
+        // Behind the entry that hands over nothing follows: the next report is for the next chain.
+        let handed_over = self.newest().is_some_and(|chain| chain.successor.is_some());
+        if !was_sampling || self.pending.is_some() || !self.may_collect() || handed_over {
             return;
         }
         self.filter(&mut readings, &mut faults);
@@ -272,9 +286,20 @@ impl Agent {
         self.last_states.append(&mut self.pending_states);
         if let Some(opened) = record.opens {
             self.chains.retain(ChainState::has_unsent);
-            self.chains.push(ChainState { chain_id: record.chain_id, tip: Tip::EMPTY, unsent_from: 0, lease: Lease::ZERO, blocked: false });
+            self.chains.push(ChainState {
+                chain_id: record.chain_id,
+                tip: Tip::EMPTY,
+                unsent_from: 0,
+                lease: Lease::ZERO,
+                blocked: false,
+                key_id: Some(record.key_id),
+                successor: None,
+            });
             self.to_open = None;
-            self.opened_at.push(self.opening_at);
+            // A rotation is no new beginning: it cannot happen again before the old chain is receipted.
+            if opened != OpenReason::Rotated {
+                self.opened_at.push(self.opening_at);
+            }
             self.stated_consent = None;
             self.stated_plan = None;
             self.push.forget_failures();
@@ -291,7 +316,8 @@ impl Agent {
                 self.owed = None;
             }
             Some(Statement::Plan { plan }) => self.stated_plan = Some(plan.hash()),
-            Some(Statement::Open { .. } | Statement::Key { .. } | Statement::Purge { .. }) | None => {}
+            Some(Statement::Key { .. }) => self.handed_over(&record, effects),
+            Some(Statement::Open { .. } | Statement::Purge { .. }) | None => {}
         }
     }
 
@@ -325,7 +351,20 @@ impl Agent {
         if self.purging != Purging::No {
             self.purged.add_all(&spec.counts);
         }
-        effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
+        self.bridge(spec, now, effects);
+    }
+
+    /// Has a loss recorded; false when its chain's key is gone. Then the chain stays as it is, and is not sent.
+    fn bridge(&mut self, spec: &LossSpec, now: Now, effects: &mut Vec<Effect>) -> bool {
+        if let Some(record) = self.make_loss(spec, now) {
+            effects.push(Effect::Bridge(Box::new(record)));
+            return true;
+        }
+        if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == spec.chain_id) {
+            chain.blocked = true;
+        }
+        effects.push(Effect::Note(Note::Unbridgeable { seq: spec.first_seq }));
+        false
     }
 
     /// The collector knows this chain otherwise than the ledger does: what is unsent of it stays in the ledger, and a
@@ -348,8 +387,14 @@ impl Agent {
             Held::Bridge(spec) => spec.first_seq,
             Held::Contradicts => return self.contradicted(chain_id, now),
         };
-        if let Held::Bridge(spec) = &held {
-            effects.push(Effect::Bridge(Box::new(self.make_loss(spec, now))));
+        if next_seq == 0 {
+            // It does not know the chain at all: does it know how the one before it ended?
+            self.recall(chain_id, effects);
+        }
+        if let Held::Bridge(spec) = &held
+            && !self.bridge(spec, now, effects)
+        {
+            return;
         }
         if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == chain_id) {
             if next_seq < chain.unsent_from {
@@ -370,6 +415,7 @@ impl Agent {
             }
             Purging::Again { .. } | Purging::UnderWay { .. } => return,
         }
+        self.rotate_on(now, effects);
         if self.pending.is_none() && now.boottime_ms >= self.stalled_until {
             self.pending = self.next_statement(now, random).map(Box::new);
         }
@@ -408,7 +454,7 @@ impl Agent {
         if let Some((reason, previous)) = self.to_open {
             // A collector that refuses everything does not make the agent fill the disk with new beginnings.
             self.opened_at.retain(|at| now.boottime_ms.saturating_sub(*at) < DAY_MS);
-            if self.may_open_at().is_some() {
+            if reason != OpenReason::Rotated && self.may_open_at().is_some() {
                 return None;
             }
             self.opening_at = now.boottime_ms;
@@ -416,12 +462,11 @@ impl Agent {
             return self.may_collect().then(|| self.make_open(ChainId(random), reason, previous, now));
         }
         self.newest()?;
-        if let Some(state) = self.owed {
+        if let Some((state, terms_hash)) = self.owed {
             // What was collected under the consent and may still leave goes first.
             if self.consent == Some(Consent::Keeping) && self.push_chain().is_some() {
                 return None;
             }
-            let terms_hash = self.stated_consent?;
             let statement = Statement::Consent { state, terms_hash, terms: None, purged: self.purged };
             return self.make_statement(statement, now);
         }
@@ -435,6 +480,6 @@ impl Agent {
         if self.stated_plan != Some(self.settings.plan.hash()) {
             return self.make_statement(Statement::Plan { plan: self.settings.plan.clone() }, now);
         }
-        None
+        self.make_handover(now)
     }
 }

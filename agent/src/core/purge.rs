@@ -3,7 +3,8 @@
 //! Nothing is collected and no beat is kept: these are only the entries that an uninstallation signs.
 
 use super::{Agent, Consent, Identity, LossSpec, Now, Record, Restored, Settings};
-use mimamori_shared::payload::{Counts, Statement};
+use mimamori_shared::id::ChainId;
+use mimamori_shared::payload::{Counts, OpenReason, Statement};
 
 impl Agent {
     /// An agent that is only to sign its own end, under the consent in force or under none.
@@ -12,10 +13,17 @@ impl Agent {
         Agent { consent, ..Agent::new(identity, settings, restored) }
     }
 
-    /// The record of unsent entries that go with the agent.
+    /// The record of unsent entries that go with the agent; `None` when the key that could sign it is gone.
     #[must_use]
-    pub fn purge_loss(&self, spec: &LossSpec, now: Now) -> Record {
+    pub fn purge_loss(&self, spec: &LossSpec, now: Now) -> Option<Record> {
         self.make_loss(spec, now)
+    }
+
+    /// Where the key was handed over and nothing stands behind that yet: the opening of the chain that goes on.
+    #[must_use]
+    pub fn purge_opening(&self, chain_id: ChainId, now: Now) -> Option<Record> {
+        let (OpenReason::Rotated, previous) = self.to_open? else { return None };
+        Some(self.make_open(chain_id, OpenReason::Rotated, previous, now))
     }
 
     /// The last statement of the newest chain; `None` when no chain was ever opened, and nothing was ever said.
@@ -31,7 +39,7 @@ mod tests {
     use super::*;
     use crate::core::ChainState;
     use mimamori_shared::chain::Tip;
-    use mimamori_shared::id::{ChainId, Hash, Lease};
+    use mimamori_shared::id::{Hash, Lease};
     use mimamori_shared::payload::{Body, Entry};
     use mimamori_shared::sign::{sha256, verify};
 
@@ -41,7 +49,7 @@ mod tests {
         let none = Agent::ending(identity(), settings(), Restored::default(), None);
         assert_eq!(none.purge_statement(Counts::default(), now), None);
         let tip = Tip { next_seq: 7, head: sha256(b"six") };
-        let chain = ChainState { chain_id: ChainId([9; 16]), tip, unsent_from: 7, lease: Lease([1; 16]), blocked: false };
+        let chain = ChainState { chain_id: ChainId([9; 16]), tip, unsent_from: 7, lease: Lease([1; 16]), blocked: false, key_id: None, successor: None };
         let restored = Restored { chains: vec![chain], ..Restored::default() };
         for (consent, hash) in [(None, Hash::ZERO), (Some(Consent::Valid(terms())), terms().hash())] {
             let purged = Counts { sample: 1, unchanged: 4, change: 2, statement: 3 };

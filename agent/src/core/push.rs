@@ -69,6 +69,11 @@ impl Push {
         self.failed_ms
     }
 
+    /// Whether the collector last said that this key is used twice.
+    pub(super) fn is_forked(&self) -> bool {
+        self.forked
+    }
+
     pub(super) fn failed_s(&self) -> PushFail {
         let mut seconds = PushFail::default();
         for (layer, ms) in Layer::ALL.into_iter().zip(self.failed_ms) {
@@ -107,9 +112,11 @@ impl Push {
 impl Agent {
     /// The chain to send from: the oldest with anything unsent.
     pub(super) fn push_chain(&self) -> Option<&ChainState> {
-        // Without a consent nothing leaves but the statement that says so (and the record of what was purged).
+        // Without a consent nothing leaves but the statement that says so (and the record of what was purged). Where a
+        // statement about a key would have to go before it, that waits too.
         // After a withdrawal that keeps what is unsent, that goes first.
-        let may = self.may_collect() || self.consent == Some(Consent::Keeping) || (self.stated_consent.is_none() && self.owed.is_none());
+        let alone = self.stated_consent.is_none() && self.owed.is_none() && !self.hands_over();
+        let may = self.may_collect() || self.consent == Some(Consent::Keeping) || alone;
         self.chains.iter().find(|chain| chain.has_unsent() && !chain.blocked).filter(|_| may)
     }
 
@@ -168,6 +175,10 @@ impl Agent {
         }
         let newest = self.chains.last().map(|chain| chain.chain_id);
         self.chains.retain(|chain| chain.has_unsent() || Some(chain.chain_id) == newest);
+        if Some(receipt.chain_id) == newest {
+            self.recalled.clear();
+        }
+        self.forget_old_key(effects);
     }
 
     /// This machine goes on in a chain of its own, if it still goes on in this one.

@@ -4,8 +4,8 @@ use super::{Agent, ChainState, Consent, Now};
 use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
 use mimamori_shared::limits::REPORT_BYTES_MAX;
-use mimamori_shared::payload::{Class, Counts, Fault, FaultCode, Head, Loss, LossReason, OpenReason, Place, Report, Statement, encode};
-use mimamori_shared::sign::{PayloadType, frame_hash};
+use mimamori_shared::payload::{Class, Counts, Fault, FaultCode, Head, Loss, LossReason, OpenReason, Place, Report, Statement, encode, hand_over};
+use mimamori_shared::sign::{PayloadType, SecretKey, frame_hash};
 
 /// One signed entry, for the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +101,14 @@ impl Agent {
         record
     }
 
-    /// A loss record stands where the entries stood, so it takes the head of their place.
-    pub(super) fn make_loss(&self, spec: &LossSpec, now: Now) -> Record {
+    /// A loss record stands where the entries stood, so it takes the head of their place, and is signed by the key of
+    /// their chain. `None` when that key is gone.
+    pub(super) fn make_loss(&self, spec: &LossSpec, now: Now) -> Option<Record> {
+        let key = self.key_of(spec.chain_id)?;
         let tip = Tip { next_seq: spec.first_seq, head: spec.prev_hash };
         let lease = self.chains.iter().find(|chain| chain.chain_id == spec.chain_id).map_or(Lease::ZERO, |chain| chain.lease);
-        let head = self.head(spec.chain_id, tip, lease, now);
+        let mut head = self.head(spec.chain_id, tip, lease, now);
+        head.key_id = key.public().id();
         let loss = Loss {
             first_seq: spec.first_seq,
             last_seq: spec.last_seq,
@@ -116,10 +119,17 @@ impl Agent {
             reason: spec.reason,
         };
         let payload = encode(PayloadType::Loss, &[&head, &loss]);
-        let mut record = self.sign(PayloadType::Loss, Class::Statement, payload, &head);
+        let mut record = self.sign_by(key, PayloadType::Loss, Class::Statement, payload, &head);
         record.last_seq = spec.last_seq;
         record.tip_hash = spec.last_hash;
-        record
+        Some(record)
+    }
+
+    /// The entry by which the present key hands over to `next`.
+    pub(super) fn make_key(&self, next: &SecretKey, now: Now) -> Option<Record> {
+        let chain = self.newest()?;
+        let head = self.head(chain.chain_id, chain.tip, chain.lease, now);
+        Some(self.statement(hand_over(&head, next), &head))
     }
 
     fn statement(&self, statement: Statement, head: &Head) -> Record {
@@ -130,6 +140,10 @@ impl Agent {
     }
 
     fn sign(&self, kind: PayloadType, class: Class, payload: Vec<u8>, head: &Head) -> Record {
+        self.sign_by(&self.identity.key, kind, class, payload, head)
+    }
+
+    fn sign_by(&self, key: &SecretKey, kind: PayloadType, class: Class, payload: Vec<u8>, head: &Head) -> Record {
         let hash = frame_hash(kind, &payload);
         Record {
             chain_id: head.chain_id,
@@ -138,7 +152,7 @@ impl Agent {
             kind,
             class,
             key_id: head.key_id,
-            signature: self.identity.key.sign(kind, &payload),
+            signature: key.sign(kind, &payload),
             payload,
             hash,
             tip_hash: hash,

@@ -143,6 +143,11 @@ impl Rig {
                 let held = self.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
             }
+            Effect::Recall { before } => {
+                let chain = self.outbox.before(before).unwrap();
+                queue.push_back(Event::Recalled { before, chain });
+            }
+            Effect::Keys(task) => panic!("no rotation was set: {task:?}"),
             Effect::Purge => {
                 for spec in self.outbox.unsent(self.agent.chains()).unwrap() {
                     queue.push_back(Event::Dropped(spec));

@@ -255,6 +255,21 @@ impl Outbox {
         })
     }
 
+    /// The chain before this one, with its last entry as unsent: sent again, that tells a collector which went back how
+    /// the chain ended. `None` when there is none, or the payload of that entry is gone.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn before(&self, chain_id: ChainId) -> Result<Option<ChainState>, OutboxError> {
+        let no = self.number(chain_id)?;
+        let before = self.numbers.iter().filter(|(_, other)| **other < no).max_by_key(|(_, other)| **other);
+        let Some((chain_id, no)) = before else { return Ok(None) };
+        let lease: [u8; 16] = self.db.query_row("SELECT lease FROM chain WHERE no = ?", [no], |row| row.get(0))?;
+        let chain = open::chain_state(&self.db, *no, *chain_id, u64::MAX, Lease(lease))?;
+        let last = rows::last(&self.db, *no)?.filter(|head| seq_of(head.id).saturating_add(1) == chain.tip.next_seq);
+        Ok(last.map(|head| ChainState { unsent_from: seq_of(head.id), ..chain }))
+    }
+
     /// Unsent entries, and bytes of the file with its log.
     #[must_use]
     pub fn size(&self, chains: &[ChainState]) -> (u64, u64) {

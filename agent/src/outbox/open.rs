@@ -2,7 +2,7 @@
 
 use super::rows::{self, sum, tip_of};
 use super::tip::TipFile;
-use super::{CHAINS_MAX, ChainNo, FILE, Noticed, Outbox, OutboxError, Quota, chain_sum, heads, id_of, read_numbers, schema};
+use super::{CHAINS_MAX, ChainNo, FILE, Noticed, Outbox, OutboxError, Quota, chain_sum, heads, id_of, read_numbers, schema, seq_of};
 use crate::core::{ChainState, Restored};
 use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
@@ -177,6 +177,18 @@ fn sweep(db: &mut Connection) -> Result<(), OutboxError> {
     Ok(())
 }
 
+/// A chain as its rows tell it.
+pub(super) fn chain_state(db: &Connection, no: ChainNo, chain_id: ChainId, unsent_from: u64, lease: Lease) -> Result<ChainState, OutboxError> {
+    let tip = tip_of(db, no)?;
+    let last = rows::last(db, no)?;
+    let successor = match &last {
+        Some(head) if seq_of(head.id).saturating_add(1) == tip.next_seq => rows::successor(db, head)?,
+        Some(_) | None => None,
+    };
+    let key_id = last.map(|head| head.key_id);
+    Ok(ChainState { chain_id, tip, unsent_from: unsent_from.min(tip.next_seq), lease, blocked: false, key_id, successor })
+}
+
 type Chains = (Vec<ChainState>, BTreeMap<ChainId, ChainNo>);
 
 fn load_chains(db: &Connection) -> Result<Chains, OutboxError> {
@@ -191,8 +203,7 @@ fn load_chains(db: &Connection) -> Result<Chains, OutboxError> {
             return Err(OutboxError::Damaged);
         }
         numbers.insert(chain_id, no);
-        let tip = tip_of(db, no)?;
-        chains.push(ChainState { chain_id, tip, unsent_from: u64::try_from(unsent_from).unwrap_or(0).min(tip.next_seq), lease, blocked: false });
+        chains.push(chain_state(db, no, chain_id, u64::try_from(unsent_from).unwrap_or(0), lease)?);
     }
     Ok((chains, numbers))
 }

@@ -4,12 +4,14 @@
 
 use super::{ChainNo, OutboxError, heads, id_of, seq_of};
 use crate::core::LossSpec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{ChainId, Hash, KeyId};
 use mimamori_shared::limits::REPORT_BYTES_MAX;
-use mimamori_shared::payload::{Class, Counts, Loss, LossReason};
-use mimamori_shared::sign::{PayloadType, frame_hash, sha256};
+use mimamori_shared::payload::{Class, Counts, Loss, LossReason, Statement, statement};
+use mimamori_shared::sign::{PayloadType, PublicKey, frame_hash, sha256};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Deserialize;
 
@@ -160,6 +162,28 @@ pub(super) fn tip_of(db: &Connection, no: ChainNo) -> Result<Tip, OutboxError> {
     let packed = heads::last(db, no)?;
     let end = [last, gap, packed].into_iter().flatten().max_by_key(|(id, _)| *id);
     Ok(end.map_or(Tip::EMPTY, |(id, head)| Tip { next_seq: seq_of(id) + 1, head }))
+}
+
+/// The last whole row of a chain.
+pub(super) fn last(db: &Connection, no: ChainNo) -> Result<Option<Head>, OutboxError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {} FROM entry WHERE id >= ? AND id < ? ORDER BY id DESC", Head::COLUMNS))?;
+    let mut rows = statement.query([id_of(no, 0), id_of(no + 1, 0)])?;
+    while let Some(row) = rows.next()? {
+        if let Some(head) = Head::read(row) {
+            return Ok(Some(head));
+        }
+    }
+    Ok(None)
+}
+
+/// The key that an entry hands over to, if it is such a statement.
+pub(super) fn successor(db: &Connection, head: &Head) -> Result<Option<KeyId>, OutboxError> {
+    if head.kind != PayloadType::Statement {
+        return Ok(None);
+    }
+    let Some(frame) = frame(db, head)? else { return Ok(None) };
+    let Ok(Statement::Key { public_key, .. }) = statement(&frame.payload) else { return Ok(None) };
+    Ok(STANDARD.decode(public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).map(|key| key.id()))
 }
 
 #[derive(Deserialize)]

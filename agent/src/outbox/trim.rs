@@ -45,7 +45,8 @@ impl Outbox {
         for (no, chain_id) in numbers {
             // A chain that is no longer carried is wholly receipted.
             let carried = chains.iter().find(|chain| chain.chain_id == chain_id);
-            let end = carried.map_or(id_of(no + 1, 0), |chain| id_of(no, chain.unsent_from));
+            // How a chain ended stays: it is what a collector that went back is told first ([`Outbox::before`]).
+            let end = carried.map_or(rows::last(&self.db, no)?.map_or(id_of(no, 0), |head| head.id), |chain| id_of(no, chain.unsent_from));
             if let Some((first, last)) = self.oldest_run(id_of(no, 0), end, enough, oldest_ms)? {
                 let transaction = self.db.transaction()?;
                 let before = heads::used(&transaction, first, last)?;
@@ -148,9 +149,12 @@ impl Outbox {
     /// When the file fails.
     pub fn unsent(&self, chains: &[ChainState]) -> Result<Vec<LossSpec>, OutboxError> {
         let mut specs = Vec::new();
-        for chain in chains.iter().filter(|chain| chain.unsent_from < chain.tip.next_seq) {
-            let run = (chain.unsent_from, chain.tip.next_seq - 1);
-            specs.push(self.loss_over(chain.chain_id, run, chain.unsent_from, LossReason::Withdrawn)?);
+        for chain in chains {
+            // That the key was handed over says nothing about the machine, and without it nothing more could be believed.
+            let end = chain.tip.next_seq.saturating_sub(u64::from(chain.successor.is_some()));
+            if chain.unsent_from < end {
+                specs.push(self.loss_over(chain.chain_id, (chain.unsent_from, end - 1), chain.unsent_from, LossReason::Withdrawn)?);
+            }
         }
         Ok(specs)
     }

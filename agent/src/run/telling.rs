@@ -17,7 +17,7 @@ impl Shell {
             Note::NeedsApproval => NotedKind::NeedsApproval,
             Note::Forked => NotedKind::Forked,
             Note::CollectorWentBack { .. } => NotedKind::WentBack,
-            Note::ChainOpened(_) | Note::NoConsent(_) => return,
+            Note::ChainOpened(_) | Note::NoConsent(_) | Note::Unbridgeable { .. } => return,
         };
         self.said.over = false;
         let kept = self.outbox.note_event(kind, clock::now().wall_ms);

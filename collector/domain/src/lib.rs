@@ -1,6 +1,7 @@
 //! The pure core of the collector: no I/O, no clock.
 
 pub mod abuse;
+pub mod fork;
 pub mod presence;
 pub mod rate;
 pub mod session;

@@ -40,6 +40,28 @@ pub fn judge(skew_ms: i64) -> Clock {
     }
 }
 
+/// Two entries of a boot taken closer together than this say nothing about the line, in milliseconds.
+const APART_MS: i64 = 500;
+
+/// Whether an entry was certainly taken after a moment of the collector's clock. `this` is (boottime, received) of the
+/// entry, `known` are those of the first and of the last entry of its boot before it.
+///
+/// By the machine's own clock, if that is good beside the best offset of its boot. Whatever that clock says: when two
+/// entries arrive as far apart as they were taken, the line holds nothing back, and the later one was taken after the
+/// earlier one arrived.
+#[must_use]
+pub fn is_after(moment_ms: i64, known: Option<[(i64, i64); 2]>, this: (i64, i64), taken_at_ms: i64) -> bool {
+    let offset = |(boottime_ms, received_ms): (i64, i64)| received_ms.saturating_sub(boottime_ms);
+    let best_ms = known.iter().flatten().copied().map(offset).fold(offset(this), i64::min);
+    if judge(skew_ms(best_ms, taken_at_ms, this.0)) == Clock::Good && taken_at_ms > moment_ms {
+        return true;
+    }
+    known.is_some_and(|[_, (boottime_ms, received_ms)]| {
+        let (taken, arrived) = (this.0.saturating_sub(boottime_ms), this.1.saturating_sub(received_ms));
+        received_ms > moment_ms && taken >= APART_MS && arrived.saturating_sub(taken).saturating_abs() <= taken / 4
+    })
+}
+
 /// When a report was taken, by the collector's clock: by the boot's offset; without one by the machine's wall clock,
 /// as long as it can be true (`None` otherwise). Never later than it was received.
 #[must_use]

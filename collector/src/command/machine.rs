@@ -3,13 +3,16 @@
 use super::{Done, print, print_json};
 use crate::cli::{Lang, MachineCommand};
 use crate::clock;
+use crate::config::Config;
 use crate::keys::Keys;
+use crate::revocation;
+use crate::serve::StartError;
 use crate::store::{Actor, MachineRow, Scope, Store, StoreError};
 use crate::work::as_of;
 use mimamori_shared::time;
 use serde_json::{Value, json};
 
-pub(super) async fn carry_out(store: &Store, keys: &Keys, actor: &Actor, command: &MachineCommand, lang: Lang) -> Done {
+pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor: &Actor, command: &MachineCommand, lang: Lang) -> Done {
     let (scope, now) = (&Scope::All, clock::now_ms());
     match command {
         MachineCommand::List { facility, output } => {
@@ -36,13 +39,26 @@ pub(super) async fn carry_out(store: &Store, keys: &Keys, actor: &Actor, command
         }
         MachineCommand::Revoke { machine } => {
             let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?;
+            keep(config, keys, store).await?;
             print(&format!("{} {}\n", lang.of("refused from now on:", "以後受け付けない鍵："), key.fingerprint()));
         }
-        MachineCommand::Retire { machine } => store.retire_machine(scope, actor, &machine.facility, &machine.machine, now).await?,
-        MachineCommand::Replace { machine, new } => store.replace_machine(scope, actor, &machine.facility, &machine.machine, &new.0, now).await?,
+        MachineCommand::Retire { machine } => {
+            store.retire_machine(scope, actor, &machine.facility, &machine.machine, now).await?;
+            keep(config, keys, store).await?;
+        }
+        MachineCommand::Replace { machine, new } => {
+            store.replace_machine(scope, actor, &machine.facility, &machine.machine, &new.0, now).await?;
+            keep(config, keys, store).await?;
+        }
+        MachineCommand::Forks { machine, output } => super::forks::show(store, machine.as_ref(), *output, lang).await?,
         MachineCommand::Move { machine, to } => store.move_machine(scope, actor, &machine.facility, &machine.machine, &to.0, now).await?,
     }
     Ok(())
+}
+
+/// The decision is in the database; now it is made to outlast that.
+async fn keep(config: &Config, keys: &Keys, store: &Store) -> Done {
+    Ok(revocation::keep(&revocation::path(config), keys, store).await.map_err(StartError::from)?)
 }
 
 /// The machines of a scope as JSON: what `machine list --json` prints.

@@ -3,13 +3,16 @@
 mod digest;
 mod export;
 mod facility;
+mod forks;
 mod init;
+mod keys;
 mod machine;
 mod token;
 
-use crate::cli::{Cli, Command, ConfigCommand, Lang, exit};
+use crate::cli::{Cli, Command, ConfigCommand, FacilityCommand, Lang, MachineCommand, TokenCommand, exit};
 use crate::config::Config;
 use crate::keys::KeysError;
+use crate::revocation;
 use crate::serve::{self, StartError};
 use crate::store::{Actor, ActorKind, Store, StoreError};
 use clap::CommandFactory as _;
@@ -82,7 +85,8 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, user: &str)
 fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Done {
     match command {
         Command::Init { hosts } => init::init(config, hosts, lang),
-        Command::Serve => Ok(serve::serve(config)?),
+        Command::Serve { accept_rollback } => Ok(serve::serve(config, accept_rollback.then_some(actor))?),
+        Command::Keys(command) => keys::carry_out(config, command, lang),
         Command::Config(command) => {
             command.carry_out(config.values());
             if matches!(command, ConfigCommand::Check) { check(config) } else { Ok(()) }
@@ -93,6 +97,11 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
             let keys = crate::keys::load(&config.state_dir())?;
             let store = serve::open_store(config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            // Nothing is decided on a database that has forgotten what was decided; looking at it is allowed.
+            if !matches!(command, Command::Fsck(_) | Command::Export { .. }) && !looks_only(command) {
+                let path = revocation::path(config);
+                runtime.block_on(revocation::check(&path, &keys, &store, None, crate::clock::now_ms())).map_err(StartError::from)?;
+            }
             runtime.block_on(with_store(config, &keys, &store, command, lang, actor))
         }
     }
@@ -105,15 +114,24 @@ fn check(config: &Config) -> Done {
     fault.map_or(Ok(()), |fault| Err(Failed(exit::CONFIG, fault)))
 }
 
+fn looks_only(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Machine(MachineCommand::List { .. } | MachineCommand::Show { .. } | MachineCommand::Forks { .. })
+            | Command::Facility(FacilityCommand::List(_) | FacilityCommand::Show { .. })
+            | Command::Token(TokenCommand::List(_))
+    )
+}
+
 async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, command: &Command, lang: Lang, actor: &Actor) -> Done {
     match command {
         Command::Facility(command) => facility::carry_out(store, actor, command, lang).await,
-        Command::Machine(command) => machine::carry_out(store, keys, actor, command, lang).await,
+        Command::Machine(command) => machine::carry_out(config, store, keys, actor, command, lang).await,
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
         Command::Fsck(output) => export::fsck(store, *output, lang).await,
         Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
         Command::Export { machine, output } => export::export(store, keys, machine, output.as_deref()).await,
-        Command::Init { .. } | Command::Serve | Command::Config(_) | Command::Pages(_) => Ok(()),
+        Command::Init { .. } | Command::Serve { .. } | Command::Keys(_) | Command::Config(_) | Command::Pages(_) => Ok(()),
     }
 }
 

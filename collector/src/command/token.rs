@@ -4,7 +4,7 @@ use super::{Done, Failed, print, print_json};
 use crate::cli::{Alias, Lang, TokenCommand, exit};
 use crate::config::Config;
 use crate::keys::Keys;
-use crate::store::{Actor, NewToken, Scope, Store, StoreError, TokenRow};
+use crate::store::{Actor, Network, NewToken, Scope, Store, StoreError, TokenRow};
 use crate::{clock, serve};
 use mimamori_shared::config::parse_duration;
 use mimamori_shared::id::{Hash, TokenId};
@@ -29,12 +29,13 @@ struct Mint<'a> {
     ca_pin: Hash,
     facility: Word,
     reason: &'a str,
+    source: Option<Network>,
     expires_at_ms: i64,
 }
 
 pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor: &Actor, command: &TokenCommand, lang: Lang) -> Done {
     match command {
-        TokenCommand::Create { facility, machine, ttl, reason, output, csv } => {
+        TokenCommand::Create { facility, machine, ttl, reason, source, output, csv } => {
             let ttl_s = parse_duration(ttl).map_err(|fault| Failed(exit::USAGE, format!("--ttl {ttl}: {fault}")))?;
             if ttl_s == 0 || ttl_s > TOKEN_TTL_S_MAX {
                 return Err(Failed(exit::USAGE, format!("--ttl {ttl}: must be more than nothing and at most 24h")));
@@ -43,7 +44,7 @@ pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor
             // The file first: a token that cannot be handed over is not made.
             let mut file = output.as_deref().map(new_file).transpose()?;
             let url = serve::public_url(config, keys);
-            let mint = Mint { store, actor, keys, url, ca_pin: serve::pin(config)?, facility: facility.0.clone(), reason, expires_at_ms };
+            let mint = Mint { store, actor, keys, url, ca_pin: serve::pin(config)?, facility: facility.0.clone(), reason, source: *source, expires_at_ms };
             let text = match csv {
                 Some(csv) => mint.fleet(csv).await?,
                 None => Zeroizing::new(format!("{}\n", mint.one(machine.as_ref().map(|machine| machine.0.clone())).await?.as_str())),
@@ -80,6 +81,7 @@ impl Mint<'_> {
             facility: self.facility.clone(),
             slot,
             reason: self.reason.to_owned(),
+            source: self.source,
             expires_at_ms: self.expires_at_ms,
         };
         self.store.add_token(&Scope::All, self.actor, kept, clock::now_ms()).await?;
@@ -137,7 +139,7 @@ fn list(tokens: &[TokenRow], as_json: bool, lang: Lang) {
     };
     if as_json {
         let rows = tokens.iter().map(|token| {
-            json!({"token_id": token.token_id, "facility": token.facility, "machine": token.slot, "state": state(token), "reason": token.reason,
+            json!({"token_id": token.token_id, "facility": token.facility, "machine": token.slot, "state": state(token), "reason": token.reason, "source": token.source.map(|source| source.to_string()),
                    "creator": token.creator, "created_at_ms": token.created_at_ms, "expires_at_ms": token.expires_at_ms,
                    "used_at_ms": token.used.map(|(at, _)| at), "used_by": token.used.map(|(_, key)| key.fingerprint())})
         });

@@ -53,9 +53,9 @@ async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderM
     if !rest.is_empty() {
         return Err(Refused::Zstd);
     }
-    let token_id = TokenId(token);
+    let (token_id, source) = (TokenId(token), connection.peer.ip());
     let refused = |why: &str| {
-        eprintln!("<5>enrolment refused: token {token_id}, key {}, from {}: {why}", frame.key_id, connection.peer.ip());
+        eprintln!("<5>enrolment refused: token {token_id}, key {}, from {source}: {why}", frame.key_id);
         Refused::NotGranted
     };
     // The token's signature first: what it does not vouch for is not read at all.
@@ -66,19 +66,19 @@ async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderM
     let enrol: Enrol = read(&vouched, PayloadType::Enrol).map_err(|_| refused("the payload is not understood"))?;
     let key = STANDARD.decode(&enrol.public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(|| refused("the key cannot be used"))?;
     let key_id = frame.key_id;
-    if enrol.collector_id != ingest.keys.collector_id || enrol.token_id != token_id || enrol.key_id != key_id {
+    if enrol.collector_id != ingest.keys().collector_id || enrol.token_id != token_id || enrol.key_id != key_id {
         return Err(refused("the payload contradicts its signatures"));
     }
     verify(frame.clone(), &key).map_err(|_| refused("the new key's signature does not hold"))?;
     let agent_id = AgentId(clock::random().map_err(|_| Refused::Busy)?);
-    let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id };
+    let ask = Redeem { token_id, key_id, public_key: key.to_bytes(), agent_id, source };
     // In a task of its own: who hangs up does not stop what was made durable from being counted and said.
     let redeemed = tokio::spawn(noted(Arc::clone(ingest), ask)).await.map_err(|_| Refused::Busy)?;
     match redeemed.map_err(Refused::store)? {
         Redeemed::Refused(why) => Err(refused(why.name())),
         Redeemed::Enrolled { enrolment, .. } => {
             let enrolled = Enrolled {
-                collector_id: ingest.keys.collector_id,
+                collector_id: ingest.keys().collector_id,
                 agent_id: enrolment.agent_id,
                 key_id: enrolment.key_id,
                 token_id: enrolment.token_id,
@@ -94,6 +94,7 @@ async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderM
 
 /// Redeems, counts and says so.
 async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError> {
+    let source = ask.source;
     let redeemed = ingest.store.redeem(ask, clock::now_ms()).await?;
     if let Redeemed::Enrolled { enrolment, first_time } = &redeemed {
         let result = match (first_time, enrolment.state) {
@@ -102,7 +103,13 @@ async fn noted(ingest: Arc<Ingest>, ask: Redeem) -> Result<Redeemed, StoreError>
             (true, EnrolState::Pending) => EnrolResult::Pending,
         };
         ingest.metrics.enrolled(result).inc();
-        eprintln!("<5>enrolled: token {}, key {}, {}/{}", enrolment.token_id, enrolment.key_id.fingerprint(), enrolment.facility, enrolment.machine);
+        eprintln!(
+            "<5>enrolled: token {}, key {}, {}/{}, from {source}",
+            enrolment.token_id,
+            enrolment.key_id.fingerprint(),
+            enrolment.facility,
+            enrolment.machine
+        );
     }
     Ok(redeemed)
 }

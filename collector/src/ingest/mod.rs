@@ -29,7 +29,7 @@ use mimamori_domain::abuse::Abuse;
 use mimamori_shared::id::{AgentId, KeyId};
 use mimamori_shared::sign::{PayloadType, PublicKey};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Keys remembered; they never change, only their state does, and the store judges that in its transaction.
 const KEYS_REMEMBERED_MAX: usize = 16_384;
@@ -43,8 +43,7 @@ const PLAIN_ROOM: (usize, usize) = (32 << 20, 64 << 20);
 pub struct Ingest {
     /// The store.
     pub store: Store,
-    /// The collector's keys.
-    pub keys: Keys,
+    keys: RwLock<Arc<Keys>>,
     /// Deadlines of bodies.
     pub limits: ConnLimits,
     /// Own metrics.
@@ -63,7 +62,19 @@ impl Ingest {
     #[must_use]
     pub fn new(store: Store, keys: Keys, limits: ConnLimits, rates: Rates, tally: Arc<Tally>, metrics: Arc<SelfMetrics>) -> Ingest {
         let (sent, plain) = (BodyRoom::new(SENT_ROOM.0, SENT_ROOM.1), BodyRoom::new(PLAIN_ROOM.0, PLAIN_ROOM.1));
+        let keys = RwLock::new(Arc::new(keys));
         Ingest { store, keys, limits, metrics, admission: Admission::new(rates), tally, sent, plain, known: Mutex::new(HashMap::new()) }
+    }
+
+    /// The keys that answers are signed with.
+    #[must_use]
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with these from now on.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// Counts a refusal, by cause and by who it was.
@@ -108,7 +119,7 @@ impl Ingest {
 
     fn signed(&self, status: StatusCode, kind: PayloadType, payload: Vec<u8>) -> Response {
         let answer = HeaderValue::from_static("application/vnd.mimamori.answer");
-        (status, [(header::CONTENT_TYPE, answer)], self.keys.answer(kind, payload)).into_response()
+        (status, [(header::CONTENT_TYPE, answer)], self.keys().answer(kind, payload)).into_response()
     }
 }
 

@@ -161,7 +161,7 @@ impl Leases {
         if let Some((_, known)) = self.judged.iter().find(|(lease, _)| *lease == head.lease) {
             return *known;
         }
-        let known = self.judged.len() < LEASES_MAX && lease_known(ingest.keys.lease_secret.as_slice(), head.chain_id, head.seq, head.lease);
+        let known = self.judged.len() < LEASES_MAX && lease_known(ingest.keys().lease_secret.as_slice(), head.chain_id, head.seq, head.lease);
         if self.judged.len() < LEASES_MAX {
             self.judged.push((head.lease, known));
         }
@@ -174,7 +174,7 @@ fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry
         return Err(Refused::WrongKind);
     }
     let entry = Entry::read(verified).map_err(|fault| Refused::Head(fault.to_string()))?;
-    if entry.head.collector_id != ingest.keys.collector_id {
+    if entry.head.collector_id != ingest.keys().collector_id {
         return Err(Refused::OtherCollector);
     }
     if entry.head.agent_id != agent_id {
@@ -186,12 +186,12 @@ fn read(ingest: &Ingest, verified: &Verified, agent_id: AgentId) -> Result<Entry
 fn answer(ingest: &Ingest, agent_id: AgentId, answered: Answered) -> Result<Response, Refused> {
     match answered {
         Answered::Receipt(fields) => {
-            let receipt = fields.receipt(ingest.keys.collector_id, ingest.keys.lease_secret.as_slice());
+            let receipt = fields.receipt(ingest.keys().collector_id, ingest.keys().lease_secret.as_slice());
             Ok(ingest.signed(StatusCode::OK, PayloadType::Receipt, encode(PayloadType::Receipt, &[&receipt])))
         }
         Answered::Refusal { reason, chain_id, in_reply_to } => {
             ingest.metrics.refused(because(&reason)).inc();
-            let refusal = Refusal { collector_id: ingest.keys.collector_id, agent_id, chain_id, in_reply_to, reason };
+            let refusal = Refusal { collector_id: ingest.keys().collector_id, agent_id, chain_id, in_reply_to, reason };
             Ok(ingest.signed(StatusCode::CONFLICT, PayloadType::Refusal, encode(PayloadType::Refusal, &[&refusal])))
         }
         Answered::Pending => Err(Refused::Pending),

@@ -2,11 +2,14 @@
 
 use super::error::StoreError;
 use super::named::RedeemRefusal;
+use super::network::Network;
+use super::rows::Revocations;
 use super::scope::{Actor, Scope};
 use super::{Store, sqlite};
 use mimamori_shared::id::{AgentId, KeyId, TokenId};
 use mimamori_shared::payload::EnrolState;
 use mimamori_shared::word::Word;
+use std::net::IpAddr;
 
 /// A token to be kept. Its secret is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct NewToken {
     pub slot: Option<Word>,
     /// What for; one line.
     pub reason: String,
+    /// From where it may be redeemed; from anywhere without one.
+    pub source: Option<Network>,
     /// When it ends, at most 24 hours from now.
     pub expires_at_ms: i64,
 }
@@ -36,6 +41,8 @@ pub struct Redeem {
     pub public_key: [u8; 32],
     /// The agent id it gets, random, unless it has one already.
     pub agent_id: AgentId,
+    /// The other end of the connection it asks over.
+    pub source: IpAddr,
 }
 
 /// What a redemption came to.
@@ -154,6 +161,17 @@ impl Store {
         let (scope, actor, facility, alias) = (scope.clone(), actor.clone(), facility.clone(), alias.clone());
         match self {
             Store::Sqlite(engine) => engine.write(move |db| sqlite::machine::revoke(db, &scope, &actor, (&facility, &alias), now_ms)).await,
+        }
+    }
+
+    /// Takes over the revocations that a database which went back has forgotten; `known` is what is kept outside it.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn reapply_revocations(&self, actor: &Actor, known: Revocations, now_ms: i64) -> Result<(), StoreError> {
+        let actor = actor.clone();
+        match self {
+            Store::Sqlite(engine) => engine.write(move |db| sqlite::revocation::reapply(db, &actor, &known, now_ms)).await,
         }
     }
 

@@ -14,6 +14,7 @@ mod contract;
 mod error;
 mod ingest;
 mod named;
+mod network;
 mod read;
 mod rows;
 mod scope;
@@ -25,10 +26,11 @@ pub use admin::{Enrolment, NewToken, Redeem, Redeemed};
 pub use error::StoreError;
 pub use ingest::{Answered, Heard, IngestBatch, LEASE_SEARCH_MAX, Noted, ReceiptFields, Taken, lease_known};
 pub use named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState, RedeemRefusal};
+pub use network::Network;
 pub use read::PAGE_MAX;
 pub use rows::{
-    AuditRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, SessionRow, TokenRow, TransitionRow,
-    Waiting,
+    AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, Revocations, SessionRow,
+    TokenRow, TransitionRow, Waiting,
 };
 pub use scope::{Actor, Scope};
 pub use work::{Dirty, PresenceChange, Transition, WorkLease};

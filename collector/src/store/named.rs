@@ -102,6 +102,10 @@ named! {
         SourceFlapping = "source_flapping",
         /// The consent ends within so many days as the detail says.
         ConsentExpires = "consent_expires",
+        /// A key spoke that has handed over to another one: somebody still holds it.
+        OldKeySpoke = "old_key_spoke",
+        /// A statement names a new key that is not taken; the old one stays.
+        NewKeyRefused = "new_key_refused",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.
@@ -118,6 +122,8 @@ named! {
         KeyInUse = "key_in_use",
         /// A machine in service has the alias the token is for.
         AliasTaken = "alias_taken",
+        /// Asked for from outside the network the token is for.
+        OtherSource = "other_source",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads: for pages, metrics, export and the tools. None of them sees beyond its scope.
 
 use super::error::StoreError;
-use super::rows::{AuditRow, ChainRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, MachineRow, SessionRow, TokenRow, TransitionRow};
+use super::rows::{AuditRow, BranchRow, ChainRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, MachineRow, Revocations, SessionRow, TokenRow, TransitionRow};
 use super::scope::Scope;
 use super::sqlite::latest::Only;
 use super::{Store, sqlite};
@@ -29,6 +29,17 @@ impl Store {
     pub async fn token_public_key(&self, token: TokenId) -> Result<Option<[u8; 32]>, StoreError> {
         match self {
             Store::Sqlite(engine) => engine.read(move |db| sqlite::token::public_key(db, token)).await,
+        }
+    }
+
+    /// Keys that are never taken again. Only within [`Scope::All`].
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn revocations(&self, scope: &Scope) -> Result<Revocations, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::revocation::all(db, &scope)).await,
         }
     }
 
@@ -137,6 +148,17 @@ impl Store {
         let scope = scope.clone();
         match self {
             Store::Sqlite(engine) => engine.read(move |db| sqlite::chain::list(db, &scope, agent)).await,
+        }
+    }
+
+    /// The branches of a chain, by number.
+    ///
+    /// # Errors
+    /// When the machine is not in scope.
+    pub async fn branches(&self, scope: &Scope, agent: AgentId, chain: ChainId) -> Result<Vec<BranchRow>, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::chain::list_branches(db, &scope, agent, chain)).await,
         }
     }
 

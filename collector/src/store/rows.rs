@@ -1,6 +1,7 @@
 //! What the store gives back.
 
 use super::named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState};
+use super::network::Network;
 use mimamori_shared::consent::Plan;
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, KeyId, TokenId};
 use mimamori_shared::payload::ConsentState;
@@ -95,6 +96,17 @@ pub struct ChainRow {
     pub branches: u32,
     /// The place the collector waits for since it refused what came behind it.
     pub waiting: Option<Waiting>,
+}
+
+/// A branch of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BranchRow {
+    /// Its number; 0 is the first that was heard.
+    pub branch: u32,
+    /// The last place it shares with the branch it left; `None` from the beginning on.
+    pub base: Option<u64>,
+    /// The next place.
+    pub next_seq: u64,
 }
 
 /// A hole in front of a chain's tip.
@@ -197,6 +209,15 @@ pub struct KeyRow {
     pub machine: MachineState,
 }
 
+/// Keys that are never taken again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revocations {
+    /// How often there was such a decision; it only grows.
+    pub epoch: u64,
+    /// The keys, ascending.
+    pub keys: Vec<KeyId>,
+}
+
 /// A token; its secret is nowhere in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
@@ -212,6 +233,8 @@ pub struct TokenRow {
     pub creator: Word,
     /// What for.
     pub reason: String,
+    /// From where it may be redeemed; from anywhere without one.
+    pub source: Option<Network>,
     /// When it ends.
     pub expires_at_ms: i64,
     /// When it was redeemed, and by which key.

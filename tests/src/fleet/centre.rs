@@ -70,9 +70,16 @@ impl Centre {
             facility: word("hcf-1"),
             slot: Some(word(machine)),
             reason: "simulation".to_owned(),
+            source: None,
             expires_at_ms: now_ms + DAY_MS,
         };
-        let ask = Redeem { token_id, key_id: key.public().id(), public_key: key.public().to_bytes(), agent_id: AgentId(random.bytes()) };
+        let ask = Redeem {
+            token_id,
+            key_id: key.public().id(),
+            public_key: key.public().to_bytes(),
+            agent_id: AgentId(random.bytes()),
+            source: [127, 0, 0, 1].into(),
+        };
         self.runtime.block_on(async {
             self.store.add_token(&Scope::All, &Centre::operator(), token, now_ms).await.unwrap();
             match self.store.redeem(ask, now_ms).await.unwrap() {

@@ -372,6 +372,9 @@ impl Machine {
                 let held = life.outbox.rewind(chain_id, next_seq, head).unwrap();
                 queue.push_back(Event::Rewound { chain_id, held });
             }
+            Effect::Recall { before } => queue.push_back(Event::Recalled { before, chain: life.outbox.before(before).unwrap() }),
+            // Keys do not change here: copies and restores of machines meet rotations in `tests/it/identity.rs`.
+            Effect::Keys(task) => panic!("{}: nobody asked for a new key: {task:?}", self.name),
             Effect::Purge => {
                 queue.extend(life.outbox.unsent(life.agent.chains()).unwrap().into_iter().map(Event::Dropped));
                 queue.push_back(Event::Purged(true));

@@ -4,16 +4,18 @@ use crate::clock;
 use crate::command::manifest::consent_of;
 use crate::config::Config;
 use crate::consent_file::ConsentFile;
-use crate::core::{Agent, ChainState, Consent, Identity, Restored};
+use crate::core::{Agent, ChainState, Consent, Identity, Restored, Rotation};
 use crate::identity::{self, Enrolment};
+use crate::keyring::Keyring;
 use crate::outbox::{Outbox, Quota};
 use crate::setup::{self, Environment};
 use crate::uplink::{self, Answer, Detail, Outcome, Trust, Uplink};
+use mimamori_shared::chain::Tip;
 use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::Frame;
+use mimamori_shared::id::{ChainId, Lease};
 use mimamori_shared::limits::FRAMES_MAX;
 use mimamori_shared::payload::{Counts, Place, Receipt, RefusalReason};
-use mimamori_shared::sign::SecretKey;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,12 +51,13 @@ impl From<String> for NotEnded {
 }
 
 /// Signs and sends. `offline` signs alone.
-pub(super) fn end(config: &Config, environment: &Environment, key: SecretKey, given: &Enrolment, offline: bool) -> Result<Ended, NotEnded> {
+pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment, offline: bool) -> Result<Ended, NotEnded> {
     let dir = config.state_dir();
     let consent = consent_of(config, environment).ok();
     let mut way = if offline { None } else { Some(Way::open(config, environment, given, &dir)?) };
     let quota = Quota { free_floor_bytes: 0, ..setup::quota_of(config) };
     let (mut outbox, restored, _) = Outbox::open(&dir, quota, clock::now().wall_ms).map_err(|fault| words(&fault))?;
+    let keyring = Keyring::open(&dir, given.enrolled_at_ms, &restored, clock::now().wall_ms).map_err(|fault| words(&fault))?;
     let mut chains = restored.chains.clone();
     let mut ended = Ended::default();
     if let (Some(way), Some(_)) = (&mut way, &consent) {
@@ -63,7 +66,9 @@ pub(super) fn end(config: &Config, environment: &Environment, key: SecretKey, gi
         drop(way.send(&mut outbox, &mut chains));
         ended.sent = before.saturating_sub(unsent(&chains));
     }
-    let agent = ending(config, key, given, Restored { chains: chains.clone(), ..restored }, consent)?;
+    let agent_of = |chains: &[ChainState]| ending(config, &keyring, given, Restored { chains: chains.to_vec(), ..restored.clone() }, consent.as_ref());
+    open_behind(&mut outbox, &agent_of(&chains)?, &mut chains)?;
+    let agent = agent_of(&chains)?;
     sign(&mut outbox, &agent, &mut chains, &mut ended)?;
     let (Some(way), Some(_)) = (&mut way, &ended.statement) else { return Ok(ended) };
     way.deadline = Instant::now() + SENDING;
@@ -76,11 +81,25 @@ fn unsent(chains: &[ChainState]) -> u64 {
     chains.iter().map(|chain| chain.tip.next_seq.saturating_sub(chain.unsent_from)).sum()
 }
 
-fn ending(config: &Config, key: SecretKey, given: &Enrolment, restored: Restored, consent: Option<ConsentFile>) -> Result<Agent, String> {
+fn ending(config: &Config, keyring: &Keyring, given: &Enrolment, restored: Restored, consent: Option<&ConsentFile>) -> Result<Agent, String> {
     let boot_id = setup::boot_id(&setup::host_of(config)).map_err(|fault| fault.to_string())?;
-    let identity = Identity { collector_id: given.collector_id, agent_id: given.agent_id, key, boot_id };
-    let terms = consent.map(|consent| consent.terms);
-    Ok(Agent::ending(identity, setup::settings_of(config, terms.as_ref()), restored, terms.map(Consent::Valid)))
+    let identity = Identity { collector_id: given.collector_id, agent_id: given.agent_id, key: keyring.key.clone(), boot_id };
+    let terms = consent.map(|consent| consent.terms.clone());
+    let settings = setup::settings_of(config, terms.as_ref());
+    let mut agent = Agent::ending(identity, settings, restored, terms.map(Consent::Valid));
+    agent.set_rotation(Rotation { old: keyring.old.clone(), ..Rotation::default() });
+    Ok(agent)
+}
+
+/// Behind a statement that hands over nothing stands: the new key says the rest in a chain of its own.
+fn open_behind(outbox: &mut Outbox, agent: &Agent, chains: &mut Vec<ChainState>) -> Result<(), String> {
+    let chain_id = ChainId(clock::random().map_err(|fault| fault.to_string())?);
+    let Some(mut record) = agent.purge_opening(chain_id, clock::now()) else { return Ok(()) };
+    record.receipts = chains.clone();
+    outbox.commit(&record).map_err(|fault| words(&fault))?;
+    let tip = Tip { next_seq: 1, head: record.tip_hash };
+    chains.push(ChainState { chain_id, tip, unsent_from: 0, lease: Lease::ZERO, blocked: false, key_id: Some(record.key_id), successor: None });
+    Ok(())
 }
 
 /// What is still unsent becomes a loss, and the statement stands behind it.
@@ -88,14 +107,18 @@ fn sign(outbox: &mut Outbox, agent: &Agent, chains: &mut [ChainState], ended: &m
     let failed = |fault: crate::outbox::OutboxError| words(&fault);
     let now = clock::now();
     for spec in outbox.unsent(chains).map_err(failed)? {
-        outbox.bridge(&agent.purge_loss(&spec, now)).map_err(failed)?;
+        match agent.purge_loss(&spec, now) {
+            Some(record) => outbox.bridge(&record).map_err(failed)?,
+            // The key of that chain is gone, and nobody can sign for it: it is counted, and does not leave.
+            None => chains.iter_mut().filter(|chain| chain.chain_id == spec.chain_id).for_each(|chain| chain.unsent_from = chain.tip.next_seq),
+        }
         ended.purged.add_all(&spec.counts);
     }
     let Some(mut record) = agent.purge_statement(ended.purged, now) else { return Ok(()) };
     record.receipts = chains.to_vec();
     outbox.commit(&record).map_err(failed)?;
     if let Some(newest) = chains.last_mut() {
-        newest.tip = mimamori_shared::chain::Tip { next_seq: record.last_seq.saturating_add(1), head: record.tip_hash };
+        newest.tip = Tip { next_seq: record.last_seq.saturating_add(1), head: record.tip_hash };
     }
     ended.place = Some(Place { chain_id: record.chain_id, seq: record.seq, hash: record.hash });
     let lines = Frame { payload: record.payload, key_id: record.key_id, signature: record.signature }.to_lines();
@@ -160,7 +183,7 @@ impl Way {
 }
 
 /// The receipt's lines as they came: a ledger that stays, because something else fails, has them.
-fn keep(outbox: &mut Outbox, chain_id: mimamori_shared::id::ChainId, answer: &Answer) {
+fn keep(outbox: &mut Outbox, chain_id: ChainId, answer: &Answer) {
     let mut lines = answer.body.split_inclusive(|b| *b == b'\n');
     let mut two = || lines.by_ref().take(2).flatten().copied().collect::<Vec<u8>>();
     let (receipt, certificate) = (two(), two());

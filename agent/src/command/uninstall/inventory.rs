@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// How the names of the agent's own files in its state folder begin, and what they are.
-const OWN: [(&str, What); 5] = [
+const OWN: [(&str, What); 6] = [
     ("identity.", What::Keys),
+    ("rotate.request", What::Keys),
     ("salt", What::Keys),
     ("outbox.db", What::Queue),
     ("tip", What::Queue),

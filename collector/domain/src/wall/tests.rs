@@ -56,3 +56,34 @@ proptest! {
         prop_assert_eq!(judge(skew) == Clock::Good, (-SKEW_MS..=SKEW_MS).contains(&skew));
     }
 }
+
+/// Who speaks after a moment is told from who delivers late, with a good clock and with any other.
+#[test]
+fn an_entry_is_after_a_moment_by_a_good_clock_or_by_a_line_that_holds_nothing_back() {
+    const OPENED: i64 = 1_000_000_000;
+    const DAY: i64 = 86_400_000;
+    // The boot was at 0 by the collector's clock; the machine's clock is off by `skew_ms`.
+    let entry =
+        |taken_ms: i64, received_ms: i64, skew_ms: i64, known: Option<[(i64, i64); 2]>| is_after(OPENED, known, (taken_ms, received_ms), taken_ms + skew_ms);
+    let live = |ms: i64| (ms, ms + 200);
+    for skew_ms in [0, 100_000, -100_000] {
+        assert!(entry(OPENED + 200_000, OPENED + 200_100, skew_ms, None));
+        assert!(!entry(OPENED - 200_000, OPENED + 300, skew_ms, Some([live(5), live(OPENED - 260_000)])), "a backlog of a boot whose first entry was live");
+    }
+    for skew_ms in [3_600_000, -3_600_000, 9 * DAY, -9 * DAY] {
+        // What was taken before and comes in one go afterwards, under a clock that says anything.
+        let mut known = [live(5), live(OPENED - 7_200_000)];
+        for n in 1..100 {
+            let this = (OPENED - 7_200_000 + n * 60_000, OPENED + 500 + n);
+            assert!(!entry(this.0, this.1, skew_ms, Some(known)), "{skew_ms} {n}");
+            known[1] = this;
+        }
+        assert!(!entry(OPENED - 60_000, OPENED + 300, skew_ms, None), "{skew_ms}");
+        // A second voice that goes on with the line in order.
+        let (first, second) = (live(OPENED + 60_000), live(OPENED + 120_000));
+        assert!(!entry(first.0, first.1, skew_ms, Some([live(5), live(OPENED - 60_000)])), "one entry may have been on its way: {skew_ms}");
+        assert!(entry(second.0, second.1, skew_ms, Some([live(5), first])), "{skew_ms}");
+    }
+    // Entries of one moment that arrive together prove nothing about the line.
+    assert!(!entry(OPENED - 1000, OPENED + 600, 9 * DAY, Some([(OPENED - 1010, OPENED + 590); 2])));
+}

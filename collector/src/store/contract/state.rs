@@ -144,7 +144,15 @@ pub(super) async fn nobody_changes_beyond_their_scope(store: &Store) {
     store.redeem(ask(theirs, 2), NOW).await.unwrap();
     let waits = store.machines(&Scope::Facility(east.clone())).await.unwrap().remove(0).alias;
     hidden(store.add_facility(&west, &actor, &word("more"), "x", false, NOW).await);
-    let new = NewToken { token_id: TokenId([3; 8]), public_key: [1; 32], facility: east.clone(), slot: None, reason: String::new(), expires_at_ms: NOW + 1 };
+    let new = NewToken {
+        token_id: TokenId([3; 8]),
+        public_key: [1; 32],
+        facility: east.clone(),
+        slot: None,
+        reason: String::new(),
+        source: None,
+        expires_at_ms: NOW + 1,
+    };
     hidden(store.add_token(&west, &actor, new, NOW).await);
     hidden(store.revoke_token(&west, &actor, theirs, NOW).await);
     hidden(store.approve_machine(&west, &actor, &east, &waits, None, NOW).await.map(drop));

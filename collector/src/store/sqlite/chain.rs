@@ -6,10 +6,10 @@ use super::machine;
 use crate::store::accept::Branch;
 use crate::store::error::StoreError;
 use crate::store::named::ChainReason;
-use crate::store::rows::{ChainRow, Waiting};
+use crate::store::rows::{BranchRow, ChainRow, Waiting};
 use crate::store::scope::Scope;
 use mimamori_shared::chain::Tip;
-use mimamori_shared::id::{AgentId, BootId, ChainId, Hash};
+use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, KeyId};
 use mimamori_shared::limits::CHAINS_WINDOW_S;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -63,15 +63,11 @@ pub(super) fn load(db: &Connection, agent: AgentId, chain: ChainId) -> Result<Op
 }
 
 /// Makes the chain, numbered after the agent's others.
-pub(super) fn open(db: &Connection, agent: AgentId, chain: ChainId, reason: ChainReason, now_ms: i64) -> Result<Chain, StoreError> {
+/// `proven` is the key that an earlier one handed over to by the statement this chain goes on from.
+pub(super) fn open(db: &Connection, agent: AgentId, chain: ChainId, (reason, proven): (ChainReason, Option<KeyId>), now_ms: i64) -> Result<Chain, StoreError> {
     let epoch = newest(db, agent)?.map_or(0, |newest| newest.epoch) + 1;
-    db.prepare_cached("INSERT INTO chain (agent, chain, epoch, reason, opened_at_ms, forked) VALUES (?1, ?2, ?3, ?4, ?5, 0)")?.execute(params![
-        agent.0,
-        chain.0,
-        place(epoch)?,
-        reason.name(),
-        now_ms
-    ])?;
+    db.prepare_cached("INSERT INTO chain (agent, chain, epoch, reason, opened_at_ms, forked, proven, proven_key) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)")?
+        .execute(params![agent.0, chain.0, place(epoch)?, reason.name(), now_ms, proven.is_some(), proven.map(|key| key.0)])?;
     Ok(Chain { id: chain, epoch, forked: false, waiting: false, branches: Vec::new() })
 }
 
@@ -94,7 +90,7 @@ pub(super) fn newest(db: &Connection, agent: AgentId) -> Result<Option<Newest>, 
 pub(super) fn unapproved(db: &Connection, agent: AgentId, now_ms: i64) -> Result<u32, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT count(*) FROM chain c JOIN machine m ON m.agent = c.agent
-         WHERE c.agent = ?1 AND c.epoch > 1 AND c.opened_at_ms > ?2 AND c.opened_at_ms > coalesce(m.chains_approved_at_ms, ?2)",
+         WHERE c.agent = ?1 AND c.epoch > 1 AND c.proven = 0 AND c.opened_at_ms > ?2 AND c.opened_at_ms > coalesce(m.chains_approved_at_ms, ?2)",
     )?;
     Ok(statement.query_row(params![agent.0, now_ms.saturating_sub(CHAINS_WINDOW_S * 1000)], |row| row.get(0))?)
 }
@@ -168,4 +164,10 @@ pub(in crate::store) fn list(db: &Connection, scope: &Scope, agent: AgentId) -> 
     ))?;
     let rows = statement.query_map([agent.0], shown)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::store) fn list_branches(db: &Connection, scope: &Scope, agent: AgentId, chain: ChainId) -> Result<Vec<BranchRow>, StoreError> {
+    machine::need_agent(db, scope, agent)?;
+    let row = |stored: Stored| BranchRow { branch: stored.branch.no, base: stored.branch.base.map(|(seq, _)| seq), next_seq: stored.branch.tip.next_seq };
+    Ok(branches(db, agent, chain)?.into_iter().map(row).collect())
 }

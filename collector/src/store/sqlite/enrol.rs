@@ -2,10 +2,11 @@
 
 use super::audit::{self, Deed};
 use super::cell::{get, maybe};
-use super::machine;
+use super::{machine, revocation};
 use crate::store::admin::{Enrolment, Redeem, Redeemed};
 use crate::store::error::StoreError;
 use crate::store::named::{ActorKind, RedeemRefusal};
+use crate::store::network::Network;
 use crate::store::scope::Actor;
 use mimamori_shared::id::{AgentId, KeyId, to_hex};
 use mimamori_shared::payload::EnrolState;
@@ -19,6 +20,7 @@ struct Token {
     slot: Option<Word>,
     expires_at_ms: i64,
     revoked: bool,
+    source: Option<Network>,
     used: Option<Used>,
 }
 
@@ -46,6 +48,7 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
         slot: maybe(row, "slot")?,
         expires_at_ms: row.get("expires_at_ms")?,
         revoked: row.get::<_, Option<i64>>("revoked_at_ms")?.is_some(),
+        source: super::token::source(row)?,
         used,
     })
 }
@@ -80,7 +83,10 @@ fn refused(db: &Connection, ask: &Redeem, token: &Token, now_ms: i64) -> Result<
     if now_ms >= token.expires_at_ms {
         return Ok(Some(RedeemRefusal::Expired));
     }
-    if machine::key(db, ask.key_id)?.is_some() {
+    if token.source.is_some_and(|network| !network.contains(ask.source)) {
+        return Ok(Some(RedeemRefusal::OtherSource));
+    }
+    if machine::key(db, ask.key_id)?.is_some() || revocation::is_revoked(db, ask.key_id)? {
         return Ok(Some(RedeemRefusal::KeyInUse));
     }
     let taken = match &token.slot {
@@ -123,7 +129,7 @@ const CONTESTS_MAX: u64 = 128;
 
 /// Two keys with one token: somebody copied it. Written down once per pair, so that asking on fills nothing.
 fn contested(db: &Connection, ask: &Redeem, token: &Token, used: &Used, now_ms: i64) -> Result<(), StoreError> {
-    let detail = json!({ "used_by": used.key, "asked_by": ask.key_id });
+    let detail = json!({ "used_by": used.key, "asked_by": ask.key_id, "asked_from": ask.source.to_string() });
     let id = ask.token_id.to_string();
     let held: u64 = db
         .prepare_cached("SELECT COUNT(*) FROM audit WHERE noun = 'token' AND id = ?1 AND verb = 'contest'")?

@@ -3,13 +3,15 @@
 use super::chain::{self, Chain, Newest, Stored};
 use super::evidence::{self, At, Month};
 use super::finding::{self, Seen};
+use super::handover::{self, Closing, HandOver};
 use super::{abuse, latest, machine, presence, session, stated};
 use crate::store::accept::{Action, Branch, Held, decide};
 use crate::store::error::StoreError;
 use crate::store::ingest::{Answered, Heard, IngestBatch, ReceiptFields, Taken};
 use crate::store::named::{ChainReason, FindingKind, KeyState, MachineState};
-use crate::store::rows::Waiting;
+use crate::store::rows::{SessionRow, Waiting};
 use mimamori_domain::source::Change;
+use mimamori_domain::wall::is_after;
 use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash};
 use mimamori_shared::limits::NEW_CHAINS_MAX;
@@ -30,6 +32,8 @@ struct Ingest<'a> {
     id: ChainId,
     chain: Option<Chain>,
     newest: Option<Newest>,
+    /// What ends this key or this chain.
+    closings: Vec<Closing>,
     near: Option<u32>,
     /// Entries and bytes that were stored.
     stored: (u64, u64),
@@ -68,6 +72,7 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Take
         id: chain_id,
         chain: chain::load(db, batch.agent_id, chain_id)?,
         newest: chain::newest(db, batch.agent_id)?,
+        closings: handover::closings(db, batch.agent_id, batch.key_id, chain_id)?,
         near: None,
         stored: (0, 0),
         heard: Heard::default(),
@@ -119,9 +124,13 @@ impl<'a> Ingest<'a> {
         let link = Link::of(entry, verified.hash());
         let chain = match self.chain.take() {
             Some(chain) => chain,
+            None if self.is_closed(&link, verified.hash()) => return self.old_key(&link),
             None => match self.open(entry, &link)? {
                 Ok(chain) => chain,
-                Err(reason) => return Ok(Step::Refused(reason)),
+                Err(reason) => {
+                    self.vouch(pair)?;
+                    return Ok(Step::Refused(reason));
+                }
             },
         };
         let chain = self.chain.insert(chain);
@@ -134,6 +143,9 @@ impl<'a> Ingest<'a> {
         } else {
             decide(&branches, self.near, &link, verified.hash(), |branch, seq| held(db, At { agent, chain: id, branch }, rows, seq))?
         };
+        if !matches!(action, Action::Replay { .. }) && self.is_closed(&link, verified.hash()) {
+            return self.old_key(&link);
+        }
         match action {
             Action::Extend { branch, tip } => self.extend(pair, &link, branch, tip),
             Action::Replay { branch, held } => {
@@ -142,7 +154,10 @@ impl<'a> Ingest<'a> {
                 Ok(Step::Held { branch, held })
             }
             Action::Fork { branch, parent } => self.fork(pair, &link, branch, parent),
-            Action::Behind { tip } => self.behind(tip),
+            Action::Behind { tip } => {
+                self.vouch(pair)?;
+                self.behind(tip)
+            }
             Action::TooManyBranches => {
                 self.heard.other_content += 1;
                 self.found(FindingKind::TooManyBranches, link.seq, "refused")?;
@@ -158,7 +173,13 @@ impl<'a> Ingest<'a> {
             return Ok(Err(RefusalReason::Behind { next_seq: 0, head_hash: Hash::ZERO }));
         }
         let now_ms = self.batch.received_at_ms;
-        if self.newest.is_some() && chain::unapproved(self.db, self.agent, now_ms)? >= NEW_CHAINS_MAX {
+        let proven = match &entry.body {
+            Body::Statement(Statement::Open { reason: OpenReason::Rotated, previous: Some(previous) }) => {
+                handover::proves(self.db, self.agent, entry.head.key_id, *previous)?
+            }
+            _ => false,
+        };
+        if self.newest.is_some() && !proven && chain::unapproved(self.db, self.agent, now_ms)? >= NEW_CHAINS_MAX {
             self.found(FindingKind::TooManyChains, link.seq, "refused")?;
             return Ok(Err(RefusalReason::TooManyChains));
         }
@@ -175,7 +196,7 @@ impl<'a> Ingest<'a> {
                 ChainReason::Unsaid
             }
         };
-        let chain = chain::open(self.db, self.agent, self.id, reason, now_ms)?;
+        let chain = chain::open(self.db, self.agent, self.id, (reason, proven.then_some(entry.head.key_id)), now_ms)?;
         self.newest = Some(Newest { chain: self.id, epoch: chain.epoch, opened_at_ms: now_ms });
         Ok(Ok(chain))
     }
@@ -217,7 +238,7 @@ impl<'a> Ingest<'a> {
         let month = Month::of(now_ms);
         stored.first = stored.first.min(month);
         stored.last = stored.last.max(month);
-        self.follow(entry, at, &mut stored)?;
+        let before = self.follow(entry, at, &mut stored)?;
         chain::save(self.db, self.agent, self.id, &stored)?;
         if let Some(chain) = &mut self.chain {
             chain.branches.retain(|other| other.branch.no != stored.branch.no);
@@ -227,7 +248,8 @@ impl<'a> Ingest<'a> {
                 chain::wait(self.db, self.agent, self.id, None)?;
             }
         }
-        self.notice(entry, link.seq)?;
+        self.notice(entry, link.seq, before)?;
+        self.hand_over(pair, true)?;
         if at.branch == 0 {
             self.state(pair, at)?;
         }
@@ -238,10 +260,40 @@ impl<'a> Ingest<'a> {
         Ok(Step::Held { branch: at.branch, held })
     }
 
-    /// Sessions and boots. A loss carries the boot that wrote it down, not the one that it tells of.
-    fn follow(&mut self, entry: &Entry, at: At, stored: &mut Stored) -> Result<(), StoreError> {
+    fn is_closed(&self, link: &Link, hash: Hash) -> bool {
+        self.closings.iter().any(|closing| !closing.leaves_room(self.batch.key_id, self.id, link, hash))
+    }
+
+    /// A key that has handed over, or what would stand behind the end of a chain: nothing of it is kept.
+    fn old_key(&self, link: &Link) -> Result<Step, StoreError> {
+        self.found(FindingKind::OldKeySpoke, link.seq, "refused")?;
+        Ok(Step::Refused(RefusalReason::Revoked))
+    }
+
+    /// A statement that comes ahead of its place vouches for the new key all the same: a collector that was restored
+    /// to a time before it could not believe the entries of that key otherwise, whatever is missing between.
+    fn vouch(&mut self, pair: &(Verified, Entry)) -> Result<(), StoreError> {
+        self.hand_over(pair, false)
+    }
+
+    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), held: bool) -> Result<(), StoreError> {
+        let Body::Statement(Statement::Key { public_key, proof }) = &entry.body else { return Ok(()) };
+        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked);
+        match handover::hand_over(self.db, &entry.head, verified.hash(), (public_key, proof), (forked, held), self.batch.received_at_ms)? {
+            HandOver::Done(closing) => {
+                self.closings.retain(|other| other.key_id != closing.key_id);
+                self.closings.push(closing);
+                Ok(())
+            }
+            HandOver::Refused(why) => self.found(FindingKind::NewKeyRefused, entry.head.seq, why),
+        }
+    }
+
+    /// Sessions and boots; gives the session as it was. A loss carries the boot that wrote it down, not the one that it
+    /// tells of.
+    fn follow(&mut self, entry: &Entry, at: At, stored: &mut Stored) -> Result<Option<SessionRow>, StoreError> {
         if matches!(entry.body, Body::Loss(_)) {
-            return Ok(());
+            return Ok(None);
         }
         let (mut boot, now_ms) = (entry.head.boot_id, self.batch.received_at_ms);
         let mut known = session::find(self.db, at, boot)?;
@@ -255,10 +307,11 @@ impl<'a> Ingest<'a> {
             boot = BootId::ZERO;
             known = session::find(self.db, at, boot)?;
         }
-        session::save(self.db, self.agent, &session::extend(known, (at.branch, boot), &entry.head, now_ms))
+        session::save(self.db, self.agent, &session::extend(known.clone(), (at.branch, boot), &entry.head, now_ms))?;
+        Ok(known.filter(|_| boot == entry.head.boot_id))
     }
 
-    fn notice(&mut self, entry: &Entry, seq: u64) -> Result<(), StoreError> {
+    fn notice(&mut self, entry: &Entry, seq: u64, before: Option<SessionRow>) -> Result<(), StoreError> {
         for noted in self.batch.noted.iter().filter(|noted| noted.seq == seq) {
             self.found(noted.kind, seq, noted.detail.as_str())?;
         }
@@ -266,7 +319,10 @@ impl<'a> Ingest<'a> {
             self.found(FindingKind::BodyUnusable, seq, "kept")?;
         }
         let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
-        let newer = self.newest.filter(|newest| epoch < newest.epoch && entry.head.taken_at_ms > newest.opened_at_ms);
+        let this = (entry.head.boottime_ms, self.batch.received_at_ms);
+        let before = before.map(|known| [(known.boottime_from_ms, known.received_from_ms), (known.boottime_to_ms, known.received_to_ms)]);
+        let after = |at_ms: i64| is_after(at_ms, before, this, entry.head.taken_at_ms);
+        let newer = self.newest.filter(|newest| epoch < newest.epoch && after(newest.opened_at_ms));
         if let (Some(newer), Body::Report(_)) = (newer, &entry.body) {
             self.found(FindingKind::OldChainSpoke, seq, "after_newer")?;
             self.mark_forked(self.id)?;

@@ -2,7 +2,7 @@
 
 use super::audit::{self, Deed};
 use super::cell::{get, named};
-use super::facility;
+use super::{facility, revocation};
 use crate::store::error::StoreError;
 use crate::store::named::{KeyState, MachineState};
 use crate::store::rows::KeyRow;
@@ -99,7 +99,7 @@ pub(in crate::store) fn retire(db: &Connection, scope: &Scope, actor: &Actor, (a
 
 fn end(db: &Connection, agent: AgentId, state: MachineState, now_ms: i64) -> Result<(), StoreError> {
     db.execute("UPDATE machine SET state = ?2, ended_at_ms = ?3 WHERE agent = ?1", params![agent.0, state.name(), now_ms])?;
-    Ok(())
+    revocation::revoke_all(db, agent, now_ms)
 }
 
 /// Gives the place of `old` to `new`: the old machine is retired and keeps its alias, linked from the new one.

@@ -13,12 +13,14 @@ pub(super) mod expiry;
 pub(super) mod facility;
 pub(super) mod finding;
 pub(super) mod fsck;
+mod handover;
 pub(super) mod ingest;
 pub(super) mod latest;
 pub(super) mod lease;
 pub(super) mod machine;
 mod migrate;
 pub(super) mod presence;
+pub(super) mod revocation;
 pub(super) mod session;
 pub(super) mod stated;
 pub(super) mod token;
@@ -212,7 +214,7 @@ mod tests {
             // Deferred to the commit, a broken reference fails there.
             let work = |db: &Connection| {
                 db.execute_batch(
-                    "PRAGMA defer_foreign_keys = ON; INSERT INTO token VALUES (x'00', x'00', 'none', NULL, 0, 'x', '', 0, NULL, NULL, NULL, NULL, NULL, NULL)",
+                    "PRAGMA defer_foreign_keys = ON; INSERT INTO token VALUES (x'00', x'00', 'none', NULL, 0, 'x', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
                 )?;
                 Ok(())
             };

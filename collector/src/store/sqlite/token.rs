@@ -6,12 +6,13 @@ use super::facility;
 use crate::store::NAME_BYTES_MAX;
 use crate::store::admin::NewToken;
 use crate::store::error::StoreError;
+use crate::store::network::Network;
 use crate::store::rows::TokenRow;
 use crate::store::scope::{Actor, Scope};
 use mimamori_shared::id::TokenId;
 use mimamori_shared::limits::TOKEN_TTL_S_MAX;
 use mimamori_shared::word::Word;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 pub(in crate::store) fn add(db: &Connection, scope: &Scope, actor: &Actor, new: &NewToken, now_ms: i64) -> Result<(), StoreError> {
@@ -31,14 +32,24 @@ pub(in crate::store) fn add(db: &Connection, scope: &Scope, actor: &Actor, new: 
     }
     let slot = new.slot.as_ref().map(Word::as_str);
     let added = db.execute(
-        "INSERT INTO token (token, public_key, facility, slot, created_at_ms, creator, reason, expires_at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-        params![new.token_id.0, new.public_key, new.facility.as_str(), slot, now_ms, actor.name.as_str(), new.reason, new.expires_at_ms],
+        "INSERT INTO token (token, public_key, facility, slot, created_at_ms, creator, reason, expires_at_ms, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        params![
+            new.token_id.0,
+            new.public_key,
+            new.facility.as_str(),
+            slot,
+            now_ms,
+            actor.name.as_str(),
+            new.reason,
+            new.expires_at_ms,
+            new.source.map(|source| source.to_string())
+        ],
     )?;
     if added == 0 {
         return Err(StoreError::Taken("token's id"));
     }
-    let detail = json!({ "slot": slot, "reason": new.reason, "expires_at_ms": new.expires_at_ms });
+    let detail = json!({ "slot": slot, "reason": new.reason, "expires_at_ms": new.expires_at_ms, "source": new.source.map(|source| source.to_string()) });
     let id = new.token_id.to_string();
     audit::add(db, actor, now_ms, &Deed { verb: "add", noun: "token", id, facility: Some(&new.facility), detail })
 }
@@ -52,6 +63,12 @@ pub(in crate::store) fn revoke(db: &Connection, scope: &Scope, actor: &Actor, to
     }
     let deed = Deed { verb: "revoke", noun: "token", id: token.to_string(), facility: Some(&facility), detail: json!({}) };
     audit::add(db, actor, now_ms, &deed)
+}
+
+/// From where it may be redeemed. What cannot be read as a network is none that anybody is in.
+pub(super) fn source(row: &Row<'_>) -> rusqlite::Result<Option<Network>> {
+    let text: Option<String> = row.get("source")?;
+    Ok(text.map(|text| text.parse().unwrap_or(Network::NOWHERE)))
 }
 
 /// The public key of a token, whatever its state.
@@ -69,6 +86,7 @@ pub(in crate::store) fn list(db: &Connection, scope: &Scope) -> Result<Vec<Token
             created_at_ms: row.get("created_at_ms")?,
             creator: get(row, "creator")?,
             reason: row.get("reason")?,
+            source: source(row)?,
             expires_at_ms: row.get("expires_at_ms")?,
             used: row.get::<_, Option<i64>>("used_at_ms")?.zip(maybe(row, "used_key")?),
             revoked_at_ms: row.get("revoked_at_ms")?,

@@ -1,0 +1,82 @@
+//! `key show` and `key rotate`.
+
+use super::{complain, print, print_json};
+use crate::cli::{Lang, Output, exit};
+use crate::clock;
+use crate::config::Config;
+use crate::identity::{self, IdentityError};
+use crate::keyring::{self, Keyring};
+use crate::setup::rotate_after_ms_of;
+use mimamori_shared::error::chain;
+use mimamori_shared::time;
+use serde_json::json;
+
+const DAY_MS: i64 = 86_400_000;
+
+fn keys(config: &Config) -> Result<Keyring, IdentityError> {
+    let dir = config.state_dir();
+    let (_, given) = identity::load(&dir)?;
+    Keyring::read(&dir, given.enrolled_at_ms)
+}
+
+pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
+    let keys = match keys(config) {
+        Ok(keys) => keys,
+        Err(fault) => {
+            complain(&chain(&fault));
+            return exit::CONFIG;
+        }
+    };
+    let (since_ms, fingerprint) = (keys.since_ms(), keys.key.public().id().fingerprint());
+    let requested = keyring::is_requested(&config.state_dir());
+    let next_ms = rotate_after_ms_of(config).map(|after_ms| since_ms.saturating_add(after_ms));
+    let age_days = clock::now().wall_ms.saturating_sub(since_ms).div_euclid(DAY_MS);
+    if output.json {
+        print_json(&json!({
+            "schema": "mimamori.key/1", "fingerprint": fingerprint, "since_ms": since_ms, "age_days": age_days, "next_rotation_ms": next_ms,
+            "requested": requested, "old_key_kept": keys.old.is_some(),
+            "earlier": keys.history().iter().rev().skip(1).rev().map(|past| json!({"fingerprint": past.key.id().fingerprint(), "since_ms": past.since_ms})).collect::<Vec<_>>(),
+        }));
+        return exit::OK;
+    }
+    let next = match (requested, next_ms) {
+        (true, _) => {
+            lang.of("asked for; as soon as the agent runs and its reports are receipted", "要求済み（エージェントが稼働し、報告が受領され次第）").to_owned()
+        }
+        (false, Some(at_ms)) => time::show(at_ms),
+        (false, None) => lang.of("only on demand (key.rotate_after = 0s)", "要求時のみ（key.rotate_after = 0s）").to_owned(),
+    };
+    let old = if keys.old.is_some() {
+        lang.of("kept until everything it signed is receipted", "署名済みの報告がすべて受領されるまで保管")
+    } else {
+        lang.of("none kept", "保管なし")
+    };
+    let rows = [
+        (lang.of("Fingerprint", "指紋"), fingerprint),
+        (lang.of("Since", "使用開始"), time::show(since_ms)),
+        (lang.of("Age in days", "経過日数"), age_days.to_string()),
+        (lang.of("Next rotation", "次の更新"), next),
+        (lang.of("Old key", "旧い鍵"), old.to_owned()),
+    ];
+    for (name, value) in rows {
+        print(&format!("{name}: {value}\n"));
+    }
+    exit::OK
+}
+
+pub(super) fn rotate(config: &Config, lang: Lang) -> u8 {
+    let asked = keys(config).and_then(|_| keyring::request(&config.state_dir()));
+    match asked {
+        Ok(()) => {
+            print(lang.of(
+                "A new key was asked for: `mimamori-agent key show` says when it holds. The fingerprint changes; the RSC sees the change.\n",
+                "新しい鍵を要求しました。`mimamori-agent key show`で確認できます。指紋が変わり、リモートサービスセンターにも記録されます。\n",
+            ));
+            exit::OK
+        }
+        Err(fault) => {
+            complain(&chain(&fault));
+            exit::CONFIG
+        }
+    }
+}
