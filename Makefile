@@ -28,6 +28,7 @@ torture: ## The long tests: a hundred times the random cases
 	@$(SETUP) run test
 	$(CARGO) build --workspace --locked
 	PROPTEST_CASES=5000 MIMAMORI_SIM=200x30 MIMAMORI_ANSWERS=1000000 MIMAMORI_REPLAYS=1000000 MIMAMORI_SIGNATURES=10000000 \
+	  MIMAMORI_ROTATIONS=500 MIMAMORI_CLONE_RUNS=1000 MIMAMORI_YEARS_EVERY_DAYS=1 MIMAMORI_ENROL_ROUNDS=1000 MIMAMORI_LOST_RUNS=1000 \
 	  $(CARGO) test --workspace --locked
 
 bench-agent: ## Measures what the agent costs a machine, beside collectd

@@ -15,6 +15,8 @@ mod record;
 mod rig;
 mod rotate;
 #[cfg(test)]
+mod rotate_tests;
+#[cfg(test)]
 mod tests;
 
 pub use event::{ChainState, Consent, Effect, Event, Held, Identity, KeyTask, Note, Now, Restored};

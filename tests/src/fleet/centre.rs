@@ -47,7 +47,8 @@ impl Centre {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let keys = keys::init(&dir.join("collector"), &["127.0.0.1".to_owned()], now_ms, &mut || Ok(random.bytes())).unwrap();
         let store = Store::open(&dir.join("store.sqlite"), now_ms).unwrap();
-        let centre = Centre { store, requests: 0, keys, known: BTreeMap::new(), tally: Tally::new(Arc::new(SelfMetrics::new("sim", now_ms).unwrap())), runtime };
+        let centre =
+            Centre { store, requests: 0, keys, known: BTreeMap::new(), tally: Tally::new(Arc::new(SelfMetrics::new("sim", now_ms).unwrap())), runtime };
         let (operator, facility) = (Centre::operator(), word("hcf-1"));
         centre.wait(centre.store.add_facility(&Scope::All, &operator, &facility, "Example hospital", true, now_ms)).unwrap();
         centre
@@ -72,7 +73,13 @@ impl Centre {
             source: None,
             expires_at_ms: now_ms + DAY_MS,
         };
-        let ask = Redeem { token_id, key_id: key.public().id(), public_key: key.public().to_bytes(), agent_id: AgentId(random.bytes()), source: [127, 0, 0, 1].into() };
+        let ask = Redeem {
+            token_id,
+            key_id: key.public().id(),
+            public_key: key.public().to_bytes(),
+            agent_id: AgentId(random.bytes()),
+            source: [127, 0, 0, 1].into(),
+        };
         self.runtime.block_on(async {
             self.store.add_token(&Scope::All, &Centre::operator(), token, now_ms).await.unwrap();
             match self.store.redeem(ask, now_ms).await.unwrap() {

@@ -63,7 +63,8 @@ fn an_entry_is_after_a_moment_by_a_good_clock_or_by_a_line_that_holds_nothing_ba
     const OPENED: i64 = 1_000_000_000;
     const DAY: i64 = 86_400_000;
     // The boot was at 0 by the collector's clock; the machine's clock is off by `skew_ms`.
-    let entry = |taken_ms: i64, received_ms: i64, skew_ms: i64, known: Option<[(i64, i64); 2]>| is_after(OPENED, known, (taken_ms, received_ms), taken_ms + skew_ms);
+    let entry =
+        |taken_ms: i64, received_ms: i64, skew_ms: i64, known: Option<[(i64, i64); 2]>| is_after(OPENED, known, (taken_ms, received_ms), taken_ms + skew_ms);
     let live = |ms: i64| (ms, ms + 200);
     for skew_ms in [0, 100_000, -100_000] {
         assert!(entry(OPENED + 200_000, OPENED + 200_100, skew_ms, None));

@@ -21,11 +21,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_audit_index.sql"),
         sha256: "1c4a1aa1827b5d9d2ce0c4ef003c9c1a4f57a05605871f358550a3229af440eb",
     },
-    Migration {
-        version: 6,
-        sql: include_str!("../migrations/0006_identity.sql"),
-        sha256: "e0f95627aeb36dba1bff9669fa3cc08a7091299af654459834395c6a7da6c35e",
-    },
+    Migration { version: 6, sql: include_str!("../migrations/0006_identity.sql"), sha256: "e0f95627aeb36dba1bff9669fa3cc08a7091299af654459834395c6a7da6c35e" },
     Migration { version: 7, sql: include_str!("../migrations/0007_abuse.sql"), sha256: "cb3f5b53bb7b8b6ca2f52e8f01c41a0fc39948abe53cec03abb92254b70bcaff" },
 ];
 
