@@ -92,6 +92,14 @@ impl Keyring {
         &self.history
     }
 
+    /// Every key that may sign or be named in the ledger, oldest first: the history, and the one that follows if one is made.
+    #[must_use]
+    pub fn publics(&self) -> Vec<PublicKey> {
+        let mut keys: Vec<PublicKey> = self.history.iter().map(|past| past.key).collect();
+        keys.extend(self.next.as_ref().map(SecretKey::public).filter(|next| !keys.contains(next)));
+        keys
+    }
+
     /// Since when the present key holds: wall clock, UTC, milliseconds since 1970.
     #[must_use]
     pub fn since_ms(&self) -> i64 {
@@ -189,7 +197,7 @@ pub fn request(dir: &Path) -> Result<(), IdentityError> {
 /// Whether somebody asked.
 #[must_use]
 pub fn is_requested(dir: &Path) -> bool {
-    dir.join(REQUEST).exists()
+    dir.join(REQUEST).try_exists().unwrap_or(false)
 }
 
 /// The wish was granted. One that cannot be removed asks for another key: harmless, and seen in the journal.

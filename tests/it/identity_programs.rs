@@ -17,7 +17,7 @@ use mimamori_tests::world::FACILITY;
 use mimamori_tests::{Raw, SimAgent, World, get, wait_until};
 use std::fs;
 use std::process::Output;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 fn runtime() -> Runtime {
@@ -122,7 +122,7 @@ fn a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database() {
     rusqlite::Connection::open(&database).unwrap().execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
     // While it is asked all the time.
     world.cli(&["machine", "revoke", &format!("{FACILITY}/ct-1")]);
-    let returned = std::time::Instant::now();
+    let returned = Instant::now();
     world.kill();
     println!("killed {:?} after the command returned", returned.elapsed());
     world.start();
@@ -130,7 +130,7 @@ fn a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database() {
     assert!(is_revoked(&runtime.block_on(agent.push(usize::MAX))), "after the kill");
     runtime.block_on(other.report_now());
     world.cli(&["machine", "revoke", &format!("{FACILITY}/ct-2")]);
-    let returned = std::time::Instant::now();
+    let returned = Instant::now();
     other.sample();
     assert!(is_revoked(&runtime.block_on(other.push(usize::MAX))) && returned.elapsed() < Duration::from_secs(1), "{:?}", returned.elapsed());
     world.kill();
@@ -283,6 +283,7 @@ fn strangers_may_try_five_times_a_minute() {
         send(&mut stream, &bytes).unwrap();
         read_answer(&mut stream).unwrap()
     };
+    let began = Instant::now();
     for _ in 0..5 {
         assert_eq!(again().status, 403);
     }
@@ -292,16 +293,16 @@ fn strangers_may_try_five_times_a_minute() {
     assert!(sixth.status == 429 && (1..=60).contains(&wait), "{sixth:?}");
     let before = ticks(&world);
     let asked = 2000;
-    for _ in 0..asked {
-        assert_eq!(again().status, 429);
-    }
+    let looked_at = (0..asked).filter(|_| again().status != 429).count();
+    assert!(looked_at as u64 <= began.elapsed().as_secs() / 12, "one more in twelve seconds");
     let ms = (ticks(&world) - before) as f64 * 10.0 / f64::from(asked);
     println!("{ms:.3} ms of CPU for each refused request");
     assert!(ms <= 1.0, "{ms} ms");
     // Another address is not concerned, until all together are too many.
     assert_eq!(ask(&raw, 2, &enrol_body(&token, &key_of(&token, "x"), &token.key())).status, 200);
     let tried = (3..30).flat_map(|member| (0..5).map(move |_| member)).filter(|member| ask(&raw, *member, &wrong).status == 403).count();
-    assert_eq!(tried, 55, "sixty from all addresses");
+    let most = 60 + usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    assert!((55 - looked_at..=most - 5).contains(&tried), "sixty from all addresses, and one more a second: {tried}");
 }
 
 /// EN-13.

@@ -45,7 +45,9 @@ pub(crate) struct Centre {
 
 impl Centre {
     pub(crate) fn new() -> Centre {
-        let folder = tempfile::tempdir().unwrap();
+        // Thousands of commits: in memory, where there is such a place. Power cuts are another story's.
+        let memory = Path::new("/dev/shm");
+        let folder = tempfile::tempdir_in(if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut centre = Centre { folder, runtime, store: None, machines: 0 };
         centre.reopen();

@@ -42,7 +42,7 @@ fn identified(config: &Config) -> Result<(Vec<PublicKey>, Enrolment), (u8, Strin
     let dir = config.state_dir();
     let damaged = |fault| (exit::CONFIG, words(&fault));
     let (_, given) = identity::load(&dir).map_err(damaged)?;
-    let keys = Keyring::read(&dir, given.enrolled_at_ms).map_err(damaged)?.history().iter().map(|past| past.key).collect();
+    let keys = Keyring::read(&dir, given.enrolled_at_ms).map_err(damaged)?.publics();
     Ok((keys, given))
 }
 

@@ -14,6 +14,8 @@ mod record;
 #[cfg(test)]
 mod rig;
 mod rotate;
+#[cfg(test)]
+mod rotate_tests;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;

@@ -44,6 +44,21 @@ mod tests {
     use mimamori_shared::sign::{sha256, verify};
 
     #[test]
+    fn behind_a_key_that_was_handed_over_the_end_has_a_chain_of_the_new_key() {
+        let now = Now { wall_ms: 5, boottime_ms: 4, monotonic_ms: 3 };
+        let tip = Tip { next_seq: 7, head: sha256(b"six") };
+        let chain = ChainState { chain_id: ChainId([9; 16]), tip, unsent_from: 6, lease: Lease::ZERO, blocked: false, key_id: None, successor: None };
+        let opening = |successor| {
+            let restored = Restored { chains: vec![ChainState { successor, ..chain.clone() }], ..Restored::default() };
+            Agent::ending(identity(), settings(), restored, None).purge_opening(ChainId([8; 16]), now)
+        };
+        assert_eq!(opening(None), None);
+        let record = opening(Some(identity().key.public().id())).unwrap();
+        let previous = Some(mimamori_shared::payload::Place { chain_id: chain.chain_id, seq: 6, hash: tip.head });
+        assert_eq!((record.chain_id, record.seq, record.states), (ChainId([8; 16]), 0, Some(Statement::Open { reason: OpenReason::Rotated, previous })));
+    }
+
+    #[test]
     fn the_end_is_signed_behind_everything_and_under_the_consent_in_force() {
         let now = Now { wall_ms: 5, boottime_ms: 4, monotonic_ms: 3 };
         let none = Agent::ending(identity(), settings(), Restored::default(), None);

@@ -6,10 +6,9 @@ use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Filesystem, Scope, System};
-use mimamori_shared::id::{AgentId, CollectorId};
-use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
-use mimamori_shared::sign::SecretKey;
-use mimamori_shared::sign::verify;
+use mimamori_shared::id::{AgentId, CollectorId, KeyId};
+use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason, successor};
+use mimamori_shared::sign::{PublicKey, SecretKey, verify};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
@@ -46,6 +45,14 @@ pub(super) struct Rig {
     pub(super) lose_answers: bool,
     pub(super) notes: Vec<Note>,
     pub(super) requests: usize,
+    /// After so many the line fails.
+    pub(super) requests_max: usize,
+    /// No chain can be opened: the disk is full just then.
+    pub(super) full: bool,
+    /// Every key the agent has had; the last one signs.
+    pub(super) keys: Vec<SecretKey>,
+    next: Option<SecretKey>,
+    believed: BTreeMap<KeyId, PublicKey>,
     pub(super) sample_value: i64,
     /// Samples that a full outbox did not take.
     pub(super) refused: u64,
@@ -78,6 +85,11 @@ impl Rig {
             lose_answers: false,
             notes: Vec::new(),
             requests: 0,
+            requests_max: usize::MAX,
+            full: false,
+            keys: vec![identity().key],
+            next: None,
+            believed: BTreeMap::from([(identity().key.public().id(), identity().key.public())]),
             sample_value: 0,
             refused: 0,
             random: 0,
@@ -120,6 +132,7 @@ impl Rig {
                 let states = BTreeMap::from([("system", (self.sample_value / 40).unsigned_abs())]);
                 queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states });
             }
+            Effect::Commit(record) if self.full && record.opens.is_some() => queue.push_front(Event::CommitFailed),
             Effect::Commit(record) => {
                 queue.push_front(match self.outbox.commit(&record) {
                     Ok(()) => Event::Committed,
@@ -147,7 +160,13 @@ impl Rig {
                 let chain = self.outbox.before(before).unwrap();
                 queue.push_back(Event::Recalled { before, chain });
             }
-            Effect::Keys(task) => panic!("no rotation was set: {task:?}"),
+            Effect::Keys(KeyTask::Make) => {
+                let next = SecretKey::from_seed(&Zeroizing::new([u8::MAX - u8::try_from(self.keys.len()).unwrap(); 32]));
+                self.next = Some(next.clone());
+                queue.push_front(Event::KeyMade(Some(next)));
+            }
+            Effect::Keys(KeyTask::Changed { .. }) => self.keys.extend(self.next.take()),
+            Effect::Keys(KeyTask::ForgetOld) => {}
             Effect::Purge => {
                 for spec in self.outbox.unsent(self.agent.chains()).unwrap() {
                     queue.push_back(Event::Dropped(spec));
@@ -160,16 +179,20 @@ impl Rig {
 
     /// The collector's side, by the chain's rule alone.
     pub(super) fn deliver(&mut self, body: mimamori_shared::frame::Batch, sent: Sent) -> Event {
-        if !self.online {
+        if !self.online || self.requests >= self.requests_max {
             let answer = Answered::Failed { layer: Layer::Tcp, retry_after_s: None, too_large: false };
             return Event::Answered { sent, answer };
         }
         self.requests += 1;
-        let public = identity().key.public();
         let mut answer = None;
         for frame in body.frames {
-            let verified = verify(frame, &public).unwrap();
+            let public = self.believed.get(&frame.key_id).expect("a key that nobody vouched for");
+            let verified = verify(frame, public).unwrap();
             let entry = Entry::read(&verified).unwrap();
+            if let Body::Statement(Statement::Key { public_key, proof }) = &entry.body {
+                let next = successor(&entry.head, public_key, proof).expect("a proof");
+                self.believed.insert(next.id(), next);
+            }
             let link = Link::of(&entry, verified.hash());
             let held = self.collector.entry(entry.head.chain_id).or_default();
             let tip = held.tip.unwrap_or(Tip::EMPTY);

@@ -35,7 +35,7 @@ pub(super) enum Step {
     Wanted,
     Making,
     Paused { until: i64 },
-    Ready(SecretKey),
+    Ready(Box<SecretKey>),
 }
 
 /// What has to be opened behind a chain that hands over.
@@ -89,7 +89,7 @@ impl Agent {
 
     pub(super) fn key_made(&mut self, key: Option<SecretKey>, now: Now) {
         let paused = Step::Paused { until: now.boottime_ms.saturating_add(PAUSE_MS) };
-        self.rotate = key.map_or(paused, Step::Ready);
+        self.rotate = key.map_or(paused, |key| Step::Ready(Box::new(key)));
     }
 
     pub(super) fn make_handover(&self, now: Now) -> Option<Record> {
@@ -104,7 +104,7 @@ impl Agent {
             chain.successor = Some(next.public().id());
             self.to_open = goes_on(chain);
         }
-        self.rotation.old = Some(std::mem::replace(&mut self.identity.key, next));
+        self.rotation.old = Some(std::mem::replace(&mut self.identity.key, *next));
         self.rotation.since_ms = record.taken_at_ms;
         effects.push(Effect::Keys(KeyTask::Changed { since_ms: record.taken_at_ms }));
     }

@@ -27,7 +27,7 @@ pub(super) fn carry_out(config: &Config, command: &KeysCommand, lang: Lang) -> D
 
 fn show(config: &Config, keys: &Keys, as_json: bool, lang: Lang) {
     let (root, signing) = (keys.root.id().fingerprint(), keys.signing.public().id().fingerprint());
-    let root_is_here = config.state_dir().join("root.key").exists();
+    let root_is_here = config.state_dir().join("root.key").try_exists().unwrap_or(false);
     if as_json {
         print_json(&json!({
             "schema": "mimamori.keys/1", "collector_id": keys.collector_id, "root_fingerprint": root, "root_is_here": root_is_here,

@@ -21,13 +21,15 @@ pub(super) struct Agent {
     pub(super) boot: BootId,
     pub(super) tip: Tip,
     pub(super) taken_at_ms: i64,
+    /// How far its wall clock is ahead.
+    pub(super) clock_ms: i64,
     pub(super) noted: Vec<Noted>,
 }
 
 impl Agent {
     pub(super) fn new(key: SecretKey, id: AgentId) -> Agent {
         let chain = ChainId([1; 16]);
-        Agent { key, id, chain, boot: BootId([1; 16]), tip: Tip::EMPTY, taken_at_ms: NOW, noted: Vec::new() }
+        Agent { key, id, chain, boot: BootId([1; 16]), tip: Tip::EMPTY, taken_at_ms: NOW, clock_ms: 0, noted: Vec::new() }
     }
 
     pub(super) fn key_id(&self) -> KeyId {
@@ -44,7 +46,7 @@ impl Agent {
             prev_hash: self.tip.head,
             lease: Lease::ZERO,
             boot_id: self.boot,
-            taken_at_ms: self.taken_at_ms,
+            taken_at_ms: self.taken_at_ms + self.clock_ms,
             boottime_ms: self.taken_at_ms - NOW + 1_000_000,
             monotonic_ms: self.taken_at_ms - NOW + 1_000_000,
             consent_hash: Hash::ZERO,

@@ -169,6 +169,26 @@ pub(super) async fn an_old_chain_that_speaks_marks_both(store: &Store) {
     sound(store).await;
 }
 
+pub(super) async fn an_old_chain_that_speaks_is_told_from_a_backlog_under_any_clock(store: &Store) {
+    for (n, clock_ms) in [(1, 72 * HOUR), (2, -72 * HOUR)] {
+        let mut agent = enrolled(store, n, "west", &format!("ct-{n}")).await;
+        agent.clock_ms = clock_ms;
+        let opened = agent.open();
+        agent.send(store, vec![opened], NOW).await;
+        let mut old = agent.clone();
+        let queued = old.reports(3);
+        let restored = agent.restart(2, OpenReason::Restored);
+        agent.send(store, vec![restored], NOW + 200_000).await;
+        let status = async |old: &Agent, entries, at_ms| Agent::receipt(&old.send(store, entries, at_ms).await).status;
+        assert_eq!(status(&old, queued, NOW + 300_000).await, ReceiptStatus::Ok, "taken before, and late: {clock_ms}");
+        old.taken_at_ms = NOW + 360_000;
+        let (first, second) = (old.report(), old.report());
+        assert_eq!(status(&old, vec![first], NOW + 360_100).await, ReceiptStatus::Ok, "it may have been on its way");
+        assert_eq!(status(&old, vec![second], NOW + 420_100).await, ReceiptStatus::Forked, "{clock_ms}");
+    }
+    sound(store).await;
+}
+
 pub(super) async fn new_chains_need_approval_after_three(store: &Store) {
     let mut agent = enrolled(store, 1, "west", "ct-1").await;
     let opened = agent.open();
