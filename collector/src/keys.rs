@@ -415,7 +415,7 @@ mod tests {
         // And the next change starts from either.
         let third = rotate_signing(folder, &root, NOW + 9, &mut || Ok([78; 32])).unwrap();
         assert_eq!((load(folder).unwrap().signing.public(), third.issued_at_ms), (third.signing.public(), NOW + 9));
-        assert!(!folder.join("signing.next").exists());
+        assert!(!folder.join("signing.next").try_exists().unwrap());
         let fault = rotate_signing(folder, &folder.join("signing.key"), NOW, &mut || Ok([79; 32])).unwrap_err().to_string();
         assert!(fault.contains(&first.root.id().fingerprint()), "{fault}");
     }

@@ -2,6 +2,7 @@
 //! root itself: judged by the real code, given to the real core with the real outbox. Nothing panics, memory stays
 //! bounded, nothing leaves the queue that was not genuinely receipted, and nobody but the facility decides how often
 //! the agent measures. `MIMAMORI_ANSWERS=1000000` is the whole; what HTTP itself can do wrong is in `hostile_answers`.
+#![allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
 
 use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Settings};
 use mimamori_agent::outbox::{Outbox, Quota};

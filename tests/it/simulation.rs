@@ -2,6 +2,7 @@
 //! sleeping, dying, copied and restored machines, judged by a simulator that knows what truly happened.
 //!
 //! `MIMAMORI_SIM=200x30` is the whole (machines x days), `MIMAMORI_SEED` the seed; without them a small fleet lives.
+#![allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
 
 use mimamori_tests::fleet::Fleet;
 use mimamori_tests::fleet::truth::Sum;

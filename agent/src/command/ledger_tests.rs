@@ -315,7 +315,7 @@ fn a_row_taken_from_the_middle_or_from_the_end_is_missed() {
     folder.sql("DELETE FROM entry WHERE id & 0xff = 5");
     folder.is_false(5, "what is kept of it is damaged");
     let folder = Folder::new(6);
-    let last = folder.tips.last().unwrap().0 as usize;
+    let last = usize::try_from(folder.tips.last().unwrap().0).unwrap();
     folder.sql(&format!("DELETE FROM entry WHERE id & 0xff = {last}"));
     folder.is_false(last, "the file `tip` names it as the newest, and the ledger ends before it");
 }

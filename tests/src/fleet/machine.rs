@@ -221,7 +221,7 @@ impl Machine {
         fs::create_dir_all(to).unwrap();
         for name in ["outbox.db", "outbox.db-wal", "tip"] {
             let from = self.dir.join(name);
-            if from.exists() {
+            if from.try_exists().unwrap() {
                 fs::copy(from, to.join(name)).unwrap();
             }
         }
@@ -268,7 +268,7 @@ impl Machine {
         self.end(false);
         for name in ["outbox.db", "outbox.db-wal"] {
             let path = self.dir.join(name);
-            if path.exists() {
+            if path.try_exists().unwrap() {
                 fs::write(path, self.random.bytes::<200>()).unwrap();
             }
         }
