@@ -1,14 +1,14 @@
 //! A state folder made by the real core and outbox, and a collector of two keys.
 
 use super::*;
-use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Record, Settings};
+use crate::core::{Agent, Answered, Consent, Effect, Event, Identity, LossSpec, Now, Record, Settings};
 use crate::outbox::{Outbox, Quota};
 use crate::uplink::Sent;
 use mimamori_shared::chain::lease;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, to_hex};
-use mimamori_shared::payload::{ReceiptStatus, encode};
+use mimamori_shared::payload::{Counts as LossCounts, LossReason, ReceiptStatus, encode};
 use mimamori_shared::sign::SecretKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
@@ -183,16 +183,27 @@ fn a_good_ledger_holds_and_so_does_its_export() {
 fn heads_and_losses_hold_too() {
     let mut folder = Folder::new(8);
     folder.receipt(5, folder.tips[5].1, ROOT, SIGNER);
-    let chains = folder.agent.chains().to_vec();
-    // Half of what is receipted loses its payload, and two samples are a loss.
-    folder.sql("UPDATE entry SET payload = NULL WHERE id & 0xff BETWEEN 1 AND 3 OR id & 0xff IN (7, 8)");
-    let Err(spec) = folder.outbox.batch(folder.chain_id(), 7, 9, 1 << 20).unwrap() else { panic!("a gap") };
+    // Of what is receipted the first minute is too old, and two samples are a loss.
+    let quota = Quota { bytes: 1 << 30, age_ms: 8 * 60_000 - 30_000, free_floor_bytes: 0 };
+    folder.outbox = Outbox::open(folder.dir.path(), quota, 7).unwrap().0;
+    assert_eq!(folder.outbox.trim(folder.agent.chains(), folder.now.wall_ms).unwrap(), None);
+    let hash = |seq: usize| folder.tips[seq].1;
+    let spec = LossSpec {
+        chain_id: folder.chain_id(),
+        first_seq: 7,
+        last_seq: 8,
+        prev_hash: hash(6),
+        last_hash: hash(8),
+        counts: LossCounts { sample: 2, ..LossCounts::default() },
+        from_ms: 0,
+        to_ms: 0,
+        reason: LossReason::Quota,
+    };
     folder.event(Event::Dropped(spec));
-    assert_eq!(chains.len(), 1);
     let counts = folder.verdict().unwrap();
-    assert_eq!((counts.frames, counts.heads, counts.receipts), (8, 3, 1));
+    assert_eq!((counts.frames, counts.heads, counts.receipts), (7, 4, 1));
     let (code, said) = folder.exported();
-    assert_eq!((code, &said["chains"][0]["heads"], &said["chains"][0]["losses"]), (Some(0), &json!(3), &json!(1)), "{said}");
+    assert_eq!((code, &said["chains"][0]["heads"], &said["chains"][0]["losses"]), (Some(0), &json!(4), &json!(1)), "{said}");
 }
 
 #[test]
