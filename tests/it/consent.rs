@@ -205,7 +205,7 @@ fn outside_the_agreed_windows_nothing_is_taken_and_the_collector_knows_why() {
     let (world, home) = enrolled("period");
     // 1970-01-01 was a Thursday; Japan is nine hours ahead. Three days from now is neither today nor tomorrow.
     let days = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"];
-    let today = (std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 9 * 3600) / 86_400;
+    let today = (u64::try_from(mimamori_tests::sim::now_ms()).unwrap() / 1000 + 9 * 3600) / 86_400;
     let window = |ahead: u64| format!("{} 00:00-24:00", days[usize::try_from((today + ahead) % 7).unwrap()]);
     granted(&home, &["--for", "1y", "--mode", "periodic", "--period", &window(3), "--scope", "heartbeat=5s"]);
     let _guard = home.run();
