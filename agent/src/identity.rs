@@ -164,7 +164,12 @@ pub fn salt(dir: &Path, fresh: [u8; 32]) -> Result<[u8; 32], IdentityError> {
 pub(crate) fn write_durable(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
     let fresh = path.with_extension("new");
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        // Root may write here too (`key rotate`), and the folder is the agent's: a link that waits there is not followed.
+        match fs::remove_file(&fresh) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -183,6 +188,17 @@ pub fn fingerprint(key: &SecretKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_waits_where_a_file_is_written_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (other, path) = (dir.path().join("other"), dir.path().join("salt"));
+        fs::write(&other, "of somebody else").unwrap();
+        std::os::unix::fs::symlink(&other, dir.path().join("salt.new")).unwrap();
+        write_durable(&path, b"salt").unwrap();
+        assert_eq!((fs::read_to_string(other).unwrap(), fs::read_to_string(&path).unwrap()), ("of somebody else".to_owned(), "salt".to_owned()));
+        assert!(path.symlink_metadata().unwrap().is_file());
+    }
     use std::os::unix::fs::PermissionsExt as _;
 
     fn enrolment(key: &SecretKey) -> Enrolment {

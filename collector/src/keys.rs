@@ -321,7 +321,12 @@ fn secret_text(path: &Path) -> Result<Zeroizing<String>, KeysError> {
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let fresh = path.with_extension("new");
     let made = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        // Root writes here too, and the folder is the collector's: a link that waits there would give any file away.
+        match fs::remove_file(&fresh) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let (own, theirs) = (file.metadata()?, fs::metadata(folder)?);
@@ -372,6 +377,17 @@ mod tests {
         assert_eq!((again.collector_id, again.root, again.certificate), (keys.collector_id, keys.root, keys.certificate));
         fs::remove_file(dir.path().join("root.key")).unwrap();
         assert!(load(dir.path()).is_ok(), "the root may be carried away");
+    }
+
+    #[test]
+    fn a_link_that_waits_where_a_file_is_written_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (other, path) = (dir.path().join("other"), dir.path().join("collector.toml"));
+        fs::write(&other, "of somebody else").unwrap();
+        std::os::unix::fs::symlink(&other, dir.path().join("collector.new")).unwrap();
+        write(&path, b"keys").unwrap();
+        assert_eq!((fs::read_to_string(other).unwrap(), fs::read_to_string(&path).unwrap()), ("of somebody else".to_owned(), "keys".to_owned()));
+        assert!(path.symlink_metadata().unwrap().is_file());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::rig::{Rig, identity, settings, terms};
 use super::*;
+use crate::outbox::Outbox;
 use crate::uplink::Sent;
 use mimamori_shared::fields::Scope;
 use mimamori_shared::payload::{Body, FaultCode, Receipt, ReceiptStatus, Refusal, RefusalReason};
@@ -114,6 +115,106 @@ fn a_receipt_on_a_branch_says_that_this_chain_is_not_the_first_voice() {
     rig.event(Event::Answered { sent, answer: Answered::Receipt(receipt) });
     assert_ne!(rig.agent.newest().unwrap().chain_id, chain.chain_id);
     assert!(rig.notes.contains(&Note::ChainOpened(OpenReason::Restored)));
+}
+
+/// A chain was opened, its consent could not be stated yet, and the facility withdrew: the backlog of the chain before it
+/// left all the same, because nothing seemed to have been collected under any consent.
+#[test]
+fn a_withdrawal_behind_a_chain_that_was_only_opened_purges_the_backlog_of_the_one_before() {
+    for restarted in [false, true] {
+        let mut rig = Rig::granted();
+        rig.pass(120);
+        rig.online = false;
+        rig.pass(300);
+        let chain = rig.agent.newest().unwrap().clone();
+        let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 1, 1 << 20).unwrap().unwrap().unwrap();
+        rig.online = true;
+        let Event::Answered { sent, answer: Answered::Receipt(receipt) } = rig.deliver(batch.body, batch.sent) else { panic!("no receipt") };
+        (rig.online, rig.mute) = (false, true);
+        rig.event(Event::Answered { sent, answer: Answered::Receipt(Receipt { branch: 1, ..receipt }) });
+        assert_eq!((rig.agent.chains().len(), rig.agent.newest().unwrap().tip.next_seq), (2, 1), "opened, and nothing else");
+        let before = rig.arrived().0;
+        if restarted {
+            let (outbox, restored, _) = Outbox::open(rig.dir.path(), rig.quota, 0).unwrap();
+            (rig.outbox, rig.agent) = (outbox, Agent::new(identity(), settings(), restored));
+        }
+        rig.event(Event::Consent(Consent::Invalid(ConsentState::Withdrawn)));
+        (rig.online, rig.mute) = (true, false);
+        rig.pass(7200);
+        let (values, lost) = rig.arrived();
+        assert_eq!(values, before, "nothing that was collected leaves");
+        assert!(lost >= 4, "{lost}");
+        let last = rig
+            .collector
+            .values()
+            .flat_map(|held| &held.entries)
+            .filter(|entry| matches!(entry.body, Body::Statement(Statement::Consent { state: ConsentState::Withdrawn, .. })));
+        assert_eq!(last.count(), 1);
+        rig.event(Event::Consent(Consent::Valid(terms())));
+        rig.pass(120);
+        assert!(rig.arrived().0.len() > before.len());
+    }
+}
+
+/// A collector that was restored to a time before got every reading again, after the withdrawal.
+#[test]
+fn after_a_withdrawal_a_collector_that_went_back_gets_no_reading_again() {
+    let mut rig = Rig::granted();
+    rig.pass(300);
+    let taken = rig.sample_value;
+    rig.online = false;
+    rig.event(Event::Consent(Consent::Invalid(ConsentState::Withdrawn)));
+    rig.collector.clear();
+    (rig.online, rig.requests) = (true, 0);
+    rig.pass(7200);
+    assert_eq!(rig.arrived(), (Vec::new(), 0));
+    assert!((1..=4).contains(&rig.requests), "{}", rig.requests);
+    let newest = rig.agent.newest().unwrap().chain_id;
+    let effects = rig.agent.step(Event::KeyUnknown(newest), rig.now, [1; 16]);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Recall { .. })));
+    rig.event(Event::Consent(Consent::Valid(terms())));
+    rig.pass(7200);
+    let (values, lost) = rig.arrived();
+    assert_eq!((values.get(..usize::try_from(taken).unwrap()), lost), (Some((1..=taken).collect::<Vec<_>>().as_slice()), 0), "under a consent it does");
+}
+
+/// It answered `behind` with the hash of the preview, and the backlog counted as delivered although nobody has it.
+#[test]
+fn a_collector_cannot_be_behind_at_a_place_that_it_was_not_sent() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(600);
+    let chain = rig.agent.newest().unwrap().clone();
+    let batch = rig.outbox.batch(chain.chain_id, chain.unsent_from, 1, 1 << 20).unwrap().unwrap().unwrap();
+    rig.event(refusal(&batch.sent, RefusalReason::Behind { next_seq: chain.tip.next_seq, head_hash: chain.tip.head }));
+    assert_eq!(rig.agent.newest().unwrap().unsent_from, chain.unsent_from);
+    rig.online = true;
+    rig.pass(7200);
+    assert_eq!(rig.arrived(), ((1..=rig.sample_value).collect(), 0));
+}
+
+/// The second try added what the first had counted already.
+#[test]
+fn a_purge_that_needs_a_second_try_counts_everything_once() {
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    let chain = rig.agent.newest().unwrap().clone();
+    let unsent = chain.tip.next_seq - chain.unsent_from;
+    let step = |rig: &mut Rig, event| rig.agent.step(event, rig.now, [1; 16]);
+    step(&mut rig, Event::Consent(Consent::Invalid(ConsentState::Withdrawn)));
+    let spec = rig.outbox.unsent(rig.agent.chains()).unwrap().remove(0);
+    step(&mut rig, Event::Dropped(spec));
+    step(&mut rig, Event::BridgeFailed);
+    step(&mut rig, Event::Purged(true));
+    rig.pass(30);
+    rig.online = true;
+    rig.pass(7200);
+    let purged = rig.collector.values().flat_map(|held| &held.entries).find_map(|entry| match &entry.body {
+        Body::Statement(Statement::Consent { state: ConsentState::Withdrawn, purged, .. }) => Some(purged.total()),
+        _ => None,
+    });
+    assert_eq!(purged, Some(unsent));
 }
 
 #[test]

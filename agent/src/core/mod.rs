@@ -302,7 +302,7 @@ impl Agent {
             if opened != OpenReason::Rotated {
                 self.opened_at.push(self.opening_at);
             }
-            self.stated_consent = None;
+            // The consent that was stated stays known until it is stated here: what older chains hold was taken under it.
             self.stated_plan = None;
             self.push.forget_failures();
             effects.push(Effect::Note(Note::ChainOpened(opened)));
@@ -389,6 +389,12 @@ impl Agent {
             Held::Bridge(spec) => spec.first_seq,
             Held::Contradicts => return self.contradicted(chain_id, now),
         };
+        let unsent_from = self.chains.iter().find(|chain| chain.chain_id == chain_id).map_or(0, |chain| chain.unsent_from);
+        if self.push.was_not_sent(next_seq) || (next_seq < unsent_from && !self.may_repeat()) {
+            // Places that were never sent cannot be held there (I5). And without a consent nothing leaves a second time:
+            // a collector that went back learns of the withdrawal under the next one (I9).
+            return self.push.stall(now.boottime_ms.saturating_add(push::PATIENCE_MS));
+        }
         if next_seq == 0 {
             // It does not know the chain at all: does it know how the one before it ended?
             self.recall(chain_id, effects);
@@ -411,6 +417,8 @@ impl Agent {
         match self.purging {
             Purging::No => {}
             Purging::Again { at } if now.boottime_ms >= at => {
+                // What is unsent is named anew, as a whole.
+                self.purged = Counts::default();
                 self.purging = Purging::UnderWay { whole: true };
                 effects.push(Effect::Purge);
                 return;
@@ -463,7 +471,7 @@ impl Agent {
             // A chain is opened under a consent only: without one nothing is said at all.
             return self.may_collect().then(|| self.make_open(ChainId(random), reason, previous, now));
         }
-        self.newest()?;
+        let only_opened = self.newest()?.tip.next_seq <= 1;
         if let Some((state, terms_hash)) = self.owed {
             // What was collected under the consent and may still leave goes first.
             if self.consent == Some(Consent::Keeping) && self.push_chain().is_some() {
@@ -474,7 +482,7 @@ impl Agent {
         }
         let Some(Consent::Valid(terms)) = &self.consent else { return None };
         let terms_hash = terms.hash();
-        if self.stated_consent != Some(terms_hash) {
+        if only_opened || self.stated_consent != Some(terms_hash) {
             let terms = Some(terms.clone());
             let statement = Statement::Consent { state: ConsentState::Granted, terms_hash, terms, purged: Counts::default() };
             return self.make_statement(statement, now);

@@ -25,7 +25,7 @@ pub enum Answered {
 }
 
 /// How long to wait when only a person can mend it, in milliseconds.
-const PATIENCE_MS: i64 = 3_600_000;
+pub(super) const PATIENCE_MS: i64 = 3_600_000;
 
 /// How pushing goes.
 #[derive(Debug, Clone)]
@@ -37,12 +37,24 @@ pub struct Push {
     failed_ms: [u64; 6],
     failing: Option<(Layer, i64)>,
     refusals: u32,
+    /// The last place that was sent when the collector last said `behind`.
+    sent_to: u64,
     forked: bool,
 }
 
 impl Push {
     pub(super) fn new(failed_ms: [u64; 6]) -> Push {
-        Push { under_way: false, failures: 0, not_before: i64::MIN, frames_max: FRAMES_MAX, failed_ms, failing: None, refusals: 0, forked: false }
+        Push {
+            under_way: false,
+            failures: 0,
+            not_before: i64::MIN,
+            frames_max: FRAMES_MAX,
+            failed_ms,
+            failing: None,
+            refusals: 0,
+            sent_to: u64::MAX,
+            forked: false,
+        }
     }
 
     /// When a push may begin, in boot time; `None` while one is under way.
@@ -92,6 +104,11 @@ impl Push {
         self.under_way = false;
     }
 
+    /// Whether a collector that was behind claims to hold what it was not sent.
+    pub(super) fn was_not_sent(&self, next_seq: u64) -> bool {
+        next_seq > self.sent_to.saturating_add(1)
+    }
+
     pub(super) fn forget_failures(&mut self) {
         self.failed_ms = [0; 6];
     }
@@ -110,13 +127,18 @@ impl Push {
 }
 
 impl Agent {
+    /// Whether what left once may leave again.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.may_collect() || self.consent == Some(Consent::Keeping)
+    }
+
     /// The chain to send from: the oldest with anything unsent.
     pub(super) fn push_chain(&self) -> Option<&ChainState> {
         // Without a consent nothing leaves but the statement that says so (and the record of what was purged). Where a
         // statement about a key would have to go before it, that waits too.
         // After a withdrawal that keeps what is unsent, that goes first.
         let alone = self.stated_consent.is_none() && self.owed.is_none() && !self.hands_over();
-        let may = self.may_collect() || self.consent == Some(Consent::Keeping) || alone;
+        let may = self.may_repeat() || alone;
         self.chains.iter().find(|chain| chain.has_unsent() && !chain.blocked).filter(|_| may)
     }
 
@@ -202,6 +224,7 @@ impl Agent {
             RefusalReason::Behind { next_seq, head_hash } => {
                 // Nothing is sent until the ledger was looked at.
                 self.push.under_way = true;
+                self.push.sent_to = sent.frames.last().map_or(0, |frame| frame.last_seq);
                 effects.push(Effect::Rewind { chain_id: sent.chain_id, next_seq, head: head_hash });
             }
             RefusalReason::Diverged { seq, head_hash, .. } => self.diverged(sent, seq, head_hash),

@@ -49,6 +49,8 @@ pub(super) struct Rig {
     pub(super) requests_max: usize,
     /// No chain can be opened: the disk is full just then.
     pub(super) full: bool,
+    /// No consent can be stated: the disk is full just then.
+    pub(super) mute: bool,
     /// Every key the agent has had; the last one signs.
     pub(super) keys: Vec<SecretKey>,
     next: Option<SecretKey>,
@@ -87,6 +89,7 @@ impl Rig {
             requests: 0,
             requests_max: usize::MAX,
             full: false,
+            mute: false,
             keys: vec![identity().key],
             next: None,
             believed: BTreeMap::from([(identity().key.public().id(), identity().key.public())]),
@@ -133,6 +136,7 @@ impl Rig {
                 queue.push_back(Event::Sampled { readings: Box::new(readings), faults: Vec::new(), states });
             }
             Effect::Commit(record) if self.full && record.opens.is_some() => queue.push_front(Event::CommitFailed),
+            Effect::Commit(record) if self.mute && matches!(record.states, Some(Statement::Consent { .. })) => queue.push_front(Event::CommitFailed),
             Effect::Commit(record) => {
                 queue.push_front(match self.outbox.commit(&record) {
                     Ok(()) => Event::Committed,

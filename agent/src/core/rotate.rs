@@ -127,9 +127,10 @@ impl Agent {
 
     /// Whoever answered does not know the chain, or its key: a collector that was restored to a time before both. How
     /// the chain before it ended tells it the key, or shows from where on that one has to be sent again. Each chain is
-    /// looked up once between two receipts for the newest, so that a proxy that answers so for ever costs little.
+    /// looked up once between two receipts for the newest, so that a proxy that answers so for ever costs little. Without a
+    /// consent nothing is looked up: what left once would leave again.
     pub(super) fn recall(&mut self, before: ChainId, effects: &mut Vec<Effect>) {
-        if !self.recalled.contains(&before) {
+        if self.may_repeat() && !self.recalled.contains(&before) {
             self.recalled.push(before);
             effects.push(Effect::Recall { before });
         }

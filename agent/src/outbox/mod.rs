@@ -328,7 +328,7 @@ fn save_state(transaction: &Transaction<'_>, record: &Record) -> Result<(), rusq
     put("push_fail_ms", &write_numbers(record.push_fail_ms))?;
     put("boot", &record.boot_id.0)?;
     if record.opens.is_some() {
-        transaction.execute("DELETE FROM state WHERE key IN ('consent', 'plan')", [])?;
+        transaction.execute("DELETE FROM state WHERE key = 'plan'", [])?;
     }
     match &record.states {
         Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => put("consent", &terms_hash.0),

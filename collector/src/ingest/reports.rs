@@ -45,9 +45,14 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     let length = declared_within(headers, BODY_BYTES_MAX)?;
     let sent = ingest.room(connection, length).await?;
     let body = read_body(body, headers, BODY_BYTES_MAX, &ingest.limits).await?;
-    let mut place = ingest.plain_room(connection, body.len()).await?;
-    let batch = blocking(move || Ok(Batch::parse(&decompress(&body)?, FRAMES_MAX)?)).await?;
-    drop(sent);
+    let place = ingest.plain_room(connection, body.len()).await?;
+    // The room goes with the work: who hangs up meanwhile does not have it back while the body is still held.
+    let (batch, place) = blocking(move || {
+        let batch = Batch::parse(&decompress(&body)?, FRAMES_MAX)?;
+        drop((body, sent));
+        Ok((batch, place))
+    })
+    .await?;
     let key_id = batch.frames.first().or(batch.preview.as_ref()).ok_or(Refused::Empty)?.key_id;
     let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::UnknownKey)?;
     // Before a signature is checked. Who only names the key takes nothing from its owner: that is paid below.
@@ -55,10 +60,14 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
         ingest.note(Abuse::Rate, Some(agent_id), 1, connection);
         return Err(Refused::Rate(wait_ms));
     }
-    let verified = blocking(move || verify_all(batch, &key, agent_id)).await?;
-    place.verified();
     let here = Arc::clone(ingest);
-    let mut batch = blocking(move || read_all(&here, verified, agent_id)).await?;
+    let (mut batch, place) = blocking(move || {
+        let verified = verify_all(batch, &key, agent_id)?;
+        let mut place = place;
+        place.verified();
+        Ok((read_all(&here, verified, agent_id)?, place))
+    })
+    .await?;
     batch.source = Some(connection.source().to_string());
     ingest.admission.took(agent_id, batch.entries.len() as u64, batch.bytes() as u64, batch.received_at_ms);
     // Verified: from here on this is a known agent's connection. Over the budget it only keeps the short idle limit.

@@ -5,16 +5,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the names of the agent's own files in its state folder begin, and what they are.
-const OWN: [(&str, What); 6] = [
-    ("identity.", What::Keys),
-    ("rotate.request", What::Keys),
+/// The agent's own files in its state folder, and what they are: these names, and what a name is followed by behind a
+/// dot or a dash.
+const OWN: [(&str, What); 7] = [
+    ("identity", What::Keys),
+    ("rotate", What::Keys),
     ("salt", What::Keys),
     ("outbox.db", What::Queue),
     ("tip", What::Queue),
+    ("consent-warned", What::Queue),
     // The lock goes last: until then no other agent can start.
     ("lock", What::Lock),
 ];
+/// What a file of this name is, if it is the agent's.
+fn own(name: &str) -> Option<What> {
+    let is = |own: &str| name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    OWN.iter().find(|(own, _)| is(own)).map(|(_, what)| *what)
+}
+
 /// Files looked at in a folder.
 const FILES_MAX: usize = 4096;
 
@@ -62,26 +70,14 @@ pub(super) struct Inventory {
     pub(super) items: Vec<Item>,
     /// In the state folder, but none of the agent's names: left alone.
     pub(super) strange: Vec<PathBuf>,
+    /// Links under the agent's names: it makes none, and what is opened through one is somebody else's.
+    pub(super) links: Vec<PathBuf>,
 }
 
 impl Inventory {
     pub(super) fn of(config: &Config, file: &Path) -> io::Result<Inventory> {
         let mut found = Inventory::default();
-        let dir = config.state_dir();
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(found),
-            Err(fault) => return Err(fault),
-        };
-        for entry in entries.take(FILES_MAX) {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let meta = fs::symlink_metadata(&path)?;
-            match OWN.iter().find(|(begin, _)| name.starts_with(begin)).filter(|_| meta.is_file()) {
-                Some((_, what)) => found.items.push(Item { path, what: *what, bytes: meta.len() }),
-                None => found.strange.push(path),
-            }
-        }
+        found.look_in(&config.state_dir())?;
         for path in config::files(file) {
             if let Ok(meta) = fs::symlink_metadata(&path) {
                 found.items.push(Item { path, what: What::Configuration, bytes: meta.len() });
@@ -89,6 +85,25 @@ impl Inventory {
         }
         found.items.sort_by(|a, b| (a.what, &a.path).cmp(&(b.what, &b.path)));
         Ok(found)
+    }
+
+    fn look_in(&mut self, dir: &Path) -> io::Result<()> {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
+        for entry in entries.take(FILES_MAX) {
+            let path = entry?.path();
+            let what = own(&path.file_name().unwrap_or_default().to_string_lossy());
+            let meta = fs::symlink_metadata(&path)?;
+            match what {
+                Some(what) if meta.is_file() => self.items.push(Item { path, what, bytes: meta.len() }),
+                Some(_) if meta.is_symlink() => self.links.push(path),
+                Some(_) | None => self.strange.push(path),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -121,4 +136,29 @@ pub(super) fn remove(inventory: &Inventory, dir: &Path) -> Removed {
     let synced = fs::File::open(dir).and_then(|folder| folder.sync_all());
     removed.folder_gone = synced.is_ok() && inventory.strange.is_empty() && fs::remove_dir(dir).is_ok();
     removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agents_own_files_are_named_and_a_link_among_them_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = ["consent-warned", "identity.history", "identity.key", "lock", "outbox.db", "outbox.db-wal", "outbox.db.broken-7", "rotate.request", "tip"];
+        for name in own.iter().chain(&["lockers.csv", "saltmine", "tips.txt", "outbox.dbx"]) {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("salt")).unwrap();
+        let mut found = Inventory::default();
+        found.look_in(dir.path()).unwrap();
+        let names = |paths: &mut dyn Iterator<Item = &PathBuf>| {
+            let mut names: Vec<String> = paths.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&mut found.items.iter().map(|item| &item.path)), own);
+        assert_eq!(names(&mut found.strange.iter()), ["lockers.csv", "outbox.dbx", "saltmine", "tips.txt"]);
+        assert_eq!(names(&mut found.links.iter()), ["salt"]);
+    }
 }

@@ -39,6 +39,14 @@ type Fault = (u8, String);
 fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> Result<u8, Fault> {
     let dir = config.state_dir();
     let inventory = Inventory::of(config, &cli.config).map_err(|fault| (exit::USAGE, format!("{}: {fault}", dir.display())))?;
+    // Root may do this, and the folder is the agent's: nothing is opened, written or removed through what leads elsewhere.
+    if let Some(link) = inventory.links.first() {
+        let mend = lang.of(
+            "is a link, and the agent makes none: see where it leads, remove it, and try again",
+            "はリンクです（エージェントは作成しません）。参照先を確認して削除し、再実行してください",
+        );
+        return Err((exit::CONFIG, format!("{} {mend}", link.display())));
+    }
     if !dir.try_exists().unwrap_or(true) || inventory.items.is_empty() {
         let nothing = lang.of("there is nothing of the agent to remove in", "削除対象がありません：");
         return Err((exit::USAGE, format!("{nothing} {}", dir.display())));
