@@ -4,18 +4,18 @@
 //! the agent measures. `MIMAMORI_ANSWERS=1000000` is the whole; what HTTP itself can do wrong is in `hostile_answers`.
 #![allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
 
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Settings};
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now};
 use mimamori_agent::outbox::{Outbox, Quota};
 use mimamori_agent::uplink::{Answer, Outcome, Sent, Trust, judge};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::{Readings, Scope, System};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash};
 use mimamori_shared::payload::{Receipt, RefusalReason};
 use mimamori_shared::sign::{PayloadType, SecretKey};
 use mimamori_tests::Random;
+use mimamori_tests::agreed;
 use mimamori_tests::process::program;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -65,10 +65,9 @@ impl Storm {
         let quota = Quota { bytes: 1 << 32, age_ms: i64::MAX / 2, free_floor_bytes: 0 };
         let (outbox, restored, _) = Outbox::open(dir.path(), quota, 0).unwrap();
         let identity = Identity { collector_id: COLLECTOR, agent_id: AGENT, key: key(21), boot_id: BootId([9; 16]) };
-        let plan = Plan { v: 1, interval_s: INTERVAL_S, sections: BTreeMap::from([("system".to_owned(), INTERVAL_S)]) };
         Storm {
             _dir: dir,
-            agent: Agent::new(identity, Settings { plan, except: BTreeSet::new() }, restored),
+            agent: Agent::new(identity, agreed::settings(INTERVAL_S), restored),
             outbox,
             trust: Trust { collector_id: COLLECTOR, agent_id: AGENT, root: key(11).public(), certificate: None },
             now: Now { wall_ms: 1_777_593_600_000, boottime_ms: 5000, monotonic_ms: 5000 },
@@ -228,19 +227,7 @@ fn resident_kib() -> i64 {
 }
 
 fn consent() -> Consent {
-    let scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect();
-    Consent::Valid(ConsentTerms {
-        v: 1,
-        valid_from_ms: 0,
-        valid_to_ms: i64::MAX,
-        mode: ConsentMode::Continuous,
-        utc_offset_s: 32_400,
-        windows: Vec::new(),
-        quiet: Vec::new(),
-        scopes,
-        approval_hash: Hash::ZERO,
-        example: true,
-    })
+    Consent::Valid(agreed::terms(&Scope::ALL, INTERVAL_S, 0))
 }
 
 fn storm(count: u64, seed: u64) {

@@ -1,12 +1,11 @@
 //! Machines and a store on a clock that is told: the real core, outbox, key file and store, without a network between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a harness for tests: a panic is a failed test")]
 
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, KeyTask, Note, Now, Rotation, Settings};
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, KeyTask, Note, Now, Rotation};
 use mimamori_agent::identity::save_key;
 use mimamori_agent::keyring::Keyring;
 use mimamori_agent::outbox::{Batch, Outbox, Quota};
 use mimamori_collector::store::{Actor, ActorKind, Answered as Said, IngestBatch, NewToken, Redeem, Redeemed, Scope, Store};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
 use mimamori_shared::fields::{Readings, Scope as Purpose, System};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, TokenId};
@@ -14,7 +13,8 @@ use mimamori_shared::payload::{Entry, Layer, Refusal};
 use mimamori_shared::sign::{PublicKey, SecretKey, sha256, verify};
 use mimamori_shared::word::Word;
 use mimamori_tests::Random;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use mimamori_tests::agreed;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
@@ -209,7 +209,7 @@ impl Machine {
         let keyring = Keyring::open(&dir, NOW, &restored, wall_ms).unwrap();
         let now = Now { wall_ms, boottime_ms: 1_000_000, monotonic_ms: 1_000_000 };
         let identity = Identity { collector_id: COLLECTOR, agent_id, key: keyring.key.clone(), boot_id: BootId([boot; 16]) };
-        let agent = Agent::new(identity, settings(60), restored);
+        let agent = Agent::new(identity, agreed::settings(60), restored);
         let mut machine = Machine {
             keys: vec![keyring.key.clone()],
             dir,
@@ -243,7 +243,7 @@ impl Machine {
         self.keyring = Keyring::open(&self.dir, NOW, &restored, self.now.wall_ms).unwrap();
         self.outbox = outbox;
         let identity = Identity { collector_id: COLLECTOR, agent_id: self.agent_id, key: self.keyring.key.clone(), boot_id: BootId([self.boot; 16]) };
-        self.agent = Agent::new(identity, settings(self.interval_s), restored);
+        self.agent = Agent::new(identity, agreed::settings(self.interval_s), restored);
         self.agent.set_rotation(self.rotation());
         self.consent(centre);
     }
@@ -283,21 +283,8 @@ impl Machine {
 
     pub(crate) fn consent(&mut self, centre: &Centre) {
         let every_s = self.interval_s;
-        let scopes = BTreeMap::from([(Purpose::Heartbeat, ScopeTerms { every_s, except: Vec::new() })]);
-        let mode = ConsentMode::Continuous;
-        let terms = ConsentTerms {
-            v: 1,
-            valid_from_ms: 0,
-            valid_to_ms: i64::MAX,
-            mode,
-            utc_offset_s: 32_400,
-            windows: Vec::new(),
-            quiet: Vec::new(),
-            scopes,
-            approval_hash: Hash::ZERO,
-            example: true,
-        };
-        self.agent.set_plan(settings(every_s).plan);
+        let terms = agreed::terms(&[Purpose::Heartbeat], every_s, 0);
+        self.agent.set_plan(agreed::settings(every_s).plan);
         self.event(Event::Consent(Consent::Valid(terms)), centre);
     }
 
@@ -405,10 +392,6 @@ impl Machine {
         };
         queue.push_back(Event::Answered { sent, answer });
     }
-}
-
-fn settings(interval_s: u64) -> Settings {
-    Settings { plan: Plan { v: 1, interval_s, sections: BTreeMap::new() }, except: BTreeSet::new() }
 }
 
 fn copy(from: &Path, to: &Path) {

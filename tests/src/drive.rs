@@ -4,12 +4,12 @@
 //! Every line of standard output is one thing that the agent was told: `C` is a commit that returned, so it must never
 //! be missing again. [`Account`] reads these lines and the collector's file, and says whether everything adds up.
 
-use crate::Random;
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Restored, Settings};
+use crate::{Random, agreed};
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Restored};
 use mimamori_agent::outbox::{Batch, Noticed, Outbox, OutboxError, Quota};
 use mimamori_agent::{clock, identity};
 use mimamori_shared::chain::{Fit, Link, Tip, lease};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
+use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Filesystem, Readings, Scope, System};
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash};
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
@@ -32,25 +32,8 @@ fn identity() -> Identity {
     Identity { collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), key: key(), boot_id: BootId([4; 16]) }
 }
 
-fn settings() -> Settings {
-    Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::new() }, except: BTreeSet::new() }
-}
-
 fn terms() -> ConsentTerms {
-    let all = ScopeTerms { every_s: 60, except: Vec::new() };
-    let scopes = [Scope::Heartbeat, Scope::OsState].map(|scope| (scope, all.clone())).into();
-    ConsentTerms {
-        v: 1,
-        valid_from_ms: 0,
-        valid_to_ms: i64::MAX,
-        mode: ConsentMode::Continuous,
-        utc_offset_s: 0,
-        windows: Vec::new(),
-        quiet: Vec::new(),
-        scopes,
-        approval_hash: Hash::ZERO,
-        example: true,
-    }
+    agreed::terms(&[Scope::Heartbeat, Scope::OsState], 60, 0)
 }
 
 /// One whole line at once: a kill cannot tear it.
@@ -177,7 +160,7 @@ impl Driver {
                 self.carry_out(effect, &mut queue);
             }
             if let Some(restored) = self.anew.take() {
-                self.agent = Agent::new(identity(), settings(), restored);
+                self.agent = Agent::new(identity(), agreed::settings(60), restored);
                 queue = VecDeque::from([Event::Consent(Consent::Valid(terms()))]);
             }
         }
@@ -305,7 +288,7 @@ pub fn drive(arguments: &[String]) {
     let mut collector = Collector::open(Path::new(collector));
     collector.online = commits == "drain" || random.between(0, 4) == 0;
     let now = Now { wall_ms: clock::now().wall_ms, boottime_ms: 1_000_000, monotonic_ms: 1_000_000 };
-    let agent = Agent::new(identity(), settings(), restored);
+    let agent = Agent::new(identity(), agreed::settings(60), restored);
     let mut driver = Driver { outbox, agent, collector, now, random, states: 0, commits: 0, anew: None };
     driver.event(Event::Consent(Consent::Valid(terms())));
     if commits == "drain" {

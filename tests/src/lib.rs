@@ -4,6 +4,7 @@
 //! model of what it made and what was acknowledged; `AgentHome` a folder for the real agent. A panic here is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a harness for tests: a panic is a failed test")]
 
+pub mod agreed;
 pub mod drive;
 pub mod fleet;
 pub mod plant;

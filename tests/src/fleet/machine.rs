@@ -2,16 +2,16 @@
 
 use super::script::Traits;
 use super::{INTERVAL_S, MINUTE_MS};
-use crate::Random;
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Now, Settings};
+use crate::{Random, agreed};
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Now};
 use mimamori_agent::outbox::{Outbox, Quota};
 use mimamori_agent::uplink::{Answer, Detail, Outcome, PushError, Sent, Trust, judge};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, ScopeTerms};
+use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Readings, Scope, System};
 use mimamori_shared::id::{BootId, ChainId, Hash};
 use mimamori_shared::payload::{Class, ConsentState};
 use mimamori_shared::sign::SecretKey;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -104,23 +104,7 @@ pub(super) struct Request {
 
 /// The consent of a facility that allows all; `since_ms` makes each one another.
 fn terms(since_ms: i64) -> ConsentTerms {
-    let scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect();
-    ConsentTerms {
-        v: 1,
-        valid_from_ms: since_ms,
-        valid_to_ms: i64::MAX,
-        mode: ConsentMode::Continuous,
-        utc_offset_s: 32_400,
-        windows: Vec::new(),
-        quiet: Vec::new(),
-        scopes,
-        approval_hash: Hash::ZERO,
-        example: true,
-    }
-}
-
-fn settings() -> Settings {
-    Settings { plan: Plan { v: 1, interval_s: INTERVAL_S, sections: BTreeMap::new() }, except: BTreeSet::new() }
+    agreed::terms(&Scope::ALL, INTERVAL_S, since_ms)
 }
 
 impl Machine {
@@ -182,7 +166,7 @@ impl Machine {
     /// The agent begins; gives its requests.
     pub(super) fn begin(&mut self, at_ms: i64) -> Vec<Request> {
         let (outbox, restored, _) = Outbox::open(&self.dir, self.quota, at_ms).unwrap();
-        let agent = Agent::new(self.identity.clone(), settings(), restored);
+        let agent = Agent::new(self.identity.clone(), agreed::settings(INTERVAL_S), restored);
         self.life = Some(Life { agent, outbox });
         self.lives += 1;
         self.waiting.clear();
