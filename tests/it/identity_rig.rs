@@ -14,7 +14,7 @@ use mimamori_shared::sign::{PublicKey, SecretKey, sha256, verify};
 use mimamori_shared::word::Word;
 use mimamori_tests::Random;
 use mimamori_tests::agreed;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
