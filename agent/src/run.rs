@@ -285,6 +285,9 @@ impl Shell {
             Effect::Purge => {
                 let unsent = self.outbox.unsent(self.agent.chains());
                 let read = unsent.is_ok();
+                if let Err(fault) = self.outbox.forget_set_aside() {
+                    complain(&format!("files that were set aside as damaged stay: {}", chain(&fault)));
+                }
                 match unsent {
                     Ok(specs) => queue.extend(specs.into_iter().map(Event::Dropped)),
                     Err(fault) => self.failed("the outbox cannot be purged", &fault),

@@ -270,6 +270,14 @@ impl Outbox {
         Ok(last.map(|head| ChainState { unsent_from: seq_of(head.id), ..chain }))
     }
 
+    /// Removes what was set aside as damaged: after a withdrawal nothing that was collected stays but the ledger.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget_set_aside(&self) -> Result<(), OutboxError> {
+        Ok(open::forget_set_aside(&self.dir.join(FILE), 0)?)
+    }
+
     /// Unsent entries, and bytes of the file with its log.
     #[must_use]
     pub fn size(&self, chains: &[ChainState]) -> (u64, u64) {

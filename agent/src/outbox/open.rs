@@ -251,5 +251,30 @@ fn set_aside(path: &Path, now_ms: i64) -> io::Result<PathBuf> {
             Err(fault) => return Err(fault),
         }
     }
+    // The newest two are enough to find out what the disk does.
+    forget_set_aside(path, 2)?;
     Ok(aside)
+}
+
+/// Removes files that were set aside, all but the newest `keep`.
+pub(super) fn forget_set_aside(path: &Path, keep: usize) -> io::Result<()> {
+    let prefix = format!("{FILE}.broken-");
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let mut found: Vec<((i64, i64), PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(rest) = name.strip_prefix(&prefix) {
+            let mut numbers = rest.trim_end_matches("-wal").trim_end_matches("-shm").split('-').map(|part| part.parse().unwrap_or(0));
+            found.push(((numbers.next().unwrap_or(0), numbers.next().unwrap_or(1)), entry.path()));
+        }
+    }
+    let mut moments: Vec<(i64, i64)> = found.iter().map(|(moment, _)| *moment).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    let kept: Vec<(i64, i64)> = moments.into_iter().rev().take(keep).collect();
+    for (_, path) in found.iter().filter(|(moment, _)| !kept.contains(moment)) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }

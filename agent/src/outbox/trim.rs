@@ -46,7 +46,9 @@ impl Outbox {
             // A chain that is no longer carried is wholly receipted.
             let carried = chains.iter().find(|chain| chain.chain_id == chain_id);
             // How a chain ended stays: it is what a collector that went back is told first ([`Outbox::before`]).
-            let end = carried.map_or(rows::last(&self.db, no)?.map_or(id_of(no, 0), |head| head.id), |chain| id_of(no, chain.unsent_from));
+            let end = carried.map_or(rows::last(&self.db, no)?.map_or(id_of(no, 0), |head| head.id), |chain| {
+                id_of(no, chain.unsent_from.min(chain.tip.next_seq.saturating_sub(1)))
+            });
             if let Some((first, last)) = self.oldest_run(id_of(no, 0), end, enough, oldest_ms)? {
                 let transaction = self.db.transaction()?;
                 let before = heads::used(&transaction, first, last)?;

@@ -299,3 +299,22 @@ fn any_harm_to_the_other_half_of_its_log_is_survived() {
 fn any_harm_to_the_tip_file_is_survived() {
     harm("tip", 0, 1);
 }
+
+#[test]
+fn the_newest_two_files_that_were_set_aside_stay_and_a_purge_removes_them_too() {
+    let dir = folder();
+    let (outbox, _, _) = Writer::start(dir.path());
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.contains("broken"));
+        names.sort();
+        names
+    };
+    for name in ["9", "9-wal", "9-2", "10", "10-shm", "8-3"] {
+        std::fs::write(dir.path().join(format!("outbox.db.broken-{name}")), name).unwrap();
+    }
+    open::forget_set_aside(&dir.path().join(FILE), 2).unwrap();
+    assert_eq!(names(), ["outbox.db.broken-10", "outbox.db.broken-10-shm", "outbox.db.broken-9-2"]);
+    outbox.forget_set_aside().unwrap();
+    assert_eq!(names(), [""; 0]);
+}
