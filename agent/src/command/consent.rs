@@ -27,7 +27,7 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
     let consent = match consent {
         Ok(consent) => consent,
         Err(why) => {
-            complain(&why.to_string());
+            complain(&why.in_lang(lang));
             return exit::FAILED;
         }
     };

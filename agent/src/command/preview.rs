@@ -36,7 +36,7 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
     let consent = match consent_of(config, environment) {
         Ok(consent) => consent.terms,
         Err(why) => {
-            complain(&format!("{}: {why}", lang.of("nothing would leave", "何も送信されません")));
+            complain(&format!("{}: {}", lang.of("nothing would leave", "何も送信されません"), why.in_lang(lang)));
             return Ok(None);
         }
     };
