@@ -165,6 +165,10 @@ fn a_withdrawal_lets_the_unsent_leave_or_removes_it_as_it_says() {
         wait_until("all is noted as receipted", SOON, || ledger(&home).iter().all(|entry| entry["receipted"] == true));
         std::thread::sleep(Duration::from_secs(7));
         assert_eq!(held(&world).len(), arrived.len(), "nothing leaves after the statement");
+        let again = home.admin(&["consent", "withdraw", "--keep-unsent"]);
+        assert!(again.status.code() == Some(2) && said(&again).contains("withdrawn already"), "{}", said(&again));
+        let past = grant(&home, &["--from", "2025-01-01T00:00:00+09:00", "--to", "2025-02-01T00:00:00+09:00", "--scope", "heartbeat", "--replace"]);
+        assert!(past.status.code() == Some(2) && said(&past).contains("over already"), "{}", said(&past));
         granted(&home, &scopes);
         wait_until("granted again it goes on", SOON, || held(&world).last().is_some_and(|payload| payload["type"] == "report"));
         drop(guard);

@@ -28,6 +28,7 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
         Ok(consent) => consent,
         Err(why) => {
             complain(&why.in_lang(lang));
+            as_root(lang);
             return exit::FAILED;
         }
     };
@@ -35,6 +36,16 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &En
     scope_lines(&consent.terms, lang);
     print(&format!("{}: {}\n", lang.of("Taken now", "現在の収集"), Standing::of(config, &consent).now(lang)));
     exit::OK
+}
+
+/// Root could write every consent, so to root none is proven.
+pub(super) fn as_root(lang: Lang) {
+    if rustix::process::geteuid().is_root() {
+        complain(lang.of(
+            "this is root, to whom no consent is proven; look as the agent's account: `sudo -u mimamori-agent mimamori-agent consent show`",
+            "rootで実行しています。rootには同意を証明できないため、エージェントのアカウントで確認してください：`sudo -u mimamori-agent mimamori-agent consent show`",
+        ));
+    }
 }
 
 /// Who, why, when and how.

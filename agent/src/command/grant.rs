@@ -82,6 +82,9 @@ fn of(args: &GrantArgs) -> Result<Grant, Vec<String>> {
     let to_ms = args.to.as_deref().map(|text| moment("--to", text));
     let lasting_s = args.lasting.as_deref().map(|text| duration(text).map_err(|fault| faults.push(format!("--for {text}: {fault}"))).unwrap_or(0));
     let to_ms = to_ms.unwrap_or_else(|| from_ms.saturating_add(i64::try_from(lasting_s.unwrap_or(0)).unwrap_or(i64::MAX / 1000).saturating_mul(1000)));
+    if to_ms <= clock::now().wall_ms && to_ms > from_ms {
+        faults.push(format!("--to {}: it is over already, and nothing would be collected", time::show(to_ms)));
+    }
     let mut windows = |name: &str, lines: &[String]| -> Vec<Window> {
         lines.iter().filter_map(|line| Window::parse_line(line).map_err(|fault| faults.push(format!("{name}: {fault}"))).ok()).collect()
     };
@@ -170,6 +173,14 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
 fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
     let consent = consent_as_written(config)?;
     administrator(config, consent.terms.example, lang)?;
+    if consent.withdrawn_keeping.is_some_and(|kept| !kept || keep) {
+        return Err(lang
+            .of(
+                "the consent is withdrawn already; `consent grant --replace` gives a new one",
+                "同意は既に撤回されています。新しい同意は`consent grant --replace`で作成してください",
+            )
+            .to_owned());
+    }
     let path = config.consent_file();
     let shown = path.display();
     let text = fs::read_to_string(&path).map_err(|fault| format!("{shown}: {fault}"))?;

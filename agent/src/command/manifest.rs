@@ -42,7 +42,10 @@ pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment:
     }
     match &consent {
         Ok(consent) => print(&format!("{} {}\n", lang.of("Under the consent", "同意"), consent.terms.hash())),
-        Err(why) => print(&format!("{}: {}\n", lang.of("Nothing leaves", "何も送信されません"), why.in_lang(lang))),
+        Err(why) => {
+            print(&format!("{}: {}\n", lang.of("Nothing leaves", "何も送信されません"), why.in_lang(lang)));
+            super::consent::as_root(lang);
+        }
     }
     for field in fields() {
         let mark = match held_back(field).as_slice() {
