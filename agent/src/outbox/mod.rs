@@ -29,7 +29,7 @@ use mimamori_shared::id::{ChainId, Hash, Lease};
 use mimamori_shared::payload::{Class, ConsentState, Place, Statement};
 use rows::{Head, class_no, hash_before, sum, tip_of};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use tip::TipFile;
@@ -134,6 +134,8 @@ pub struct Outbox {
     full: bool,
     /// By chain and class: before this id nothing of the class is left to drop.
     searched: BTreeMap<(ChainNo, i64), i64>,
+    /// Chains of which a loss was named that nobody recorded.
+    unbridged: BTreeSet<ChainId>,
     numbers: BTreeMap<ChainId, ChainNo>,
     receipts: BTreeMap<ChainId, (Vec<u8>, Vec<u8>)>,
 }

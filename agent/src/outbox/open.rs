@@ -8,7 +8,7 @@ use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
 use mimamori_shared::payload::Place;
 use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ impl Outbox {
             noticed.push(Noticed::SetAside(path));
         }
         let (searched, receipts) = (BTreeMap::new(), BTreeMap::new());
-        let outbox = Outbox { db, tip, dir: dir.to_owned(), quota, closed: false, bytes, full: false, searched, numbers, receipts };
+        let outbox = Outbox { db, tip, dir: dir.to_owned(), quota, closed: false, bytes, full: false, searched, unbridged: BTreeSet::new(), numbers, receipts };
         Ok((outbox, restored, noticed))
     }
 

@@ -27,8 +27,15 @@ impl Outbox {
         let classes: &[Class] = if over { &[Class::Sample, Class::Unchanged] } else { &[Class::Unchanged] };
         for class in classes {
             for chain in chains {
+                // A chain that goes no further, and of which a loss was named in vain: its key is gone.
+                if chain.blocked && self.unbridged.contains(&chain.chain_id) {
+                    continue;
+                }
                 let spec = if over { self.run_for_room(chain, *class)? } else { self.run_by_age(chain, *class, oldest)? };
                 if spec.is_some() {
+                    if chain.blocked {
+                        self.unbridged.insert(chain.chain_id);
+                    }
                     return Ok(spec);
                 }
             }
@@ -187,6 +194,7 @@ impl Outbox {
         )?;
         let after = heads::used(&transaction, first, last)?;
         transaction.commit()?;
+        self.unbridged.remove(&record.chain_id);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
         Ok(())
     }

@@ -69,14 +69,14 @@ fn a_lost_database_is_told_with_the_place_that_the_tip_file_knows() {
 }
 
 #[test]
-fn a_second_file_set_aside_does_not_overwrite_the_first() {
+fn a_second_file_set_aside_does_not_overwrite_the_first_and_a_third_ousts_it() {
     let dir = folder();
     for count in 1..4 {
         std::fs::write(dir.path().join(FILE), vec![count; 5000]).unwrap();
         let (_, _, noticed) = open(dir.path());
         assert_eq!(noticed.len(), 1);
         let aside = std::fs::read_dir(dir.path()).unwrap().filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("broken")).count();
-        assert_eq!(aside, usize::from(count));
+        assert_eq!(aside, usize::from(count).min(2));
     }
 }
 

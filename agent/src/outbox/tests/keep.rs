@@ -191,6 +191,21 @@ fn when_changes_alone_fill_it_only_changes_and_statements_are_created() {
     assert_eq!((writer.failed, writer.chain().tip.next_seq), (2, before.next_seq + 2));
 }
 
+/// A chain whose key is gone cannot be bridged any more: naming its loss again and again would keep everything else waiting.
+#[test]
+fn a_loss_that_nobody_can_record_does_not_keep_the_outbox_from_being_full() {
+    let dir = folder();
+    let (mut outbox, mut writer, _) = Writer::start(dir.path());
+    writer.samples(&mut outbox, 5);
+    outbox.quota.bytes = 1;
+    let mut chains = writer.agent.chains().to_vec();
+    chains[0].blocked = true;
+    assert!(outbox.trim(&chains, writer.now.wall_ms).unwrap().is_some());
+    assert_eq!(outbox.trim(&chains, writer.now.wall_ms).unwrap(), None);
+    writer.sample(&mut outbox);
+    assert_eq!(writer.failed, 1, "full, so that no sample makes it grow");
+}
+
 #[test]
 fn many_receipted_payloads_go_before_the_first_unsent_sample_and_an_old_chain_does_not_shield_them() {
     let dir = folder();
