@@ -13,7 +13,7 @@
 //! | EN-07 restored machine | `a_machine_restored_from_an_hour_old_snapshot_goes_on_in_a_new_chain` |
 //! | EN-08 too many beginnings | `the_fourth_new_beginning_waits_for_approval_and_rotations_do_not_count` |
 //! | EN-09 revocation | `identity_programs::a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database` |
-//! | EN-10 rotation | `a_thousand_rotations_under_load_lose_nothing_and_keep_nothing_twice` (`MIMAMORI_ROTATIONS`) |
+//! | EN-10 rotation | `rotations_under_load_lose_nothing_and_keep_nothing_twice` (`MIMAMORI_ROTATIONS`) |
 //! | EN-11 weak and foreign keys | `identity_programs::weak_misspelt_and_foreign_keys_are_enrolled_by_nobody` |
 //! | EN-12 strangers who try | `identity_programs::strangers_may_try_five_times_a_minute` |
 //! | EN-13 what is said of a refusal | `identity_programs::a_refusal_names_who_asked_from_where_and_why_and_never_the_secret` |
@@ -90,7 +90,7 @@ fn is_refused(centre: &Centre, machine: &Machine, frame: Frame) {
 
 /// EN-10, I17: restarts, lost answers and outages on the way. Each round changes the key twice; 500 rounds make the thousand.
 #[test]
-fn a_thousand_rotations_under_load_lose_nothing_and_keep_nothing_twice() {
+fn rotations_under_load_lose_nothing_and_keep_nothing_twice() {
     let rotations = times("MIMAMORI_ROTATIONS", 40);
     let began = Instant::now();
     let mut centre = Centre::new();
