@@ -31,6 +31,7 @@ use mimamori_shared::id::AgentId;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use writer::{Done, Job};
@@ -44,11 +45,27 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 128;
 
-/// An open database file. Clones share it.
+/// An open database file. Clones share it; it is closed when the drop of the last one returns.
 #[derive(Debug, Clone)]
 pub struct Engine {
     queue: mpsc::Sender<Job>,
     readers: Arc<Readers>,
+    // Behind the queue: the thread ends when every sender is gone.
+    _writer: Arc<Writer>,
+}
+
+/// The thread that writes, waited for when it is dropped: closing the file takes its log away by name, which must not
+/// happen to a file that was put in its place meanwhile.
+#[derive(Debug)]
+struct Writer(Option<JoinHandle<()>>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // It catches the panics of its jobs; there is nobody to tell one of its own to.
+            drop(thread.join());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -77,9 +94,9 @@ impl Engine {
         transaction.commit()?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        thread.spawn(move || writer::run(connection, jobs)).map_err(StoreError::Thread)?;
+        let writer = thread.spawn(move || writer::run(connection, jobs)).map_err(StoreError::Thread)?;
         let readers = Readers { path: path.to_owned(), idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS)) };
-        Ok(Engine { queue, readers: Arc::new(readers) })
+        Ok(Engine { queue, readers: Arc::new(readers), _writer: Arc::new(Writer(Some(writer))) })
     }
 
     /// Does work in a transaction that it may share with others; it is committed when this returns.
@@ -202,6 +219,27 @@ mod tests {
             let names = engine.read(|db| Ok(db.query_row("SELECT group_concat(alias) FROM facility", [], |row| row.get::<_, String>(0))?));
             assert_eq!(names.await.unwrap(), "a,c");
         });
+    }
+
+    /// SQLite takes the log away when the last connection closes: after the drop of the last clone it is gone, each time.
+    #[test]
+    fn the_file_is_closed_when_the_last_clone_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        for n in 0..20 {
+            let engine = Engine::open(&path, 0).unwrap();
+            let clone = engine.clone();
+            let name = format!("f-{n}");
+            let written = runtime.block_on(engine.write(move |db| insert(db, &name)));
+            assert_eq!(written.unwrap(), 1);
+            let read = runtime.block_on(engine.read(|db| Ok(db.query_row("SELECT count(*) FROM facility", [], |row| row.get::<_, i64>(0))?)));
+            assert_eq!(read.unwrap(), n + 1);
+            drop(engine);
+            assert!(folder.path().join("store.sqlite-wal").exists(), "a clone still has it open");
+            drop(clone);
+            assert!(!folder.path().join("store.sqlite-wal").exists(), "round {n}");
+        }
     }
 
     /// A group whose commit fails tells each of its callers.
