@@ -200,9 +200,16 @@ pub fn is_requested(dir: &Path) -> bool {
     dir.join(REQUEST).try_exists().unwrap_or(false)
 }
 
-/// The wish was granted. One that cannot be removed asks for another key: harmless, and seen in the journal.
-pub fn request_is_done(dir: &Path) {
-    drop(fs::remove_file(dir.join(REQUEST)));
+/// The wish was granted.
+///
+/// # Errors
+/// When it cannot be taken away: it asks for another key at the next start.
+pub fn request_is_done(dir: &Path) -> Result<(), IdentityError> {
+    let path = dir.join(REQUEST);
+    match fs::remove_file(&path) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(fault)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

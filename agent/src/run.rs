@@ -65,6 +65,8 @@ struct Shell {
     dir: PathBuf,
     keyring: Keyring,
     rotate_after_ms: Option<i64>,
+    /// The request for a new key was granted and could not be taken away.
+    request_stays: bool,
     consent_path: PathBuf,
     config: Config,
     loopback: bool,
@@ -138,6 +140,7 @@ impl Shell {
             dir,
             keyring,
             rotate_after_ms: rotate_after_ms_of(config),
+            request_stays: false,
             consent_path: config.consent_file(),
             config: config.clone(),
             loopback,
@@ -208,7 +211,8 @@ impl Shell {
 
     fn read_consent_then_wake(&mut self) -> Result<(), RunError> {
         self.read_consent()?;
-        self.handle(self.look_for_request().unwrap_or(Event::Wake))
+        let event = self.look_for_request().unwrap_or(Event::Wake);
+        self.handle(event)
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {

@@ -23,7 +23,7 @@
 use crate::identity_rig::{Centre, DAY, MINUTE, Machine, NOW, operator, word};
 use mimamori_agent::core::{Answered, Effect, Event, Note};
 use mimamori_agent::uplink::Sent;
-use mimamori_collector::store::{Answered as Said, ChainReason, FindingKind, MachineState, Scope};
+use mimamori_collector::store::{Answered as Said, ChainReason, FindingKind, Scope};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{ChainId, Hash, Lease};
 use mimamori_shared::payload::{Head, Layer, OpenReason, PushFail, Refusal, RefusalReason, Report, Statement, encode};
@@ -35,17 +35,17 @@ fn times(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-fn findings(centre: &Centre, machine: &Machine, kind: FindingKind) -> u64 {
+pub(crate) fn findings(centre: &Centre, machine: &Machine, kind: FindingKind) -> u64 {
     let rows = centre.runtime.block_on(centre.store().findings(&Scope::All)).unwrap();
     rows.iter().filter(|row| row.agent_id == machine.agent_id && row.kind == kind).map(|row| row.count).sum()
 }
 
-fn chains(centre: &Centre, machine: &Machine) -> Vec<(ChainReason, bool)> {
+pub(crate) fn chains(centre: &Centre, machine: &Machine) -> Vec<(ChainReason, bool)> {
     let rows = centre.runtime.block_on(centre.store().chains(&Scope::All, machine.agent_id)).unwrap();
     rows.iter().map(|row| (row.reason, row.forked)).collect()
 }
 
-fn reporting(centre: &mut Centre, name: &str, reports: u64) -> Machine {
+pub(crate) fn reporting(centre: &mut Centre, name: &str, reports: u64) -> Machine {
     let mut machine = centre.enrol(name);
     machine.consent(centre);
     while machine.reports < reports {
@@ -55,7 +55,7 @@ fn reporting(centre: &mut Centre, name: &str, reports: u64) -> Machine {
 }
 
 /// A frame that a key signs at a place of a chain.
-fn signed(machine: &Machine, key: &SecretKey, (chain_id, seq, prev_hash): (ChainId, u64, Hash), opens: bool) -> Frame {
+pub(crate) fn signed(machine: &Machine, key: &SecretKey, (chain_id, seq, prev_hash): (ChainId, u64, Hash), opens: bool) -> Frame {
     let head = Head {
         collector_id: mimamori_shared::id::CollectorId([2; 16]),
         agent_id: machine.agent_id,
@@ -80,6 +80,11 @@ fn signed(machine: &Machine, key: &SecretKey, (chain_id, seq, prev_hash): (Chain
         (PayloadType::Report, encode(PayloadType::Report, &[&head, &report]))
     };
     Frame { key_id: key.public().id(), signature: key.sign(kind, &payload), payload }
+}
+
+pub(crate) fn approve(centre: &Centre, machine: &Machine) {
+    let (actor, facility, alias) = (operator(), word("west"), word("ct-1"));
+    centre.runtime.block_on(centre.store().approve_machine(&Scope::All, &actor, &facility, &alias, None, machine.now.wall_ms)).unwrap();
 }
 
 #[track_caller]
@@ -284,57 +289,9 @@ fn the_fourth_new_beginning_waits_for_approval_and_rotations_do_not_count() {
     }
     assert!(machine.unsent() > 0, "reports are kept meanwhile");
     assert!(findings(&centre, &machine, FindingKind::TooManyChains) > 0);
-    centre.runtime.block_on(centre.store().approve_machine(&Scope::All, &operator(), &word("west"), &word("ct-1"), None, machine.now.wall_ms)).unwrap();
+    approve(&centre, &machine);
     machine.pass(2 * 60 * MINUTE, &centre);
     assert_eq!(machine.unsent(), 0);
-    centre.sound();
-}
-
-#[test]
-fn a_machine_restored_to_before_its_rotation_is_refused_and_told_apart() {
-    let mut centre = Centre::new();
-    let mut machine = reporting(&mut centre, "ct-1", 5);
-    let snapshot = machine.copy_of_state();
-    machine.rotate(&centre);
-    machine.pass(10 * MINUTE, &centre);
-    let held = centre.held(machine.agent_id).len();
-    let mut copy = Machine::start(snapshot, machine.agent_id, 2, machine.now.wall_ms);
-    copy.consent(&centre);
-    copy.pass(10 * MINUTE, &centre);
-    assert!(copy.notes.contains(&Note::Revoked) && copy.unsent() > 0, "it keeps what it has, and says so");
-    assert_eq!(centre.held(machine.agent_id).len(), held);
-    assert!(findings(&centre, &machine, FindingKind::OldKeySpoke) > 0);
-    machine.pass(5 * MINUTE, &centre);
-    assert_eq!((machine.unsent(), machine.notes.contains(&Note::Revoked)), (0, false), "the machine itself is not concerned");
-}
-
-#[test]
-fn a_new_key_that_is_anybodys_already_or_proves_nothing_is_not_taken() {
-    let mut centre = Centre::new();
-    let other = reporting(&mut centre, "ct-2", 1);
-    let machine = reporting(&mut centre, "ct-1", 3);
-    let key = machine.keys[0].clone();
-    let stranger = SecretKey::from_seed(&zeroize::Zeroizing::new([99; 32]));
-    for (new, proves) in [(&other.keys[0], true), (&key, true), (&stranger, false)] {
-        let row = centre.runtime.block_on(centre.store().chains(&Scope::All, machine.agent_id)).unwrap().remove(0);
-        let mut head: Head = serde_json::from_slice(&signed(&machine, &key, (row.chain_id, row.next_seq, row.head), false).payload).unwrap();
-        head.boot_id = mimamori_shared::id::BootId([1; 16]);
-        let mut statement = mimamori_shared::payload::hand_over(&head, new);
-        if let Statement::Key { proof, .. } = &mut statement
-            && !proves
-        {
-            proof.replace_range(0..1, if proof.starts_with('A') { "B" } else { "A" });
-        }
-        let payload = encode(PayloadType::Statement, &[&head, &statement]);
-        let frame = Frame { key_id: key.public().id(), signature: key.sign(PayloadType::Statement, &payload), payload };
-        let said = centre.take(vec![frame], machine.now.wall_ms);
-        assert!(matches!(said, Some(Said::Receipt(_))), "kept as evidence: {said:?}");
-    }
-    assert_eq!(findings(&centre, &machine, FindingKind::NewKeyRefused), 3);
-    let row = centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap();
-    assert_eq!((row.key_id, row.state), (key.public().id(), MachineState::Active), "the old key stays");
-    let theirs = centre.runtime.block_on(centre.store().key(other.keys[0].public().id())).unwrap().unwrap();
-    assert_eq!(theirs.agent_id, other.agent_id);
     centre.sound();
 }
 

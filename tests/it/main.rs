@@ -22,6 +22,7 @@ mod goals;
 mod goals_agent;
 mod hostile_answers;
 mod identity;
+mod identity_copies;
 mod identity_programs;
 mod identity_rig;
 mod ingress;

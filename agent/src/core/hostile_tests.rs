@@ -178,6 +178,26 @@ fn after_a_withdrawal_a_collector_that_went_back_gets_no_reading_again() {
     assert_eq!((values.get(..usize::try_from(taken).unwrap()), lost), (Some((1..=taken).collect::<Vec<_>>().as_slice()), 0), "under a consent it does");
 }
 
+/// Receipt and `behind 0` in turn made the agent send its whole ledger again at the speed of the line.
+#[test]
+fn a_collector_that_goes_back_again_and_again_is_sent_everything_three_times_and_then_once_an_hour() {
+    let mut rig = Rig::granted();
+    rig.pass(600);
+    let before = rig.requests;
+    let end = rig.now.boottime_ms + 3 * 3_600_000;
+    while rig.now.boottime_ms < end {
+        if rig.requests.is_multiple_of(2) {
+            rig.collector.clear();
+        }
+        rig.pass(30);
+    }
+    let went_back = rig.notes.iter().filter(|note| matches!(note, Note::CollectorWentBack { .. })).count();
+    assert!((4..=6).contains(&went_back), "three at once and one an hour: {went_back}");
+    assert!(rig.requests - before < 3 * 60 + 60, "{}", rig.requests - before);
+    rig.pass(3 * 3600);
+    assert_eq!(rig.arrived(), ((1..=rig.sample_value).collect(), 0), "one that is honest from here on has everything");
+}
+
 /// It answered `behind` with the hash of the preview, and the backlog counted as delivered although nobody has it.
 #[test]
 fn a_collector_cannot_be_behind_at_a_place_that_it_was_not_sent() {

@@ -52,7 +52,7 @@ impl Agent {
         }
         if next_seq == 0 {
             // It does not know the chain at all: does it know how the one before it ended?
-            self.recall(chain_id, effects);
+            self.recall(chain_id, now, effects);
         }
         if let Held::Bridge(spec) = &held
             && !self.bridge(spec, now, effects)
@@ -61,6 +61,7 @@ impl Agent {
         }
         if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == chain_id) {
             if next_seq < chain.unsent_from {
+                self.push.went_back(chain_id, now);
                 effects.push(Effect::Note(Note::CollectorWentBack { next_seq }));
             }
             chain.unsent_from = next_seq;

@@ -83,7 +83,8 @@ pub struct Agent {
     owed: Option<(ConsentState, Hash)>,
     rotation: Rotation,
     rotate: rotate::Step,
-    recalled: Vec<ChainId>,
+    /// Chains that were looked up, and when: boot time, milliseconds.
+    recalled: Vec<(ChainId, i64)>,
     pending: Option<Box<Record>>,
     sampling: bool,
     sample_at: Option<i64>,
@@ -173,7 +174,7 @@ impl Agent {
             Event::Answered { sent, answer } => self.answered(&sent, answer, now, random, &mut effects),
             Event::Rotate => self.want_rotation(),
             Event::KeyMade(key) => self.key_made(key, now),
-            Event::KeyUnknown(chain_id) => self.recall(chain_id, &mut effects),
+            Event::KeyUnknown(chain_id) => self.recall(chain_id, now, &mut effects),
             Event::Recalled { before, chain } => self.take_recalled(before, chain),
             Event::Rewound { chain_id, held } => self.rewound(chain_id, held, now, &mut effects),
         }

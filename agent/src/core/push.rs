@@ -1,6 +1,6 @@
 //! When to send, and what an answer changes.
 
-use super::{Agent, ChainState, Consent, Effect, Note, Now};
+use super::{Agent, ChainState, Consent, DAY_MS, Effect, Note, Now};
 use crate::uplink::{Sent, next_delay};
 use mimamori_shared::id::{ChainId, Hash};
 use mimamori_shared::limits::FRAMES_MAX;
@@ -27,6 +27,9 @@ pub enum Answered {
 /// How long to wait when only a person can mend it, in milliseconds.
 pub(super) const PATIENCE_MS: i64 = 3_600_000;
 
+/// How often a day the collector may go back in one chain and be sent everything again at once.
+const WENT_BACK_A_DAY: usize = 3;
+
 /// How pushing goes.
 #[derive(Debug, Clone)]
 pub struct Push {
@@ -39,6 +42,8 @@ pub struct Push {
     refusals: u32,
     /// The last place that was sent when the collector last said `behind`.
     sent_to: u64,
+    /// The chains that the collector went back in, and when: boot time, milliseconds.
+    went_back: Vec<(ChainId, i64)>,
     forked: bool,
 }
 
@@ -53,6 +58,7 @@ impl Push {
             failing: None,
             refusals: 0,
             sent_to: u64::MAX,
+            went_back: Vec::new(),
             forked: false,
         }
     }
@@ -107,6 +113,17 @@ impl Push {
     /// Whether a collector that was behind claims to hold what it was not sent.
     pub(super) fn was_not_sent(&self, next_seq: u64) -> bool {
         next_seq > self.sent_to.saturating_add(1)
+    }
+
+    /// The collector waits for a place that it receipted before. One that was restored does so once; one that does it again
+    /// and again would be sent the whole ledger at the speed of the line, so it waits longer.
+    pub(super) fn went_back(&mut self, chain_id: ChainId, now: Now) {
+        self.went_back.retain(|(_, at)| now.boottime_ms.saturating_sub(*at) < DAY_MS);
+        if self.went_back.iter().filter(|(chain, _)| *chain == chain_id).count() < WENT_BACK_A_DAY {
+            self.went_back.push((chain_id, now.boottime_ms));
+        } else {
+            self.stall(now.boottime_ms.saturating_add(PATIENCE_MS));
+        }
     }
 
     pub(super) fn forget_failures(&mut self) {
@@ -178,10 +195,10 @@ impl Agent {
 
     fn receipted(&mut self, receipt: &Receipt, effects: &mut Vec<Effect>) {
         self.push.failures = 0;
+        self.push.refusals = 0;
         self.push.failing = None;
         self.push.not_before = i64::MIN;
         self.push.frames_max = FRAMES_MAX;
-        self.push.refusals = 0;
         let forked = receipt.status == ReceiptStatus::Forked;
         if forked && !self.push.forked {
             effects.push(Effect::Note(Note::Forked));

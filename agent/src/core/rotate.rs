@@ -9,6 +9,7 @@
 //! After a withdrawal one statement may leave, that of the withdrawal. A change that is not wholly delivered then waits
 //! for the next consent, and so does everything that only the new key could say.
 
+use super::push::PATIENCE_MS;
 use super::{Agent, ChainState, Effect, KeyTask, Now, Record};
 use mimamori_shared::id::ChainId;
 use mimamori_shared::payload::{OpenReason, Place};
@@ -51,7 +52,8 @@ impl Agent {
     }
 
     pub(super) fn want_rotation(&mut self) {
-        if matches!(self.rotate, Step::Idle | Step::Paused { .. }) {
+        // After a pause one is made without being asked again.
+        if matches!(self.rotate, Step::Idle) {
             self.rotate = Step::Wanted;
         }
     }
@@ -127,11 +129,13 @@ impl Agent {
 
     /// Whoever answered does not know the chain, or its key: a collector that was restored to a time before both. How
     /// the chain before it ended tells it the key, or shows from where on that one has to be sent again. Each chain is
-    /// looked up once between two receipts for the newest, so that a proxy that answers so for ever costs little. Without a
-    /// consent nothing is looked up: what left once would leave again.
-    pub(super) fn recall(&mut self, before: ChainId, effects: &mut Vec<Effect>) {
-        if self.may_repeat() && !self.recalled.contains(&before) {
-            self.recalled.push(before);
+    /// looked up once an hour until a receipt for the newest, so that a proxy that answers so for ever costs little, and
+    /// a collector that took no new key until an operator approved hears of it again. Without a consent nothing is looked
+    /// up: what left once would leave again.
+    pub(super) fn recall(&mut self, before: ChainId, now: Now, effects: &mut Vec<Effect>) {
+        self.recalled.retain(|(_, at)| now.boottime_ms.saturating_sub(*at) < PATIENCE_MS);
+        if self.may_repeat() && self.recalled.iter().all(|(chain_id, _)| *chain_id != before) {
+            self.recalled.push((before, now.boottime_ms));
             effects.push(Effect::Recall { before });
         }
     }

@@ -37,9 +37,11 @@ impl Shell {
         self.agent = self.agent_of(restored);
     }
 
-    /// Whether somebody at the machine asked for a new key.
-    pub(super) fn look_for_request(&self) -> Option<Event> {
-        keyring::is_requested(&self.dir).then_some(Event::Rotate)
+    /// Whether somebody at the machine asked for a new key. A request that was granted and cannot be taken away counts once.
+    pub(super) fn look_for_request(&mut self) -> Option<Event> {
+        let asked = keyring::is_requested(&self.dir);
+        self.request_stays &= asked;
+        (asked && !self.request_stays).then_some(Event::Rotate)
     }
 
     pub(super) fn key_task(&mut self, task: KeyTask, queue: &mut VecDeque<Event>) {
@@ -56,7 +58,10 @@ impl Shell {
                     complain(&format!("the key file is written again at the next start: {}", chain(&fault)));
                 }
                 self.identity.key = self.keyring.key.clone();
-                keyring::request_is_done(&self.dir);
+                if let Err(fault) = keyring::request_is_done(&self.dir) {
+                    complain(&format!("the request for a new key was granted and cannot be taken away: {}", chain(&fault)));
+                    self.request_stays = true;
+                }
                 say(&format!("this machine signs with a new key, {}", self.identity.key.public().id().fingerprint()));
             }
             KeyTask::ForgetOld => match self.keyring.forget_old() {

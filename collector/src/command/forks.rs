@@ -150,8 +150,8 @@ fn words(cause: Cause, lang: Lang) -> (&'static str, &'static str) {
                 "機器がスナップショットまたはバックアップから復元され、それを検知して新しいチェーンで継続しています。以前の側からはその後報告がありません。",
             ),
             lang.of(
-                "ask whoever looks after the machine whether it was restored at that time. If so: nothing. If not: treat it as two copies.",
-                "その時刻に復元したかを機器の管理者に確認してください。復元していれば対処は不要、していなければ複製とみなしてください。",
+                "ask whoever looks after the machine whether it was restored at that time. If so: `machine approve`, without which its key is not changed any more. If not: treat it as two copies.",
+                "その時刻に復元したかを機器の管理者に確認してください。復元していれば`machine approve`を実行し（承認までは鍵が更新されません）、していなければ複製とみなしてください。",
             ),
         ),
         Cause::TwoCopies => (

@@ -45,6 +45,16 @@ pub(super) fn add(db: &Connection, agent: AgentId, seen: Seen<'_>, now_ms: i64) 
     Ok(())
 }
 
+/// Whether the key was heard with two voices since an operator last approved the machine.
+pub(super) fn two_voices(db: &Connection, agent: AgentId) -> Result<bool, StoreError> {
+    let kinds = [FindingKind::Diverged, FindingKind::BootsInterleaved, FindingKind::OldChainSpoke].map(FindingKind::name);
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM machine m JOIN finding f ON f.agent = m.agent
+         WHERE m.agent = ?1 AND f.kind IN (?2, ?3, ?4) AND f.last_at_ms >= coalesce(m.chains_approved_at_ms, f.last_at_ms)",
+    )?;
+    Ok(statement.exists(params![agent.0, kinds[0], kinds[1], kinds[2]])?)
+}
+
 pub(in crate::store) fn list(db: &Connection, scope: &Scope, limit: u32) -> Result<Vec<FindingRow>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT f.* FROM finding f JOIN machine m ON m.agent = f.agent WHERE ?1 IS NULL OR m.facility = ?1

@@ -81,7 +81,8 @@ pub(super) fn hand_over(
         return Ok(HandOver::Done(closing));
     }
     if forked {
-        return Ok(HandOver::Refused("chain_forked"));
+        // Whoever holds the key a second time must not end it for the one it belongs to: an operator decides.
+        return Ok(HandOver::Refused("two_voices"));
     }
     if machine::key(db, new.id())?.is_some() || revocation::is_revoked(db, new.id())? {
         return Ok(HandOver::Refused("key_in_use"));

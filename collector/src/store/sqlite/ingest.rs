@@ -92,7 +92,7 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Take
     let answered = match last {
         None => Answered::NothingToSay,
         Some(Step::Refused(reason)) => refusal(reason),
-        Some(Step::Held { branch, held }) => Answered::Receipt(ingest.receipt(branch, &held)),
+        Some(Step::Held { branch, held }) => Answered::Receipt(ingest.receipt(branch, &held)?),
     };
     Ok(Taken { answered, heard: ingest.heard })
 }
@@ -102,9 +102,10 @@ impl<'a> Ingest<'a> {
         At { agent: self.agent, chain: self.id, branch }
     }
 
-    fn receipt(&self, branch: u32, held: &Held) -> ReceiptFields {
-        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked);
-        ReceiptFields {
+    fn receipt(&self, branch: u32, held: &Held) -> Result<ReceiptFields, StoreError> {
+        // Of this chain for good; of any chain until an operator approves.
+        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked) || finding::two_voices(self.db, self.agent)?;
+        Ok(ReceiptFields {
             agent_id: self.agent,
             chain_id: self.id,
             branch,
@@ -112,7 +113,7 @@ impl<'a> Ingest<'a> {
             head_hash: held.tip_hash,
             received_at_ms: held.received_at_ms,
             status: if forked { ReceiptStatus::Forked } else { ReceiptStatus::Ok },
-        }
+        })
     }
 
     fn found(&self, kind: FindingKind, seq: u64, detail: &str) -> Result<(), StoreError> {
@@ -151,6 +152,10 @@ impl<'a> Ingest<'a> {
             Action::Replay { branch, held } => {
                 self.heard.replays += 1;
                 self.near = Some(branch);
+                // A new key that was refused while two spoke is taken once an operator approved, when it is named again.
+                if branches.iter().any(|other| other.no == branch && other.tip.next_seq == link.last_seq.saturating_add(1)) {
+                    self.hand_over(pair, (branch, true))?;
+                }
                 Ok(Step::Held { branch, held })
             }
             Action::Fork { branch, parent } => self.fork(pair, &link, branch, parent),
@@ -249,7 +254,7 @@ impl<'a> Ingest<'a> {
             }
         }
         self.notice(entry, link.seq, before)?;
-        self.hand_over(pair, true)?;
+        self.hand_over(pair, (at.branch, true))?;
         if at.branch == 0 {
             self.state(pair, at)?;
         }
@@ -273,12 +278,12 @@ impl<'a> Ingest<'a> {
     /// A statement that comes ahead of its place vouches for the new key all the same: a collector that was restored
     /// to a time before it could not believe the entries of that key otherwise, whatever is missing between.
     fn vouch(&mut self, pair: &(Verified, Entry)) -> Result<(), StoreError> {
-        self.hand_over(pair, false)
+        self.hand_over(pair, (0, false))
     }
 
-    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), held: bool) -> Result<(), StoreError> {
+    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), (branch, held): (u32, bool)) -> Result<(), StoreError> {
         let Body::Statement(Statement::Key { public_key, proof }) = &entry.body else { return Ok(()) };
-        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked);
+        let forked = branch > 0 || finding::two_voices(self.db, self.agent)?;
         match handover::hand_over(self.db, &entry.head, verified.hash(), (public_key, proof), (forked, held), self.batch.received_at_ms)? {
             HandOver::Done(closing) => {
                 self.closings.retain(|other| other.key_id != closing.key_id);
