@@ -7,6 +7,7 @@ use mimamori_tests::world::FACILITY;
 use mimamori_tests::{AgentHome, World, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -171,9 +172,11 @@ fn japanese_readers_get_japans_time_and_the_help_of_help() {
 fn man_pages_are_written_for_every_command() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("man1");
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     for (name, page) in [("mimamori-agent", "mimamori-agent-ledger-verify.1"), ("mimamori-collector", "mimamori-collector-machine-show.1")] {
         let done = command(name).args(["man", &folder.display().to_string()]).output().unwrap();
         assert!(done.status.success() && said(&done).contains(&format!("{name}.1")), "{}", said(&done));
+        assert!(readme.contains(&format!("sudo {name} man /usr/local/share/man/man1")), "the README says how they are installed");
         assert!(folder.join(page).is_file() && folder.join(format!("{name}.1")).is_file(), "the units' Documentation= names {name}(1)");
     }
 }

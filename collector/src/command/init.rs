@@ -15,7 +15,7 @@ pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
     if let Some(bad) = hosts.iter().find(|host| !keys::is_host(host)) {
         return Err(Failed::said(exit::USAGE, format!("--host {bad}: {}", lang.of("not a DNS name or address", "DNS名でもアドレスでもありません"))));
     }
-    if let Some(fault) = serve::public_url_fault(config, hosts) {
+    if let Some(fault) = serve::public_url_fault(config, hosts, lang) {
         return Err(Failed::said(exit::USAGE, fault));
     }
     let made = keys::init(&dir, hosts, clock::now_ms(), &mut clock::random)?;

@@ -42,7 +42,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, user: &str)
     };
     let actor = Actor { kind: ActorKind::Cli, name: mimamori_shared::word::Word::hardware(user).unwrap_or_default() };
     if let Command::Config(command) = &cli.command {
-        return match fault_of(&config) {
+        return match fault_of(&config, lang) {
             Some(fault) if matches!(command, ConfigCommand::Check(_)) => refuse(PROGRAM, Some(command), &[fault]),
             _ => {
                 command.carry_out(config.values(), &files(&cli.config), lang);
@@ -81,9 +81,9 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
 }
 
 /// Beside what reading finds: what contradicts the collector's keys, where there are some.
-fn fault_of(config: &Config) -> Option<String> {
+fn fault_of(config: &Config, lang: Lang) -> Option<String> {
     let keys = crate::keys::load(&config.state_dir()).ok()?;
-    serve::public_url_fault(config, &keys.hosts)
+    serve::public_url_fault(config, &keys.hosts, lang)
 }
 
 fn looks_only(command: &Command) -> bool {

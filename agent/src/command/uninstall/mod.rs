@@ -71,7 +71,7 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let fingerprints = identity.as_ref().map(|(key, given)| fingerprints(key, given));
     let given = identity.as_ref().map(|(_, given)| given.clone());
     let ended = match identity {
-        Some((_, given)) => ending::end(config, environment, &given, asked.offline).map_err(|fault| not_ended(&fault.why, lang))?,
+        Some((_, given)) => ending::end(config, environment, &given, asked.offline, lang).map_err(|fault| not_ended(&fault.why, lang))?,
         None => Ended::default(),
     };
     // The outbox was opened meanwhile: its side files may be others now.
