@@ -114,6 +114,7 @@ pub enum ConsentCommand {
 
 /// What `consent grant` writes.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("end").required(true)))]
 pub struct GrantArgs {
     /// Who approves. Stays on this machine.
     #[arg(long, value_name = "NAME")]
@@ -125,10 +126,10 @@ pub struct GrantArgs {
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Until when, not included.
-    #[arg(long, value_name = "TIME", conflicts_with = "lasting", required_unless_present = "lasting")]
+    #[arg(long, value_name = "TIME", group = "end")]
     pub to: Option<String>,
     /// How long, such as 90d; 1y is 365 days.
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", value_name = "DURATION", group = "end")]
     pub lasting: Option<String>,
     /// A scope, with its shortest interval if it is not a minute, such as performance=5m; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE[=EVERY]", required = true)]
@@ -180,12 +181,18 @@ pub enum LedgerCommand {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// How to say what was written to a file.
+        #[command(flatten)]
+        print: Output,
     },
     /// Writes the fingerprints of the collector's root and of this machine's key: the trust anchor of later verification.
     Trust {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// How to say what was written to a file.
+        #[command(flatten)]
+        print: Output,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cli::Lang;
 use crate::consent_file::NoConsent;
+use mimamori_shared::time;
 
 impl NoConsent {
     /// The reason and the mend. What stands in the file itself, and what the system says, is repeated as it is.
@@ -18,10 +19,14 @@ impl NoConsent {
                 format!("{path} の同意書は証拠になりません。エージェントのアカウントが {what} を変更できます。管理者の所有とし、書き込みを禁止してください")
             }
             NoConsent::Withdrawn { path, .. } => format!("{path} の同意は医療機関によって撤回されました"),
-            NoConsent::NotYet(at) => format!("同意の有効期間は {at} に始まります"),
-            NoConsent::Expired(at) => format!("同意の有効期間は {at} に終わりました。医療機関に新しい同意を依頼してください"),
+            NoConsent::NotYet(at) => format!("同意の有効期間は {} に始まります", japanese(at)),
+            NoConsent::Expired(at) => format!("同意の有効期間は {} に終わりました。医療機関に新しい同意を依頼してください", japanese(at)),
         }
     }
+}
+
+fn japanese(moment: &str) -> String {
+    time::parse(moment).map_or_else(|_| moment.to_owned(), |ms| Lang::Ja.when(ms))
 }
 
 #[cfg(test)]

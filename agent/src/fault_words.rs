@@ -3,6 +3,7 @@
 use crate::cli::Lang;
 use crate::identity::IdentityError;
 use crate::run::RunError;
+use crate::uplink::{Detail, PushError};
 use mimamori_shared::error::chain;
 
 impl IdentityError {
@@ -23,6 +24,19 @@ impl IdentityError {
                 format!("{path} が他者に読める状態です（モード{mode:o}）。`chmod 600 {path}`を実行し、読まれた恐れがあれば鍵の失効を依頼してください")
             }
         }
+    }
+}
+
+impl PushError {
+    /// What went wrong on the way and the mend.
+    #[must_use]
+    pub fn in_lang(&self, lang: Lang) -> String {
+        if lang == Lang::En {
+            return self.to_string();
+        }
+        let status = if let Detail::Status(code) | Detail::Redirected(code) = self.detail { format!("（状態{code}）") } else { String::new() };
+        let note = if self.note.is_empty() { String::new() } else { format!(" [{}]", self.note) };
+        format!("{}：{}{status}{note}。{}", self.layer.name(), self.detail.words().ja, self.detail.mend().ja)
     }
 }
 
@@ -51,6 +65,14 @@ impl RunError {
 mod tests {
     use super::*;
     use std::path::PathBuf;
+
+    #[test]
+    fn a_push_that_failed_is_said_in_both_languages() {
+        let fault = PushError::with_note(Detail::Status(503), "busy");
+        let (en, ja) = (fault.in_lang(Lang::En), fault.in_lang(Lang::Ja));
+        assert!(en.is_ascii() && ja.contains(fault.detail.mend().ja), "{en} {ja}");
+        assert!(["503", "busy", "http"].iter().all(|named| en.contains(named) && ja.contains(named)), "{en} {ja}");
+    }
 
     #[test]
     fn every_fault_is_said_in_both_languages() {

@@ -107,6 +107,9 @@ pub enum Command {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// How to say what was written to a file.
+        #[command(flatten)]
+        print: Output,
     },
     /// Completions and man pages.
     #[command(flatten)]
@@ -126,6 +129,9 @@ pub enum FacilityCommand {
         /// Marks it as an example.
         #[arg(long)]
         example: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Lists them.
     List(Output),
@@ -181,12 +187,18 @@ pub enum MachineCommand {
         /// Gives it its name.
         #[arg(long = "as", value_name = "ALIAS")]
         name: Option<Alias>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Refuses it and its key from now on.
     Revoke {
         /// Which.
         #[arg(value_name = "FACILITY/MACHINE")]
         machine: MachineName,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Explains, in words, where a machine's key spoke with two voices and what to do.
     Forks {
@@ -202,6 +214,9 @@ pub enum MachineCommand {
         /// Which.
         #[arg(value_name = "FACILITY/MACHINE")]
         machine: MachineName,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Puts another machine into its place: it takes the name, the old one is retired.
     Replace {
@@ -210,6 +225,9 @@ pub enum MachineCommand {
         machine: MachineName,
         /// The new one, of the same facility.
         new: Alias,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Moves it to another facility.
     Move {
@@ -219,6 +237,9 @@ pub enum MachineCommand {
         /// Where to.
         #[arg(long)]
         to: Alias,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -248,6 +269,9 @@ pub enum TokenCommand {
         /// A list of machine names, one a line: writes `machine,token` lines.
         #[arg(long, value_name = "FILE")]
         csv: Option<PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        print: Output,
     },
     /// Lists them; never their secrets.
     List(Output),
@@ -255,5 +279,8 @@ pub enum TokenCommand {
     Revoke {
         /// Which, as `list` shows it.
         id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
 }

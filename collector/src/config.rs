@@ -98,6 +98,12 @@ pub const KEYS: &[Key] = &[
 // The agent's fragments may lie in the same folder; ours have one of their own.
 const SOURCE: Source = Source { keys: KEYS, folder: "collector.d", env_prefix: ENV_PREFIX };
 
+/// Every file that the configuration may come from, whether it is there or not.
+#[must_use]
+pub fn files(file: &Path) -> Vec<PathBuf> {
+    SOURCE.files(file)
+}
+
 /// The configuration, checked.
 #[derive(Debug)]
 pub struct Config {

@@ -36,7 +36,7 @@ const NEXT: &str = "signing.next";
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// There are some already.
-    #[error("{0} holds a collector already: `init` never overwrites keys")]
+    #[error("{0} holds a collector already, and `init` never overwrites keys: `keys show` shows it; another collector needs another state_dir")]
     Exists(PathBuf),
     /// There are none.
     #[error("{0} holds no collector: run `mimamori-collector init --host NAME`")]
@@ -116,12 +116,20 @@ impl Keys {
     }
 }
 
+/// Whether there is a collector in `dir`.
+///
+/// # Errors
+/// When the folder cannot be looked at.
+pub fn is_made(dir: &Path) -> Result<bool, KeysError> {
+    dir.join("collector.toml").try_exists().map_err(io_error(dir))
+}
+
 /// Makes a new collector in `dir`.
 ///
 /// # Errors
 /// [`KeysError`] names the file and the mend.
 pub fn init(dir: &Path, hosts: &[String], now_ms: i64, random: &mut dyn FnMut() -> io::Result<[u8; 32]>) -> Result<Keys, KeysError> {
-    if dir.join("collector.toml").try_exists().map_err(io_error(dir))? {
+    if is_made(dir)? {
         return Err(KeysError::Exists(dir.to_owned()));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error(dir))?;

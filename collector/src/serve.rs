@@ -1,5 +1,6 @@
 //! Starting and stopping: config, keys, store, work, listeners; and back in reverse.
 
+use crate::cli::Lang;
 use crate::clock;
 use crate::config::Config;
 use crate::export::selfmetrics::SelfMetrics;
@@ -135,15 +136,28 @@ pub fn public_url(config: &Config, keys: &Keys) -> String {
 /// What is wrong with `ingest.public_url`: agents check the certificate against the host in it. `hosts` are those of
 /// the collector's own certificate, which counts where none is configured.
 #[must_use]
-pub fn public_url_fault(config: &Config, hosts: &[String]) -> Option<String> {
+pub fn public_url_fault(config: &Config, hosts: &[String], lang: Lang) -> Option<String> {
     let url = config.values().text_opt("ingest.public_url")?;
     let host = url.split("://").nth(1)?.split(['/', '?', '#']).next()?;
     let host = host.strip_prefix('[').and_then(|rest| rest.split(']').next()).or_else(|| host.split(':').next())?;
     let (covered, mend) = match config.values().path_opt("tls.certificate_file") {
-        None => (hosts.iter().any(|one| one.eq_ignore_ascii_case(host)), "use a host that was given to `init --host`".to_owned()),
-        Some(file) => (net::certificate_covers(&std::fs::read(file).ok()?, host), format!("use a host that is in {}, or have it added there", file.display())),
+        None => {
+            let mend = lang.of("use a host that was given to `init --host`", "`init --host`で指定した名前を使用してください");
+            (hosts.iter().any(|one| one.eq_ignore_ascii_case(host)), mend.to_owned())
+        }
+        Some(file) => {
+            let shown = file.display();
+            let mend = lang
+                .of(format!("use a host that is in {shown}, or have it added there"), format!("{shown} に含まれる名前を使用するか、追加してもらってください"));
+            (net::certificate_covers(&std::fs::read(file).ok()?, host), mend)
+        }
     };
-    (!covered).then(|| format!("ingest.public_url = {url}: no agent could connect, the certificate is not for {host}; {mend}"))
+    (!covered).then(|| {
+        lang.of(
+            format!("ingest.public_url = {url}: no agent could connect, the certificate is not for {host}; {mend}"),
+            format!("ingest.public_url = {url}：証明書が {host} のものではないため、エージェントは接続できません。{mend}"),
+        )
+    })
 }
 
 /// Opens the store of a configuration.
@@ -170,7 +184,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 pub async fn start_as(config: &Config, accept: Option<&Actor>) -> Result<Running, StartError> {
     let keys = keys::load(&config.state_dir())?;
     let collector_id = keys.collector_id;
-    if let Some(fault) = public_url_fault(config, &keys.hosts) {
+    if let Some(fault) = public_url_fault(config, &keys.hosts, Lang::En) {
         eprintln!("<4>{fault}");
     }
     let chain = tls_files(config, &keys);

@@ -236,24 +236,34 @@ fi
 agent_args=(./bin/mimamori-agent --config etc/agent.toml)
 agent() { (cd agent && exec "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@]}" "$@" 9>&-); }
 
-# The same, for people.
+# The same, for people. They stay in the caller's folder, so that a relative `--output FILE` lands there; only an agent that
+# needs a view of its own sees nothing but its folder.
+# shellcheck disable=SC2016
 {
     say '#!/usr/bin/env bash'
     say '# The example agent as "make run" starts it. Made at every start.'
-    # shellcheck disable=SC2016
-    say 'cd -P -- "$(dirname -- "$0")/agent" || exit 2'
+    say 'here=$(cd -P -- "$(dirname -- "$0")/agent" && pwd -P) || exit 2'
     say 'unset MIMAMORI_AGENT_BIN MIMAMORI_COLLECTOR_BIN'
-    printf 'exec'
-    printf ' %q' "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@]}"
+    if [ ${#enter[@]} -gt 0 ]; then
+        say 'cd -- "$here" || exit 2'
+        printf 'exec'
+        printf ' %q' "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@]}"
+    else
+        say 'export MIMAMORI_AGENT_STATE_DIR="$here/state" MIMAMORI_AGENT_CONSENT_FILE="$here/etc/consent.toml"'
+        printf 'exec'
+        printf ' %q' setpriv "${rights[@]}"
+        printf ' "$here/bin/mimamori-agent" --config "$here/etc/agent.toml"'
+    fi
     say ' "$@"'
 } >agentctl
+# shellcheck disable=SC2016
 {
     say '#!/usr/bin/env bash'
     say '# The example collector as "make run" starts it. Made at every start.'
-    # shellcheck disable=SC2016
-    say 'cd -P -- "$(dirname -- "$0")" || exit 2'
+    say 'here=$(cd -P -- "$(dirname -- "$0")" && pwd -P) || exit 2'
     say 'unset MIMAMORI_AGENT_BIN MIMAMORI_COLLECTOR_BIN'
-    printf 'exec %q --config collector.toml "$@"\n' "$collector_bin"
+    say 'export MIMAMORI_COLLECTOR_STATE_DIR="$here/collector"'
+    printf 'exec %q --config "$here/collector.toml" "$@"\n' "$collector_bin"
 } >collectorctl
 chmod 0755 agentctl collectorctl
 

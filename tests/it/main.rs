@@ -14,6 +14,7 @@ mod agent_faults;
 mod agent_process;
 mod answer_storm;
 mod chaos;
+mod command_lines;
 mod consent;
 mod documents;
 mod enrolment;

@@ -130,7 +130,24 @@ fn runs_twice(example: &Example) {
 
 #[test]
 fn the_example_shows_three_reports_and_goes_on() {
-    runs_twice(&Example::new(false));
+    let example = Example::new(false);
+    runs_twice(&example);
+    relative_paths_are_the_callers(&example);
+}
+
+/// The commands for people stay in the caller's folder.
+fn relative_paths_are_the_callers(example: &Example) {
+    let run = |name: &str, args: &[&str]| {
+        let mut command = program(&example.state().join(name));
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").args(args).current_dir(example.dir.path()).output().unwrap()
+    };
+    let kept = run("collectorctl", &["export", "example/this-machine", "--output", "kept.jsonl"]);
+    assert!(kept.status.success() && example.dir.path().join("kept.jsonl").is_file(), "{}", text(&kept));
+    // As root the agent's account may not write here, and is told where that is and what to do.
+    let ledger = run("agentctl", &["ledger", "export", "--output", "ledger.jsonl"]);
+    let place = example.dir.path().join("ledger.jsonl");
+    assert_eq!((ledger.status.success(), place.is_file()), (!is_root(), !is_root()), "{}", text(&ledger));
+    assert!(text(&ledger).contains(place.to_str().unwrap()) && text(&ledger).contains("> FILE") == is_root(), "{}", text(&ledger));
 }
 
 #[test]

@@ -87,6 +87,11 @@ fn the_ledger_of_the_real_agent_verifies_without_any_code_of_ours_and_one_byte_b
     assert_eq!(done.status.code(), Some(0), "{found} {}", String::from_utf8_lossy(&done.stderr));
     assert!(found["ok"] == true && found["trusted"] == true, "{found}");
     assert!(found["reports"].as_u64().unwrap() >= 3 && found["receipts"].as_u64().unwrap() >= 1, "{found}");
+    let ours: Value = serde_json::from_str(&home.cli(&["ledger", "verify", "--json"])).unwrap();
+    for counted in ["entries", "reports", "receipts"] {
+        assert_eq!(ours[counted], found[counted], "both verifiers count {counted} alike");
+    }
+    assert!(found["entries"].as_u64() > found["reports"].as_u64(), "statements are entries and no reports: {found}");
     fs::write(&trust, format!("collector_root = \"{root}\"\nagents = [\"{root}\"]\n")).unwrap();
     assert_eq!(verify(&ledger, &trust).status.code(), Some(1), "a key the facility did not write down");
     fs::write(&trust, format!("collector_root = \"{root}\"\nagents = [\"{machine}\"]\n")).unwrap();

@@ -152,7 +152,7 @@ def read_receipt(line, who, root, chains):
 
 def verify(lines, trust):
     """Reads all lines; gives what is printed."""
-    result = {"ok": False, "trusted": trust is not None, "reports": 0, "receipts": 0, "chains": [], "figures": [], "first_fault": None}
+    result = {"ok": False, "trusted": trust is not None, "entries": 0, "reports": 0, "receipts": 0, "chains": [], "figures": [], "first_fault": None}
     chains, who, number = {}, ("", ""), 0
     try:
         for number, text in enumerate(lines, 1):
@@ -163,12 +163,14 @@ def verify(lines, trust):
                 who = (line["collector_id"], line["agent_id"])
             elif list(line) == ["frame", "hash"]:
                 result["reports"] += read_entry(line, who, keys, chains) == "report"
+                result["entries"] += 1
             elif list(line) == ["receipt", "certificate"]:
                 read_receipt(line, who, root, chains)
                 result["receipts"] += 1
             else:
                 need(list(line) == ["head"] and line["head"]["key_id"] in offered, "no line of a ledger, or a head of an unknown key")
                 step(chains, *(line["head"][name] for name in ("chain_id", "seq", "last_seq", "prev_hash", "tip_hash")))["heads"] += 1
+                result["entries"] += 1
         need(number, "the file is empty")
         result["ok"] = True
     except (Fault, KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:

@@ -3,7 +3,7 @@
 use super::consent_state::Standing;
 use super::manifest::consent_of;
 use super::noted_words::noted_words;
-use super::status::{is_running, newest_receipt, when};
+use super::status::{is_running, newest_receipt};
 use super::{print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
@@ -188,7 +188,7 @@ impl Doctor<'_> {
         let text = format!(
             "{} {}",
             lang.of("this machine's clock stands before the last receipt, which is of", "この端末の時計が最後の受領証より前を示しています。受領証："),
-            when(receipt.received_at_ms, lang)
+            lang.when(receipt.received_at_ms)
         );
         let mend = lang.of(
             "set the clock; a wrong clock also makes good certificates look expired or not yet valid",
@@ -221,7 +221,7 @@ impl Doctor<'_> {
                 NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Forked => Verdict::Fail,
                 NotedKind::WentBack | NotedKind::Failing(_) => Verdict::Warn,
             };
-            self.add("noted", verdict, format!("{}: {}", when(noted.at_ms, lang), lang.of(what.en, what.ja)), lang.of(mend.en, mend.ja));
+            self.add("noted", verdict, format!("{}: {}", lang.when(noted.at_ms), lang.of(what.en, what.ja)), lang.of(mend.en, mend.ja));
         }
     }
 
@@ -320,7 +320,7 @@ impl Doctor<'_> {
         match receipt {
             Some(receipt) => {
                 let age_s = clock::now().wall_ms.saturating_sub(receipt.received_at_ms) / 1000;
-                let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), when(receipt.received_at_ms, lang));
+                let text = format!("{} {}", lang.of("the last one is of", "最後の受領証："), lang.when(receipt.received_at_ms));
                 if age_s > 3600 {
                     self.add(
                         "receipt",

@@ -10,7 +10,6 @@ use crate::setup::Environment;
 use mimamori_shared::config::show_duration;
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Field, fields};
-use mimamori_shared::time;
 use serde_json::json;
 
 pub(super) fn show(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
@@ -60,14 +59,14 @@ pub(super) fn print_terms(consent: &ConsentFile, lang: Lang) {
     let rows = [
         (lang.of("Approved by (stays here)", "承認者（送信しません）"), consent.approver.clone()),
         (lang.of("Reason (stays here)", "理由（送信しません）"), consent.reason.clone()),
-        (lang.of("Valid from", "有効期間の開始"), time::show(terms.valid_from_ms)),
-        (lang.of("Valid until", "有効期間の終了"), time::show(terms.valid_to_ms)),
+        (lang.of("Valid from", "有効期間の開始"), lang.when(terms.valid_from_ms)),
+        (lang.of("Valid until", "有効期間の終了"), lang.when(terms.valid_to_ms)),
         (lang.of("Hash (in every report)", "ハッシュ（全報告に記載）"), terms.hash().to_string()),
     ];
     for (name, value) in rows {
         print(&format!("{name}: {value}\n"));
     }
-    for line in summary(terms) {
+    for line in summary(terms, lang) {
         print(&format!("  {line}\n"));
     }
 }

@@ -1,11 +1,10 @@
 //! How the consent stands, for `status` and `check`: in force until when, how it allows, whether somebody asks.
 
-use super::status::when;
 use crate::cli::Lang;
 use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{ConsentFile, asked_until, summary};
-use mimamori_shared::consent::{ConsentMode, Pause, Reach, expiry_mark};
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Pause, Reach, expiry_mark};
 use mimamori_shared::id::Hash;
 use serde_json::{Value, json};
 
@@ -20,14 +19,14 @@ pub(super) struct Standing {
     mode: ConsentMode,
     reach: Reach,
     asked: Result<Option<i64>, String>,
-    summary: Vec<String>,
+    terms: ConsentTerms,
 }
 
 impl Standing {
     pub(super) fn of(config: &Config, consent: &ConsentFile) -> Standing {
         let (now_ms, terms) = (clock::now().wall_ms, &consent.terms);
         let asked = if terms.mode == ConsentMode::OnDemand { asked_until(&config.consent_file(), terms.example, now_ms) } else { Ok(None) };
-        Standing { now_ms, hash: terms.hash(), valid_to_ms: terms.valid_to_ms, mode: terms.mode, reach: terms.reach(now_ms), asked, summary: summary(terms) }
+        Standing { now_ms, hash: terms.hash(), valid_to_ms: terms.valid_to_ms, mode: terms.mode, reach: terms.reach(now_ms), asked, terms: terms.clone() }
     }
 
     /// The mark before its end that it has come to: 30, 7 or 1 days.
@@ -38,7 +37,7 @@ impl Standing {
     /// Until when it holds.
     pub(super) fn until(&self, lang: Lang) -> String {
         let days = self.valid_to_ms.saturating_sub(self.now_ms) / DAY_MS;
-        format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), when(self.valid_to_ms, lang), lang.of("days", "日"))
+        format!("{} {} ({days} {})", lang.of("valid until", "有効期限"), lang.when(self.valid_to_ms), lang.of("days", "日"))
     }
 
     /// What is taken now.
@@ -52,15 +51,15 @@ impl Standing {
             (_, _, Reach::Nothing(_)) => lang.of("nothing", "収集しません").to_owned(),
             (_, _, Reach::Heartbeat) => lang.of("heartbeat only: a quiet window", "稼働確認のみ：静穏時間帯です").to_owned(),
             (Ok(Some(until_ms)), ..) => {
-                format!("{} {}", lang.of("everything consented to, asked for until", "同意した範囲を収集します。依頼の期限："), when(*until_ms, lang))
+                format!("{} {}", lang.of("everything consented to, asked for until", "同意した範囲を収集します。依頼の期限："), lang.when(*until_ms))
             }
             (Ok(None), _, Reach::All) => lang.of("everything consented to", "同意した範囲を収集します").to_owned(),
         }
     }
 
     /// Its mode and windows, a line each.
-    pub(super) fn terms(&self) -> &[String] {
-        &self.summary
+    pub(super) fn terms(&self, lang: Lang) -> Vec<String> {
+        summary(&self.terms, lang)
     }
 
     pub(super) fn json(&self) -> Value {

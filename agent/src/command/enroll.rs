@@ -10,6 +10,7 @@ use crate::setup::{self, Environment};
 use crate::uplink::{self, judge_enrolled};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mimamori_cli::print::whole;
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::to_hex;
 use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode};
@@ -23,10 +24,10 @@ use zeroize::Zeroizing;
 
 pub(super) fn enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Environment) -> u8 {
     if rustix::process::geteuid().is_root() {
-        complain(&RunError::Root.to_string());
+        complain(&RunError::Root.in_lang(lang));
         return exit::CONFIG;
     }
-    match try_enroll(config, token_file, environment) {
+    match try_enroll(config, token_file, lang, environment) {
         Ok((enrolled, key, root)) => {
             report(&enrolled, &key, &root, lang);
             exit::OK
@@ -40,34 +41,25 @@ pub(super) fn enroll(config: &Config, token_file: &Path, lang: Lang, environment
 
 type Fault = (u8, String);
 
-fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> Result<(Enrolled, SecretKey, PublicKey), Fault> {
+fn try_enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Environment) -> Result<(Enrolled, SecretKey, PublicKey), Fault> {
     let dir = config.state_dir();
     match identity::load(&dir) {
         Err(IdentityError::NotEnrolled) => {}
-        Ok((_, old)) => {
-            let dir = dir.display();
-            return Err((
-                exit::USAGE,
-                format!(
-                    "this machine is enrolled already as {} at facility {}: to begin anew, have the RSC retire it and move {dir} away",
-                    old.machine, old.facility
-                ),
-            ));
-        }
-        Err(fault) => return Err((exit::CONFIG, fault.to_string())),
+        Ok((_, old)) => return Err((exit::USAGE, enrolled_already(&old, &dir, lang))),
+        Err(fault) => return Err((exit::CONFIG, fault.in_lang(lang))),
     }
-    let token = read_token(token_file).map_err(|fault| (exit::USAGE, fault))?;
+    let token = read_token(token_file, lang).map_err(|fault| (exit::USAGE, fault))?;
     let usage = |fault: String| (exit::CONFIG, fault);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
     let root = PublicKey::from_bytes(&token.root_key).map_err(|fault| (exit::USAGE, format!("the token's root key cannot be used: {fault}")))?;
     let uplink = setup::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
     // The key is durable before it is sent: if the answer is lost, the same key asks again and gets the same identity.
-    let key = match identity::load_key(&dir).map_err(|fault| usage(fault.to_string()))? {
+    let key = match identity::load_key(&dir).map_err(|fault| usage(fault.in_lang(lang)))? {
         Some(key) => key,
         None => {
             let seed = Zeroizing::new(clock::random().map_err(|fault| (exit::FAILED, fault.to_string()))?);
             let key = SecretKey::from_seed(&seed);
-            identity::save_key(&dir, &key).map_err(|fault| usage(mimamori_shared::error::chain(&fault)))?;
+            identity::save_key(&dir, &key).map_err(|fault| usage(fault.in_lang(lang)))?;
             key
         }
     };
@@ -78,18 +70,22 @@ fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> 
         token_id: token.id,
         key_id: key.public().id(),
         public_key: STANDARD.encode(key.public().to_bytes()),
-        boot_id: setup::boot_id(&host).map_err(|fault| usage(fault.to_string()))?,
+        boot_id: setup::boot_id(&host).map_err(|fault| usage(fault.in_lang(lang)))?,
         taken_at_ms: now.wall_ms,
         agent_version: env!("CARGO_PKG_VERSION").parse().unwrap_or_default(),
     };
     let payload = encode(PayloadType::Enrol, &[&enrol]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| (exit::FAILED, fault.to_string()))?;
     let posted = runtime.block_on(uplink.post(uplink::ENROL_PATH, uplink::ENROL_TYPE, None, body(&payload, &key, &token), now.wall_ms));
-    let answer = posted.map_err(|fault| (exit::FAILED, fault.to_string()))?;
+    let answer = posted.map_err(|fault| (exit::FAILED, fault.in_lang(lang)))?;
     if answer.status == 403 {
-        return Err((exit::FAILED, "the collector refuses this token: it was used, revoked, or has run out; ask the RSC for a new one".to_owned()));
+        let refused = lang.of(
+            "the collector refuses this token: it was used, revoked, or has run out; ask the RSC for a new one",
+            "コレクターがこのトークンを拒否しました（使用済み・取り消し・期限切れのいずれか）。リモートサービスセンターに新しいトークンを依頼してください",
+        );
+        return Err((exit::FAILED, refused.to_owned()));
     }
-    let (enrolled, _) = judge_enrolled(&answer, &token, &key.public()).map_err(|fault| (exit::FAILED, fault.to_string()))?;
+    let (enrolled, _) = judge_enrolled(&answer, &token, &key.public()).map_err(|fault| (exit::FAILED, fault.in_lang(lang)))?;
     let enrolment = Enrolment {
         collector_id: enrolled.collector_id,
         agent_id: enrolled.agent_id,
@@ -101,7 +97,7 @@ fn try_enroll(config: &Config, token_file: &Path, environment: &Environment) -> 
         machine: enrolled.machine.to_string(),
         enrolled_at_ms: enrolled.enrolled_at_ms,
     };
-    identity::save(&dir, &enrolment).map_err(|fault| usage(mimamori_shared::error::chain(&fault)))?;
+    identity::save(&dir, &enrolment).map_err(|fault| usage(fault.in_lang(lang)))?;
     Ok((enrolled, key, root))
 }
 
@@ -114,23 +110,42 @@ fn body(payload: &[u8], key: &SecretKey, token: &Token) -> Vec<u8> {
     body
 }
 
-fn read_token(path: &Path) -> Result<Token, String> {
+fn enrolled_already(old: &Enrolment, dir: &Path, lang: Lang) -> String {
+    let (machine, facility, dir) = (&old.machine, &old.facility, dir.display());
+    lang.of(
+        format!("this machine is enrolled already as {machine} at facility {facility}: to begin anew, have the RSC retire it and move {dir} away"),
+        format!(
+            "この機器は医療機関{facility}の{machine}として登録済みです。登録し直すには、リモートサービスセンターに運用終了を依頼し、{dir} を退避してください"
+        ),
+    )
+}
+
+fn read_token(path: &Path, lang: Lang) -> Result<Token, String> {
+    let unreadable = |shown: &str, fault: std::io::Error| format!("{shown} {}: {fault}", lang.of("cannot be read", "を読み取れません"));
     let mut text = Zeroizing::new(String::new());
     if path == Path::new("-") {
-        std::io::stdin().take(4096).read_to_string(&mut text).map_err(|fault| format!("standard input: {fault}"))?;
+        std::io::stdin().take(4096).read_to_string(&mut text).map_err(|fault| unreadable(lang.of("standard input", "標準入力"), fault))?;
     } else {
-        let shown = path.display();
-        let meta = fs::metadata(path).map_err(|fault| format!("{shown}: {fault}"))?;
-        if meta.mode() & 0o077 != 0 {
-            return Err(format!(
-                "{shown} can be read by others (mode {:o}), and whoever has a token can enrol: run `chmod 600 {shown}`; if others may have read it, ask for a new one",
-                meta.mode() & 0o777
+        let shown = whole(path).display().to_string();
+        let meta = fs::metadata(path).map_err(|fault| unreadable(&shown, fault))?;
+        let mode = meta.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(lang.of(
+                format!(
+                    "{shown} can be read by others (mode {mode:o}), and whoever has a token can enrol: run `chmod 600 {shown}`; if others may have read it, ask for a new one"
+                ),
+                format!(
+                    "{shown} が他者に読める状態です（モード{mode:o}）。トークンを持つ者は登録できてしまいます。`chmod 600 {shown}`を実行し、読まれた恐れがあれば新しいトークンを依頼してください"
+                ),
             ));
         }
-        let file = fs::File::open(path).map_err(|fault| format!("{shown}: {fault}"))?;
-        file.take(4096).read_to_string(&mut text).map_err(|fault| format!("{shown}: {fault}"))?;
+        let file = fs::File::open(path).map_err(|fault| unreadable(&shown, fault))?;
+        file.take(4096).read_to_string(&mut text).map_err(|fault| unreadable(&shown, fault))?;
     }
-    Token::parse(&text).map_err(|fault| fault.to_string())
+    Token::parse(&text).map_err(|fault| match lang {
+        Lang::En => fault.to_string(),
+        Lang::Ja => format!("トークンではありません（{fault}）。リモートサービスセンターから受け取った1行全体を渡してください"),
+    })
 }
 
 fn report(enrolled: &Enrolled, key: &SecretKey, root: &PublicKey, lang: Lang) {

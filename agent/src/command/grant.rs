@@ -5,21 +5,46 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Grant, parse, put, text, withdrawn};
+use crate::consent_file::{ConsentFile, Grant, NoConsent, parse, put, text, withdrawn};
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
 use mimamori_shared::fields::{Field, Scope, fields, named};
 use mimamori_shared::time;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 const YEAR_S: u64 = 365 * 86_400;
 
 /// The consent as the file has it, valid now or not.
-pub(super) fn consent_as_written(config: &Config) -> Result<ConsentFile, String> {
+pub(super) fn consent_as_written(config: &Config, lang: Lang) -> Result<ConsentFile, String> {
+    Ok(as_written(config, lang)?.0)
+}
+
+/// The same with its text.
+fn as_written(config: &Config, lang: Lang) -> Result<(ConsentFile, String), String> {
     let path = config.consent_file();
-    let text = fs::read_to_string(&path).map_err(|fault| format!("{}: {fault}", path.display()))?;
-    parse(&text, &[0; 32]).map_err(|faults| format!("{}: {}", path.display(), faults.join("; ")))
+    let shown = path.display();
+    let text = fs::read_to_string(&path).map_err(|fault| match fault.kind() {
+        ErrorKind::NotFound => lang.of(
+            format!("there is no consent at {shown}: nothing is collected, and there is nothing to change"),
+            format!("{shown} に同意書がありません。何も収集していないため、変更するものはありません"),
+        ),
+        _ => format!("{shown} {}: {fault}", lang.of("cannot be read", "を読み取れません")),
+    })?;
+    let read = parse(&text, &[0; 32]).map_err(|faults| NoConsent::Faults(shown.to_string(), faults.join("; ")).in_lang(lang))?;
+    Ok((read, text))
+}
+
+/// Why the consent could not be put into its place, and the mend.
+pub(super) fn unwritten(path: &Path, fault: &std::io::Error, lang: Lang) -> String {
+    let mend = match fault.kind() {
+        ErrorKind::PermissionDenied => lang.of("; run this as the facility's administrator (sudo)", "。医療機関の管理者（sudo）として実行してください"),
+        ErrorKind::NotFound => lang.of("; make its folder first", "。先にフォルダーを作成してください"),
+        _ => "",
+    };
+    format!("{} {}: {fault}{mend}", path.display(), lang.of("cannot be written", "に書き込めません"))
 }
 
 /// Refuses the agent's own account: what it writes is no consent. An example needs none.
@@ -50,7 +75,7 @@ pub(super) fn grant(config: &Config, args: &GrantArgs, lang: Lang) -> u8 {
 
 fn written(config: &Config, args: &GrantArgs, lang: Lang) -> Result<ConsentFile, Vec<String>> {
     administrator(config, args.example, lang).map_err(|fault| vec![fault])?;
-    let text = text(&of(args)?);
+    let text = text(&of(args, lang)?);
     let consent = parse(&text, &[0; 32])?;
     let path = config.consent_file();
     if !args.replace && path.symlink_metadata().is_ok() {
@@ -60,21 +85,21 @@ fn written(config: &Config, args: &GrantArgs, lang: Lang) -> Result<ConsentFile,
             lang.of("there is a consent already; --replace replaces it", "既に同意があります。置き換えるには--replaceを指定してください")
         )]);
     }
-    put(&path, &text).map_err(|fault| vec![format!("{}: {fault}", path.display())])?;
+    put(&path, &text).map_err(|fault| vec![unwritten(&path, &fault, lang)])?;
     Ok(consent)
 }
 
 /// What the flags say; all faults.
-fn of(args: &GrantArgs) -> Result<Grant, Vec<String>> {
+fn of(args: &GrantArgs, lang: Lang) -> Result<Grant, Vec<String>> {
     let mut faults = Vec::new();
     for (name, text) in [("--approver", &args.approver), ("--reason", &args.reason)] {
         if text.chars().any(char::is_control) {
-            faults.push(format!("{name}: one line without control characters"));
+            faults.push(format!("{name}: {}", lang.of("one line without control characters", "制御文字を含まない1行で指定してください")));
         }
     }
     let mut moment = |name: &str, text: &str| {
         time::parse(text).unwrap_or_else(|fault| {
-            faults.push(format!("{name} {text}: {fault}"));
+            faults.push(format!("{name} {text}: {}", lang.of(fault.to_string().as_str(), "2026-11-22T09:00:00+09:00のような時刻ではありません")));
             0
         })
     };
@@ -83,7 +108,8 @@ fn of(args: &GrantArgs) -> Result<Grant, Vec<String>> {
     let lasting_s = args.lasting.as_deref().map(|text| duration(text).map_err(|fault| faults.push(format!("--for {text}: {fault}"))).unwrap_or(0));
     let to_ms = to_ms.unwrap_or_else(|| from_ms.saturating_add(i64::try_from(lasting_s.unwrap_or(0)).unwrap_or(i64::MAX / 1000).saturating_mul(1000)));
     if to_ms <= clock::now().wall_ms && to_ms > from_ms {
-        faults.push(format!("--to {}: it is over already, and nothing would be collected", time::show(to_ms)));
+        let over = lang.of("it is over already, and nothing would be collected", "既に過ぎているため、何も収集されません");
+        faults.push(format!("--to {}: {over}", lang.when(to_ms)));
     }
     let mut windows = |name: &str, lines: &[String]| -> Vec<Window> {
         lines.iter().filter_map(|line| Window::parse_line(line).map_err(|fault| faults.push(format!("{name}: {fault}"))).ok()).collect()
@@ -91,7 +117,7 @@ fn of(args: &GrantArgs) -> Result<Grant, Vec<String>> {
     let (period, quiet) = (windows("--period", &args.period), windows("--quiet", &args.quiet));
     let utc_offset_s = parse_offset(&args.utc_offset).map_err(|fault| faults.push(format!("--utc-offset: {fault}"))).unwrap_or(0);
     let mode = ConsentMode::ALL.into_iter().find(|mode| mode.name() == args.mode).unwrap_or(ConsentMode::Continuous);
-    let scopes = scopes(args, &mut faults);
+    let scopes = scopes(args, lang, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -108,7 +134,7 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 /// The scopes as the file names them, each with what of it is held back; the parser judges their names.
-fn scopes(args: &GrantArgs, faults: &mut Vec<String>) -> Vec<(String, Option<String>, Vec<String>)> {
+fn scopes(args: &GrantArgs, lang: Lang, faults: &mut Vec<String>) -> Vec<(String, Option<String>, Vec<String>)> {
     let paths: Vec<String> = fields().map(Field::path).collect();
     let split = |scope: &String| match scope.split_once('=') {
         Some((name, every)) => (name.to_owned(), Some(every.to_owned()), Vec::new()),
@@ -117,17 +143,32 @@ fn scopes(args: &GrantArgs, faults: &mut Vec<String>) -> Vec<(String, Option<Str
     let mut scopes: Vec<(String, Option<String>, Vec<String>)> = args.scopes.iter().map(split).collect();
     for (place, (name, ..)) in scopes.iter().enumerate() {
         if scopes.iter().skip(place + 1).any(|(other, ..)| other == name) {
-            faults.push(format!("--scope {name}: it stands twice"));
+            faults.push(format!("--scope {name}: {}", lang.of("it stands twice", "2回指定されています")));
         }
     }
     for name in &args.except {
         let ids = named(name);
         let of: Option<Scope> = fields().find(|field| ids.contains(&field.id)).map(|field| field.scope);
-        match scopes.iter_mut().find(|(scope, ..)| of.is_some_and(|of| of.name() == scope)) {
-            Some((_, _, except)) => except.push(name.clone()),
-            None => {
-                let hint = suggest(name, paths.iter().map(String::as_str)).map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
-                faults.push(format!("--except {name}: it is no field of a scope that is given{hint}"));
+        let given = scopes.iter_mut().find(|(scope, ..)| of.is_some_and(|of| of.name() == scope));
+        match (given, of) {
+            (Some((_, _, except)), _) => except.push(name.clone()),
+            (None, Some(of)) => faults.push(lang.of(
+                format!("--except {name}: its scope `{of}` is not given, so nothing of it leaves anyway: leave this out, or add --scope {of}", of = of.name()),
+                format!(
+                    "--except {name}：範囲`{of}`が指定されていないため、もともと送信されません。これを外すか、--scope {of}を加えてください",
+                    of = of.name()
+                ),
+            )),
+            (None, None) => {
+                let hint = suggest(name, paths.iter().map(String::as_str));
+                let en = hint.map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
+                let ja = hint.map(|hint| format!("。`{hint}`の誤りではありませんか")).unwrap_or_default();
+                faults.push(
+                    lang.of(
+                        format!("--except {name}: there is no such field or section{en}"),
+                        format!("--except {name}：そのような項目や区分はありません{ja}"),
+                    ),
+                );
             }
         }
     }
@@ -171,7 +212,7 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
 }
 
 fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
-    let consent = consent_as_written(config)?;
+    let (consent, text) = as_written(config, lang)?;
     administrator(config, consent.terms.example, lang)?;
     if consent.withdrawn_keeping.is_some_and(|kept| !kept || keep) {
         return Err(lang
@@ -183,7 +224,6 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
     }
     let path = config.consent_file();
     let shown = path.display();
-    let text = fs::read_to_string(&path).map_err(|fault| format!("{shown}: {fault}"))?;
     let text = withdrawn(&text, keep);
     let read = parse(&text, &[0; 32]).map_err(|faults| format!("{shown}: {}", faults.join("; ")))?;
     if read.withdrawn_keeping != Some(keep) {
@@ -192,5 +232,5 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
             lang.of("the withdrawal cannot be written into it; remove the file instead", "撤回を書き込めません。ファイルを削除してください")
         ));
     }
-    put(&path, &text).map_err(|fault| format!("{shown}: {fault}"))
+    put(&path, &text).map_err(|fault| unwritten(&path, &fault, lang))
 }

@@ -7,8 +7,6 @@ use crate::config::Config;
 use crate::identity::{self, IdentityError};
 use crate::keyring::{self, Keyring};
 use crate::setup::rotate_after_ms_of;
-use mimamori_shared::error::chain;
-use mimamori_shared::time;
 use serde_json::json;
 
 const DAY_MS: i64 = 86_400_000;
@@ -23,7 +21,7 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
     let keys = match keys(config) {
         Ok(keys) => keys,
         Err(fault) => {
-            complain(&chain(&fault));
+            complain(&fault.in_lang(lang));
             return exit::CONFIG;
         }
     };
@@ -43,7 +41,7 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
         (true, _) => {
             lang.of("asked for; as soon as the agent runs and its reports are receipted", "要求済み（エージェントが稼働し、報告が受領され次第）").to_owned()
         }
-        (false, Some(at_ms)) => time::show(at_ms),
+        (false, Some(at_ms)) => lang.when(at_ms),
         (false, None) => lang.of("only on demand (key.rotate_after = 0s)", "要求時のみ（key.rotate_after = 0s）").to_owned(),
     };
     let old = if keys.old.is_some() {
@@ -53,7 +51,7 @@ pub(super) fn show(config: &Config, output: Output, lang: Lang) -> u8 {
     };
     let rows = [
         (lang.of("Fingerprint", "指紋"), fingerprint),
-        (lang.of("Since", "使用開始"), time::show(since_ms)),
+        (lang.of("Since", "使用開始"), lang.when(since_ms)),
         (lang.of("Age in days", "経過日数"), age_days.to_string()),
         (lang.of("Next rotation", "次の更新"), next),
         (lang.of("Old key", "旧い鍵"), old.to_owned()),
@@ -75,7 +73,7 @@ pub(super) fn rotate(config: &Config, lang: Lang) -> u8 {
             exit::OK
         }
         Err(fault) => {
-            complain(&chain(&fault));
+            complain(&fault.in_lang(lang));
             exit::CONFIG
         }
     }

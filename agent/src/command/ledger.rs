@@ -13,6 +13,7 @@ use crate::outbox::{Ledger, LedgerEntry, OutboxError};
 use crate::{clock, uplink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mimamori_cli::print::{reader_left, unwritable, whole};
 use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::error::chain as words;
 use mimamori_shared::frame::{Frame, take, wrapper};
@@ -38,19 +39,22 @@ pub(super) enum Fault {
 /// Every key there was, oldest first; whose they are; and the ledger.
 type Opened = (Vec<PublicKey>, Enrolment, Ledger);
 
-fn identified(config: &Config) -> Result<(Vec<PublicKey>, Enrolment), (u8, String)> {
+fn identified(config: &Config, lang: Lang) -> Result<(Vec<PublicKey>, Enrolment), (u8, String)> {
     let dir = config.state_dir();
-    let damaged = |fault| (exit::CONFIG, words(&fault));
+    let damaged = |fault: identity::IdentityError| (exit::CONFIG, fault.in_lang(lang));
     let (_, given) = identity::load(&dir).map_err(damaged)?;
     let keys = Keyring::read(&dir, given.enrolled_at_ms).map_err(damaged)?.publics();
     Ok((keys, given))
 }
 
-pub(super) fn opened(config: &Config) -> Result<Opened, (u8, String)> {
-    let (keys, given) = identified(config)?;
+pub(super) fn opened(config: &Config, lang: Lang) -> Result<Opened, (u8, String)> {
+    let (keys, given) = identified(config, lang)?;
     match Ledger::open(&config.state_dir()) {
         Ok(Some(ledger)) => Ok((keys, given, ledger)),
-        Ok(None) => Err((exit::USAGE, "the ledger is empty: nothing has left this machine".to_owned())),
+        Ok(None) => {
+            let empty = lang.of("the ledger is empty: nothing has left this machine", "台帳は空です：この機器から送信したものはありません");
+            Err((exit::USAGE, empty.to_owned()))
+        }
         Err(fault) => Err((exit::USAGE, words(&fault))),
     }
 }
@@ -71,7 +75,7 @@ pub(super) fn unreadable(fault: &Fault) -> (u8, String) {
 }
 
 pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
-    finish(opened(config).and_then(|(keys, given, ledger)| {
+    finish(opened(config, lang).and_then(|(keys, given, ledger)| {
         let verdict = verify_all(&ledger, &keys, &given);
         let (fault, counts) = match verdict {
             Ok(counts) => (None, counts),
@@ -79,14 +83,15 @@ pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
             Err(fault) => return Err(unreadable(&fault)),
         };
         if output.json {
-            print_json(&json!({"schema": "mimamori.verify/1", "ok": fault.is_none(), "reports": counts.frames, "heads": counts.heads,
-                               "receipts": counts.receipts, "chains": counts.chains, "first_fault": fault}));
+            print_json(&json!({"schema": "mimamori.verify/1", "ok": fault.is_none(), "entries": counts.frames + counts.heads,
+                               "reports": counts.reports, "heads": counts.heads, "receipts": counts.receipts, "chains": counts.chains, "first_fault": fault}));
         } else if fault.is_none() {
             print(&format!(
-                "{}: {} / {} / {}\n",
-                lang.of("The ledger holds (chains / entries / receipts)", "台帳は正しい（チェーン／エントリ／受領証）"),
+                "{}: {} / {} / {} / {}\n",
+                lang.of("The ledger holds (chains / entries / reports among them / receipts)", "台帳は正しい（チェーン／エントリ／うちレポート／受領証）"),
                 counts.chains,
                 counts.frames + counts.heads,
+                counts.reports,
                 counts.receipts
             ));
         }
@@ -94,10 +99,13 @@ pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
     }))
 }
 
+/// An entry is whatever fills places of a chain: a report, a statement, a loss record, or of one that is no longer kept
+/// its head.
 #[derive(Default)]
 struct Counts {
     chains: u64,
     frames: u64,
+    reports: u64,
     heads: u64,
     receipts: u64,
 }
@@ -122,6 +130,7 @@ fn verify_all(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment) -> Result<
                     let key = keys.iter().find(|key| key.id() == frame.key_id).ok_or_else(|| wrong(seq, "signed by none of this machine's keys"))?;
                     let verified = verify_frame(frame, key).map_err(|fault| wrong(seq, &fault.to_string()))?;
                     let entry = Entry::read(&verified).map_err(|fault| wrong(seq, &fault.to_string()))?;
+                    counts.reports += u64::from(matches!(entry.body, Body::Report(_)));
                     let link = Link::of(&entry, verified.hash());
                     let Fit::Extends(next) = tip.fit(&link) else { return Err(wrong(seq, "it does not follow the entry before")) };
                     if link.tip_hash != tip_hash || entry.head.chain_id != chain.chain_id || entry.head.agent_id != given.agent_id {
@@ -214,22 +223,40 @@ pub(super) fn verified_receipt(receipt: &[u8], certificate: &[u8], given: &Enrol
     Ok(receipt)
 }
 
-pub(super) fn export(config: &Config, output: Option<&Path>) -> u8 {
-    finish(opened(config).and_then(|(keys, given, ledger)| {
-        let made = match output {
-            Some(path) => std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &keys, &given, io::BufWriter::new(file))),
-            None => write_export(&ledger, &keys, &given, io::BufWriter::new(io::stdout().lock())),
+pub(super) fn export(config: &Config, output: Option<&Path>, told: Output, lang: Lang) -> u8 {
+    finish(opened(config, lang).and_then(|(keys, given, ledger)| {
+        let Some(path) = output else {
+            return match write_export(&ledger, &keys, &given, io::BufWriter::new(io::stdout().lock())) {
+                // Whoever read it has seen enough.
+                Err(Fault::Io(fault)) if reader_left(&fault) => Ok(()),
+                made => made.map(drop).map_err(|fault| unreadable(&fault)),
+            };
         };
-        made.map_err(|fault| unreadable(&fault))
+        let refused = |fault: io::Error| (exit::USAGE, format!("--output {}", unwritable(path, &fault, lang)));
+        let made = std::fs::File::create(path).map_err(Fault::from).and_then(|file| write_export(&ledger, &keys, &given, io::BufWriter::new(file)));
+        let lines = made.map_err(|fault| match fault {
+            Fault::Io(fault) => refused(fault),
+            fault => unreadable(&fault),
+        })?;
+        let shown = whole(path);
+        let text = format!("{} {} ({lines} {})\n", lang.of("Written:", "書き出しました："), shown.display(), lang.of("lines", "行"));
+        told.say(&json!({"schema": "mimamori.written/1", "path": shown, "lines": lines}), &text);
+        Ok(())
     }))
 }
 
 /// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`.
-pub(super) fn trust(config: &Config, output: Option<&Path>) -> u8 {
-    let made = identified(config).and_then(|(keys, given)| {
+pub(super) fn trust(config: &Config, output: Option<&Path>, told: Output, lang: Lang) -> u8 {
+    let made = identified(config, lang).and_then(|(keys, given)| {
         let text = trust_of(&keys, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
         match output {
-            Some(path) => std::fs::write(path, text).map_err(|fault| (exit::USAGE, format!("--output {}: {fault}", path.display()))),
+            Some(path) => {
+                std::fs::write(path, &text).map_err(|fault| (exit::USAGE, format!("--output {}", unwritable(path, &fault, lang))))?;
+                let (shown, lines) = (whole(path), text.lines().count());
+                let line = format!("{} {}\n", lang.of("Written:", "書き出しました："), shown.display());
+                told.say(&json!({"schema": "mimamori.written/1", "path": shown, "lines": lines}), &line);
+                Ok(())
+            }
             None => {
                 print(&text);
                 Ok(())
@@ -246,8 +273,8 @@ fn trust_of(keys: &[PublicKey], given: &Enrolment) -> Option<String> {
     Some(format!("collector_root = \"{root}\"\nagents = [{}]\n", agents.join(", ")))
 }
 
-/// The form is docs/WIRE.md, "Ledger export".
-fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out: impl Write) -> Result<(), Fault> {
+/// The form is docs/WIRE.md, "Ledger export". How many lines were written.
+fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out: impl Write) -> Result<u64, Fault> {
     let root = given.root().ok_or_else(|| Fault::False("the root key kept is damaged".to_owned()))?;
     let key = |key: &PublicKey| ordered(&[("key_id", json!(key.id())), ("public_key", json!(STANDARD.encode(key.to_bytes())))]);
     let newest = keys.last().map(PublicKey::id).unwrap_or_default();
@@ -262,8 +289,10 @@ fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out:
     let head = ordered(&head);
     let opening = head.strip_suffix('}').unwrap_or(&head);
     writeln!(out, "{opening},\"keys\":[{}],\"exported_at_ms\":{}}}", keys.join(","), clock::now().wall_ms)?;
+    let mut lines = 1;
     for chain in ledger.chains()? {
         ledger.walk::<Fault>(&chain, None, |entry| {
+            lines += 1;
             match entry {
                 LedgerEntry::Frame { frame, .. } => {
                     let kind = PayloadType::of(&frame.payload).ok_or_else(|| Fault::False("an entry of no known type".to_owned()))?;
@@ -282,10 +311,11 @@ fn write_export(ledger: &Ledger, keys: &[PublicKey], given: &Enrolment, mut out:
             && let (Ok((receipt, _)), Ok((certificate, _))) = (take(&held.receipt), take(&held.certificate))
         {
             writeln!(out, "{{\"receipt\":{},\"certificate\":{}}}", two(&receipt), two(&certificate))?;
+            lines += 1;
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(lines)
 }
 
 /// A JSON object with its members in the order given.

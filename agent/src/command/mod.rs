@@ -12,6 +12,7 @@ mod ledger;
 mod manifest;
 mod noted_words;
 mod preview;
+mod queue_state;
 mod report;
 mod status;
 mod uninstall;
@@ -21,25 +22,23 @@ use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
 use clap::CommandFactory as _;
+use mimamori_cli::config::{lines, refuse};
 use mimamori_cli::print::{print, print_json};
+
+/// How it is called.
+const PROGRAM: &str = "mimamori-agent";
 
 /// Carries out a command line.
 #[must_use]
 pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment: &Environment) -> u8 {
     if let Command::Pages(pages) = &cli.command {
-        return pages.carry_out(Cli::command()).map_or_else(
-            |fault| {
-                complain(&fault);
-                exit::USAGE
-            },
-            |()| exit::OK,
-        );
+        return pages.carry_out(Cli::command(), lang);
     }
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
         Err(faults) => {
-            complain(&mimamori_cli::config::lines(&faults, lang));
-            return exit::CONFIG;
+            let asked = if let Command::Config(command) = &cli.command { Some(command) } else { None };
+            return refuse(PROGRAM, asked, &lines(&faults, lang));
         }
     };
     match &cli.command {
@@ -65,14 +64,14 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Key(KeyCommand::Rotate) => key::rotate(&config, lang),
         Command::Ledger(LedgerCommand::Show { last, full, output }) => ledger::show(&config, *last, *full, *output, lang, environment),
         Command::Ledger(LedgerCommand::Verify(output)) => ledger::verify(&config, *output, lang),
-        Command::Ledger(LedgerCommand::Export { output }) => ledger::export(&config, output.as_deref()),
-        Command::Ledger(LedgerCommand::Trust { output }) => ledger::trust(&config, output.as_deref()),
-        Command::Config(command) => config::carry_out(&config, command),
+        Command::Ledger(LedgerCommand::Export { output, print }) => ledger::export(&config, output.as_deref(), *print, lang),
+        Command::Ledger(LedgerCommand::Trust { output, print }) => ledger::trust(&config, output.as_deref(), *print, lang),
+        Command::Config(command) => config::carry_out(&config, &cli.config, command, lang),
         Command::Pages(_) => exit::OK,
     }
 }
 
 /// Reasons go to standard error.
 fn complain(text: &str) {
-    mimamori_cli::print::complain("mimamori-agent", text);
+    mimamori_cli::print::complain(PROGRAM, text);
 }

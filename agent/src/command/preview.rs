@@ -12,7 +12,6 @@ use crate::{clock, identity, probe};
 use mimamori_shared::consent::{ConsentTerms, Reach};
 use mimamori_shared::id::{AgentId, CollectorId};
 use mimamori_shared::sign::SecretKey;
-use mimamori_shared::time;
 use zeroize::Zeroizing;
 
 /// Turns of the terms that are looked through for the next chance.
@@ -53,7 +52,7 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
             let key = SecretKey::from_seed(&Zeroizing::new([0; 32]));
             (Identity { collector_id: CollectorId::ZERO, agent_id: AgentId::ZERO, key, boot_id }, Restored::default())
         }
-        Err(fault) => return Err(fault.to_string()),
+        Err(fault) => return Err(fault.in_lang(lang)),
     };
     let salt = std::fs::read_to_string(dir.join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
     let names = setup::names_of(config, &salt)?;
@@ -101,7 +100,7 @@ fn at_the_next_chance(consent: &ConsentTerms, lang: Lang) -> Now {
     }
     if now.wall_ms != from_ms {
         let said = lang.of("nothing is taken now; shown as it would be at", "現在は収集しません。次の時刻の内容を表示します：");
-        complain(&format!("{said} {}", time::show(now.wall_ms)));
+        complain(&format!("{said} {}", lang.when(now.wall_ms)));
     }
     now
 }

@@ -3,6 +3,7 @@
 use super::consent_state::Standing;
 use super::manifest::consent_of;
 use super::noted_words::noted_words;
+use super::queue_state;
 use super::{complain, print, print_json};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
@@ -10,12 +11,11 @@ use crate::consent_file::NoConsent;
 use crate::core::Restored;
 use crate::identity::{self, Enrolment};
 use crate::outbox::{Ledger, Noted, NotedKind, Outbox, noted};
-use crate::setup::Environment;
+use crate::setup::{Environment, quota_of};
 use mimamori_shared::error::chain;
 use mimamori_shared::frame::take;
 use mimamori_shared::payload::Receipt;
 use mimamori_shared::sign::SecretKey;
-use mimamori_shared::time;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -41,6 +41,7 @@ struct Status {
     receipt: Option<Receipt>,
     restored: Restored,
     noted: Vec<Noted>,
+    queue: queue_state::Standing,
     consent: Result<Standing, NoConsent>,
 }
 
@@ -60,6 +61,13 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &
             return exit::FAILED;
         }
     };
+    let queue = match ledger.as_ref().map(Ledger::queue).transpose() {
+        Ok(queue) => queue_state::Standing::of(queue.unwrap_or_default(), quota_of(config), &dir),
+        Err(fault) => {
+            complain(&chain(&fault));
+            return exit::FAILED;
+        }
+    };
     let status = Status {
         key,
         given,
@@ -67,6 +75,7 @@ pub(super) fn status(config: &Config, output: Output, lang: Lang, environment: &
         receipt: ledger.as_ref().and_then(newest_receipt),
         restored: Outbox::peek(&dir).unwrap_or_default(),
         noted: noted(&dir).unwrap_or_default(),
+        queue,
         consent: consent_of(config, environment).map(|consent| Standing::of(config, &consent)),
     };
     if output.json {
@@ -90,7 +99,7 @@ impl Status {
             "machine": self.given.machine, "collector_url": self.given.url, "fingerprint": identity::fingerprint(&self.key),
             "chain_id": newest.map(|chain| chain.chain_id), "next_seq": newest.map(|chain| chain.tip.next_seq), "unsent_at_most": self.unsent(),
             "last_receipt": self.receipt.as_ref().map(|receipt| json!({"chain_id": receipt.chain_id, "seq": receipt.seq, "received_at_ms": receipt.received_at_ms})),
-            "push_failed_ms": self.restored.push_fail_ms, "consent": consent,
+            "push_failed_ms": self.restored.push_fail_ms, "queue": self.queue.json(), "consent": consent,
             "noted": self.noted.iter().map(|noted| json!({"kind": noted.kind.name(), "at_ms": noted.at_ms})).collect::<Vec<_>>(),
         })
     }
@@ -99,7 +108,7 @@ impl Status {
         let newest = self.restored.chains.last();
         let last = self.receipt.as_ref().map_or_else(
             || lang.of("none yet", "まだありません").to_owned(),
-            |receipt| format!("{} ({} {})", when(receipt.received_at_ms, lang), lang.of("up to place", "連番"), receipt.seq),
+            |receipt| format!("{} ({} {})", lang.when(receipt.received_at_ms), lang.of("up to place", "連番"), receipt.seq),
         );
         let rows = [
             (lang.of("Running", "稼働"), lang.of(if self.running { "yes" } else { "no" }, if self.running { "はい" } else { "いいえ" }).to_owned()),
@@ -110,9 +119,11 @@ impl Status {
             (lang.of("Chain", "チェーン"), newest.map_or_else(|| lang.of("none yet", "まだありません").to_owned(), |chain| chain.chain_id.to_string())),
             (lang.of("Created", "作成済み"), newest.map_or(0, |chain| chain.tip.next_seq).to_string()),
             (lang.of("Not yet noted as receipted", "未受領（記録済みの分）"), self.unsent().to_string()),
+            (lang.of("Queue and ledger", "送信待ち・台帳"), self.queue.line(lang)),
             (lang.of("Last receipt", "最後の受領証"), last),
         ];
         let mut text: String = rows.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        text.push_str(&self.queue.alarms(lang));
         for noted in &self.noted {
             text.push_str(&noted_line(noted, lang));
         }
@@ -122,7 +133,7 @@ impl Status {
     fn consent(&self, lang: Lang) -> String {
         match &self.consent {
             Ok(standing) => {
-                let terms: String = standing.terms().iter().map(|line| format!("\n  {line}")).collect();
+                let terms: String = standing.terms(lang).iter().map(|line| format!("\n  {line}")).collect();
                 let soon = lang.of("\n! it ends soon: ask the facility for a new one", "\n! 期限が近づいています。施設に新しい同意を依頼してください");
                 let soon = if standing.ends_within_days().is_some() { soon } else { "" };
                 format!("{}{terms}\n{}: {}{soon}", standing.until(lang), lang.of("Taken now", "現在の収集"), standing.now(lang))
@@ -135,13 +146,5 @@ impl Status {
 fn noted_line(noted: &Noted, lang: Lang) -> String {
     let (what, mend) = noted_words(noted.kind);
     let since = if noted.kind == NotedKind::WentBack { "" } else { lang.of("since ", "発生：") };
-    format!("! {since}{}: {}\n  -> {}\n", when(noted.at_ms, lang), lang.of(what.en, what.ja), lang.of(mend.en, mend.ja))
-}
-
-/// UTC; for Japanese readers also Japan's time.
-pub(super) fn when(ms: i64, lang: Lang) -> String {
-    match lang {
-        Lang::En => time::show(ms),
-        Lang::Ja => format!("{} ({})", time::show(ms), time::show_japan(ms)),
-    }
+    format!("! {since}{}: {}\n  -> {}\n", lang.when(noted.at_ms), lang.of(what.en, what.ja), lang.of(mend.en, mend.ja))
 }

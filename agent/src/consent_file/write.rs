@@ -1,5 +1,6 @@
 //! Writing the consent file for the facility's administrator: whole or not at all.
 
+use crate::cli::Lang;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Window, show_offset};
 use mimamori_shared::time;
 use rustix::fs::Mode;
@@ -109,9 +110,14 @@ pub fn put(path: &Path, text: &str) -> io::Result<()> {
 
 /// What of a consent a person reads: how, when, and how often what.
 #[must_use]
-pub fn summary(terms: &ConsentTerms) -> Vec<String> {
-    let mut lines = vec![format!("{}, UTC{}", terms.mode.name(), show_offset(terms.utc_offset_s))];
-    lines.extend(terms.windows.iter().map(|window| format!("period {}", window.show())));
-    lines.extend(terms.quiet.iter().map(|window| format!("quiet {}", window.show())));
+pub fn summary(terms: &ConsentTerms, lang: Lang) -> Vec<String> {
+    let mode = match terms.mode {
+        ConsentMode::Continuous => lang.of("continuous", "常時"),
+        ConsentMode::Periodic => lang.of("periodic", "合意した時間帯のみ"),
+        ConsentMode::OnDemand => lang.of("on demand", "依頼時のみ"),
+    };
+    let mut lines = vec![format!("{mode}, UTC{}", show_offset(terms.utc_offset_s))];
+    lines.extend(terms.windows.iter().map(|window| format!("{} {}", lang.of("period", "時間帯"), window.show())));
+    lines.extend(terms.quiet.iter().map(|window| format!("{} {}", lang.of("quiet", "静穏時間帯"), window.show())));
     lines
 }

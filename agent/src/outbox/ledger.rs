@@ -12,7 +12,7 @@ use std::path::Path;
 /// The ledger, opened beside a running agent.
 #[derive(Debug)]
 pub struct Ledger {
-    db: Connection,
+    pub(super) db: Connection,
     newest: Option<Place>,
 }
 
@@ -28,7 +28,7 @@ pub struct Held {
 /// One chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerChain {
-    no: i64,
+    pub(super) no: i64,
     /// Its id.
     pub chain_id: ChainId,
     /// The first place without a receipt.

@@ -13,6 +13,7 @@ mod heads;
 mod ledger;
 mod noted;
 mod open;
+mod queue;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod trim;
 pub use batch::Batch;
 pub use ledger::{Held as HeldReceipt, Ledger, LedgerChain, LedgerEntry};
 pub use noted::{Kind as NotedKind, Noted, noted};
+pub use queue::Queue;
 
 use crate::core::{ChainState, Held, Record};
 use mimamori_shared::id::{ChainId, Hash, Lease};

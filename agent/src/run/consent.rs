@@ -96,7 +96,8 @@ impl Shell {
         if first && std::fs::read_to_string(&path).is_ok_and(|said| said == mark) {
             return;
         }
-        complain(&format!("the consent ends within {days} days, at {}: ask the facility for a new one in time", time::show(valid_to_ms)));
+        let days = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
+        complain(&format!("the consent ends within {days}, at {}: ask the facility for a new one in time", time::show(valid_to_ms)));
         if let Err(fault) = std::fs::write(&path, mark) {
             complain(&format!("that this was said could not be written down: {fault}"));
         }

@@ -11,7 +11,9 @@ pub(super) async fn show(config: &Config, store: &Store, day: Option<&str>, outp
     let offset_h = config.utc_offset_h();
     let day = match day {
         None => Day::of(clock::now_ms(), offset_h),
-        Some(text) => Day::parse(text, offset_h).ok_or_else(|| Failed(exit::USAGE, format!("--day {text}: a day is written as 2026-11-27")))?,
+        Some(text) => Day::parse(text, offset_h).ok_or_else(|| {
+            Failed::said(exit::USAGE, format!("--day {text}: {}", lang.of("a day is written as 2026-11-27", "日付は2026-11-27のように指定してください")))
+        })?,
     };
     let digest = load(store, &Scope::All, day).await?;
     if output.json {

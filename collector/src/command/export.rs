@@ -1,11 +1,12 @@
 //! `fsck` and `export`.
 
-use super::{Done, Failed, print, print_json};
+use super::{Done, Failed, did};
 use crate::cli::{Lang, MachineName, Output, exit};
 use crate::keys::Keys;
-use crate::store::{PAGE_MAX, Scope, Store, StoreError};
+use crate::store::{BranchRow, MachineRow, PAGE_MAX, Scope, Store, StoreError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mimamori_cli::print::{unwritable, whole};
 use mimamori_shared::frame::{Frame, wrapper};
 use serde_json::json;
 use std::io::{self, Write};
@@ -13,24 +14,52 @@ use std::path::Path;
 
 pub(super) async fn fsck(store: &Store, output: Output, lang: Lang) -> Done {
     let faults = store.fsck(&Scope::All).await?;
-    if output.json {
-        print_json(&json!({"schema": "mimamori.fsck/1", "ok": faults.is_empty(), "faults": faults}));
-    } else {
-        faults.iter().for_each(|fault| print(&format!("{fault}\n")));
+    let (mut chains, mut places) = (0, 0);
+    let machines = store.machines(&Scope::All).await?;
+    for machine in &machines {
+        for chain in store.chains(&Scope::All, machine.agent_id).await? {
+            chains += 1;
+            let own = |branch: &BranchRow| branch.next_seq.saturating_sub(branch.base.map_or(0, |base| base.saturating_add(1)));
+            places += store.branches(&Scope::All, machine.agent_id, chain.chain_id).await?.iter().map(own).sum::<u64>();
+        }
     }
+    let machines = machines.len();
+    let text = match faults.is_empty() {
+        true => lang.of(
+            format!("Sound: {machines} machines, {chains} chains, {places} places recomputed from the evidence; all agree.\n"),
+            format!("問題ありません：機器{machines}台、チェーン{chains}本、{places}か所を証跡から計算し直し、すべて一致しました。\n"),
+        ),
+        false => faults.iter().map(|fault| format!("{fault}\n")).collect(),
+    };
+    let value = json!({"schema": "mimamori.fsck/1", "ok": faults.is_empty(), "machines": machines, "chains": chains, "places": places, "faults": faults});
+    output.say(&value, &text);
     if faults.is_empty() {
         return Ok(());
     }
-    Err(Failed(exit::FAILED, format!("{}: {}", lang.of("what is kept contradicts itself", "保存内容に矛盾があります"), faults.len())))
+    Err(Failed::said(exit::FAILED, format!("{}: {}", lang.of("what is kept contradicts itself", "保存内容に矛盾があります"), faults.len())))
 }
 
 /// One line of what is needed to verify, then each entry as its two lines and as DSSE, chain after chain.
-pub(super) async fn export(store: &Store, keys: &Keys, name: &MachineName, output: Option<&Path>) -> Done {
-    let mut out: Box<dyn Write> = match output {
-        Some(path) => Box::new(io::BufWriter::new(std::fs::File::create(path).map_err(|fault| Failed(exit::USAGE, format!("{}: {fault}", path.display())))?)),
-        None => Box::new(io::BufWriter::new(io::stdout())),
-    };
+pub(super) async fn export(store: &Store, keys: &Keys, name: &MachineName, output: Option<&Path>, told: Output, lang: Lang) -> Done {
+    // First, so that no file is made for a machine that is none.
     let machine = store.machine(&Scope::All, &name.facility, &name.machine).await?;
+    let Some(path) = output else {
+        write(store, keys, &machine, io::BufWriter::new(io::stdout())).await?;
+        return Ok(());
+    };
+    let refused = |fault: io::Error| Failed::said(exit::USAGE, format!("--output {}", unwritable(path, &fault, lang)));
+    let file = std::fs::File::create(path).map_err(refused)?;
+    let entries = write(store, keys, &machine, io::BufWriter::new(file)).await.map_err(|fault| fault.of(&whole(path).display().to_string()))?;
+    let (shown, named) = (whole(path), format!("{}/{}", name.facility, name.machine));
+    let text = lang
+        .of(format!("Written: {}, {entries} entries of {named}.", shown.display()), format!("書き出しました：{}（{named}、{entries}件）。", shown.display()));
+    did(told, "export", &json!({"facility": name.facility, "machine": name.machine, "path": shown, "entries": entries}), &text);
+    Ok(())
+}
+
+/// How many entries were written.
+async fn write(store: &Store, keys: &Keys, machine: &MachineRow, mut out: impl Write) -> Result<u64, Failed> {
+    let mut entries = 0;
     let key = store.key(machine.key_id).await?.ok_or(StoreError::NotFound("key"))?;
     let head = json!({"schema": "mimamori.export/1", "collector_id": keys.collector_id, "agent_id": machine.agent_id, "facility": machine.facility,
                       "machine": machine.alias, "key_id": machine.key_id, "public_key": STANDARD.encode(key.public_key), "root_key": STANDARD.encode(keys.root.to_bytes())});
@@ -48,10 +77,11 @@ pub(super) async fn export(store: &Store, keys: &Keys, name: &MachineName, outpu
                     let line = json!({"chain_id": chain.chain_id, "epoch": chain.epoch, "branch": branch, "seq": row.seq, "last_seq": row.last_seq, "hash": row.hash,
                                       "received_at_ms": row.received_at_ms, "frame": lines, "dsse": frame.to_dsse(row.kind)});
                     writeln!(out, "{line}")?;
+                    entries += 1;
                 }
             }
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(entries)
 }

@@ -5,7 +5,6 @@ use crate::cli::{Lang, MachineName, Output};
 use crate::store::{ChainReason, ChainRow, FindingKind, MachineRow, Scope, SessionRow, Store, StoreError};
 use mimamori_domain::fork::{After, Cause, Side, cause, goes_on};
 use mimamori_shared::id::{AgentId, BootId};
-use mimamori_shared::time;
 use serde_json::{Value, json};
 
 /// One forked chain of a machine.
@@ -122,7 +121,7 @@ fn explain(machine: &MachineRow, fork: &Fork, lang: Lang) {
         lang.of("epoch", "世代"),
         fork.chain.epoch,
         lang.of("one key spoke with two voices since", "同じ鍵が二重に使われています。開始："),
-        time::show(fork.since_ms),
+        lang.brief(fork.since_ms),
     ));
     print(&format!("  {} {common}\n", lang.of("both sides agree up to", "一致している範囲の末尾：")));
     for side in &fork.sides {
@@ -134,8 +133,8 @@ fn explain(machine: &MachineRow, fork: &Fork, lang: Lang) {
             side.branch,
             lang.of("boot", "起動ID"),
             boots.join(" "),
-            time::show(side.first_ms),
-            time::show(side.last_ms),
+            lang.brief(side.first_ms),
+            lang.brief(side.last_ms),
         ));
     }
     let (what, then) = words(fork.cause, lang);

@@ -3,16 +3,21 @@
 use super::{Done, Failed, print};
 use crate::cli::{Lang, exit};
 use crate::config::Config;
+use crate::keys::KeysError;
 use crate::{clock, keys, serve};
 
 pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
-    if let Some(bad) = hosts.iter().find(|host| !keys::is_host(host)) {
-        return Err(Failed(exit::USAGE, format!("--host {bad}: not a DNS name or address")));
-    }
-    if let Some(fault) = serve::public_url_fault(config, hosts) {
-        return Err(Failed(exit::USAGE, fault));
-    }
     let dir = config.state_dir();
+    // Before anything is said of the hosts: where there is a collector, no other one is made of any.
+    if keys::is_made(&dir)? {
+        return Err(KeysError::Exists(dir).into());
+    }
+    if let Some(bad) = hosts.iter().find(|host| !keys::is_host(host)) {
+        return Err(Failed::said(exit::USAGE, format!("--host {bad}: {}", lang.of("not a DNS name or address", "DNS名でもアドレスでもありません"))));
+    }
+    if let Some(fault) = serve::public_url_fault(config, hosts, lang) {
+        return Err(Failed::said(exit::USAGE, fault));
+    }
     let made = keys::init(&dir, hosts, clock::now_ms(), &mut clock::random)?;
     drop(serve::open_store(config)?);
     let rows = [

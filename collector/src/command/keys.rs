@@ -5,7 +5,6 @@ use crate::cli::{KeysCommand, Lang};
 use crate::config::Config;
 use crate::keys::{self, Keys};
 use crate::{clock, revocation};
-use mimamori_shared::time;
 use serde_json::json;
 
 pub(super) fn carry_out(config: &Config, command: &KeysCommand, lang: Lang) -> Done {
@@ -45,7 +44,7 @@ fn show(config: &Config, keys: &Keys, as_json: bool, lang: Lang) {
         (lang.of("Fingerprint of the root", "ルート鍵の指紋"), root),
         (lang.of("The root's private half", "ルート鍵（秘密鍵）"), away.to_owned()),
         (lang.of("Fingerprint of the signing key", "署名鍵の指紋"), signing),
-        (lang.of("Signs since", "署名開始"), time::show(keys.issued_at_ms)),
+        (lang.of("Signs since", "署名開始"), lang.when(keys.issued_at_ms)),
         (lang.of("Revocations are kept in", "失効記録"), revocation::path(config).display().to_string()),
     ] {
         print(&format!("{name}: {value}\n"));

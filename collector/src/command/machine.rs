@@ -1,15 +1,19 @@
 //! `machine`.
 
-use super::{Done, print, print_json};
-use crate::cli::{Lang, MachineCommand};
+mod history;
+mod show;
+
+use super::{Done, did, print, print_json};
+use crate::cli::{Lang, MachineCommand, MachineName};
 use crate::clock;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::revocation;
 use crate::serve::StartError;
-use crate::store::{Actor, MachineRow, Scope, Store, StoreError};
+use crate::store::{Actor, MachineRow, MachineState, Scope, Store};
 use crate::work::as_of;
-use mimamori_shared::time;
+use mimamori_cli::print::padded;
+use mimamori_domain::presence::State;
 use serde_json::{Value, json};
 
 pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor: &Actor, command: &MachineCommand, lang: Lang) -> Done {
@@ -17,43 +21,70 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
     match command {
         MachineCommand::List { facility, output } => {
             let scope = facility.as_ref().map_or(Scope::All, |facility| Scope::Facility(facility.0.clone()));
-            let machines = rows(store, &scope).await?;
+            let machines = store.machines(&scope).await?;
             if output.json {
-                print_json(&json!({"schema": "mimamori.machines/1", "machines": machines}));
+                print_json(&json!({"schema": "mimamori.machines/1", "machines": machines.iter().map(value).collect::<Vec<_>>()}));
             } else if machines.is_empty() {
                 print(lang.of(
                     "No machine yet: `mimamori-collector token create --facility ALIAS`\n",
                     "機器がありません：`mimamori-collector token create --facility ALIAS`\n",
                 ));
             } else {
-                machines.iter().for_each(show_row);
+                print_rows(&machines, lang);
             }
         }
         MachineCommand::Show { machine, output } => {
             let row = store.machine(scope, &machine.facility, &machine.machine).await?;
-            show(store, keys, &row, output.json).await?;
+            show::show(store, keys, &row, *output, lang).await?;
         }
-        MachineCommand::Approve { machine, name } => {
-            let name = name.as_ref().map(|name| &name.0);
-            store.approve_machine(scope, actor, &machine.facility, &machine.machine, name, now).await?;
+        MachineCommand::Approve { machine, name, output } => {
+            let renamed = name.as_ref().map(|name| &name.0);
+            let agent = store.approve_machine(scope, actor, &machine.facility, &machine.machine, renamed, now).await?;
+            let row = store.machine_of(scope, agent).await?;
+            let (name, fingerprint) = (format!("{}/{}", row.facility, row.alias), row.key_id.fingerprint());
+            let text = lang.of(
+                format!("Approved: {name}, key {fingerprint}; its reports are taken."),
+                format!("承認しました：{name}（鍵 {fingerprint}）。報告を受け付けます。"),
+            );
+            did(*output, "machine approve", &value(&row), &text);
         }
-        MachineCommand::Revoke { machine } => {
-            let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?;
+        MachineCommand::Revoke { machine, output } => {
+            let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?.fingerprint();
             keep(config, keys, store).await?;
-            print(&format!("{} {}\n", lang.of("refused from now on:", "以後受け付けない鍵："), key.fingerprint()));
+            let text = format!("{} {key}", lang.of("refused from now on:", "以後受け付けない鍵："));
+            did(*output, "machine revoke", &json!({"facility": machine.facility, "machine": machine.machine, "fingerprint": key}), &text);
         }
-        MachineCommand::Retire { machine } => {
+        MachineCommand::Retire { machine, output } => {
             store.retire_machine(scope, actor, &machine.facility, &machine.machine, now).await?;
             keep(config, keys, store).await?;
+            let name = named(machine);
+            let text = lang.of(format!("Retired: {name}; its history stays."), format!("運用を終了しました：{name}（履歴は残ります）。"));
+            did(*output, "machine retire", &json!({"facility": machine.facility, "machine": machine.machine}), &text);
         }
-        MachineCommand::Replace { machine, new } => {
+        MachineCommand::Replace { machine, new, output } => {
             store.replace_machine(scope, actor, &machine.facility, &machine.machine, &new.0, now).await?;
             keep(config, keys, store).await?;
+            let (name, new) = (named(machine), &new.0);
+            let text = lang.of(
+                format!("Replaced: {new} is now {name}; the old one is retired."),
+                format!("置き換えました：{new} が {name} となり、元の機器は運用終了となりました。"),
+            );
+            did(*output, "machine replace", &json!({"facility": machine.facility, "machine": machine.machine, "new": new}), &text);
         }
         MachineCommand::Forks { machine, output } => super::forks::show(store, machine.as_ref(), *output, lang).await?,
-        MachineCommand::Move { machine, to } => store.move_machine(scope, actor, &machine.facility, &machine.machine, &to.0, now).await?,
+        MachineCommand::Move { machine, to, output } => {
+            store.move_machine(scope, actor, &machine.facility, &machine.machine, &to.0, now).await?;
+            let (name, to) = (named(machine), &to.0);
+            let new = format!("{to}/{}", machine.machine);
+            let text = lang.of(format!("Moved: {name} is now {new}."), format!("移しました：{name} は {new} になりました。"));
+            did(*output, "machine move", &json!({"facility": machine.facility, "machine": machine.machine, "to": to}), &text);
+        }
     }
     Ok(())
+}
+
+fn named(machine: &MachineName) -> String {
+    format!("{}/{}", machine.facility, machine.machine)
 }
 
 /// The decision is in the database; now it is made to outlast that.
@@ -61,16 +92,12 @@ async fn keep(config: &Config, keys: &Keys, store: &Store) -> Done {
     Ok(revocation::keep(&revocation::path(config), keys, store).await.map_err(StartError::from)?)
 }
 
-/// The machines of a scope as JSON: what `machine list --json` prints.
-pub(super) async fn rows(store: &Store, scope: &Scope) -> Result<Vec<Value>, StoreError> {
-    Ok(store.machines(scope).await?.iter().map(value).collect())
-}
-
-fn value(row: &MachineRow) -> Value {
+/// A machine as JSON: what `machine list --json` prints.
+pub(super) fn value(row: &MachineRow) -> Value {
     let chain = row.chain.as_ref();
     json!({
         "facility": row.facility, "machine": row.alias, "agent_id": row.agent_id, "state": row.state.name(), "fingerprint": row.key_id.fingerprint(),
-        "presence": presence(row),
+        "presence": presence(row).name(),
         "presence_since_ms": row.presence.as_ref().map(|presence| presence.since_ms),
         "because": row.presence.as_ref().map(|presence| presence.because.as_str()),
         "epoch": chain.map(|chain| chain.epoch), "chain_id": chain.map(|chain| chain.chain_id), "reports": chain.map_or(0, |chain| chain.next_seq),
@@ -83,53 +110,39 @@ fn value(row: &MachineRow) -> Value {
     })
 }
 
-/// As last judged; but silence that is due counts although no collector runs that would have judged it.
-fn presence(row: &MachineRow) -> &'static str {
-    as_of(row, clock::now_ms()).name()
+fn presence(row: &MachineRow) -> State {
+    as_of(row, clock::now_ms()).map_or(State::NotKnown, |presence| presence.state)
 }
 
-pub(super) fn show_row(row: &Value) {
-    let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
-    let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let last = row.get("last_received_ms").and_then(Value::as_i64).map_or_else(|| "-".to_owned(), time::show);
-    let mut notes = String::new();
-    if row.get("forked").and_then(Value::as_bool) == Some(true) {
-        notes.push_str("  FORKED");
+/// A line for each machine, below one that says what stands in it.
+pub(super) fn print_rows(machines: &[MachineRow], lang: Lang) {
+    let en = ["MACHINE", "APPROVAL", "STATE", "NEXT PLACE", "LAST REPORT RECEIVED"];
+    let ja = ["機器", "登録", "状態", "次の連番", "最終受信"];
+    print(&line(lang.of(en, ja)));
+    for row in machines {
+        let chain = row.chain.as_ref();
+        let mut last = row.latest.as_ref().map_or_else(|| "-".to_owned(), |latest| lang.brief(latest.received_at_ms));
+        if chain.is_some_and(|chain| chain.forked) {
+            last.push_str(lang.of("  FORKED", "  分岐"));
+        }
+        if let Some(waiting) = chain.and_then(|chain| chain.waiting) {
+            last.push_str(&lang.of(format!("  WAITS for place {}", waiting.for_seq), format!("  連番{}を待機中", waiting.for_seq)));
+        }
+        let (name, state) = (format!("{}/{}", row.facility, row.alias), presence(row));
+        let place = chain.map_or(0, |chain| chain.next_seq).to_string();
+        print(&line([&name, life(row.state, lang), lang.of(state.words_en(), state.words_ja()), &place, &last]));
     }
-    if let Some(seq) = row.get("waiting_for").and_then(Value::as_u64) {
-        notes.push_str(&format!("  WAITS for place {seq}"));
-    }
-    let name = format!("{}/{}", text("facility"), text("machine"));
-    print(&format!("{name:<40} {:<8} {:<13} {:>8}  {last}{notes}\n", text("state"), text("presence"), number("reports")));
 }
 
-async fn show(store: &Store, keys: &Keys, row: &MachineRow, as_json: bool) -> Done {
-    let transitions = store.transitions(&Scope::All, row.agent_id).await?;
-    let sessions = store.sessions(&Scope::All, row.agent_id).await?;
-    let findings: Vec<_> = store.findings(&Scope::All).await?.into_iter().filter(|finding| finding.agent_id == row.agent_id).collect();
-    let history = transitions.iter().map(|row| {
-        json!({"state": row.line.state, "from_ms": row.line.from_ms, "to_ms": row.line.to_ms, "because": row.line.because,
-               "evidence": row.line.evidence, "recorded_at_ms": row.recorded_at_ms})
-    });
-    let sessions = sessions.iter().map(|row| json!({"boot_id": row.boot_id, "chain_id": row.chain_id, "from_seq": row.from_seq, "to_seq": row.to_seq}));
-    let findings =
-        findings.iter().map(|row| json!({"kind": row.kind.name(), "day": row.day, "count": row.count, "last_at_ms": row.last_at_ms, "seq": row.seq}));
-    let whole = json!({
-        "schema": "mimamori.machine/1", "machine": value(row), "root_fingerprint": keys.root.id().fingerprint(),
-        "history": history.collect::<Vec<_>>(), "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(),
-    });
-    if as_json {
-        print_json(&whole);
-        return Ok(());
+fn line([name, life, state, place, last]: [&str; 5]) -> String {
+    format!("{} {} {} {} {last}\n", padded(name, 36), padded(life, 9), padded(state, 14), padded(place, 11))
+}
+
+fn life(state: MachineState, lang: Lang) -> &'static str {
+    match state {
+        MachineState::Pending => lang.of("pending", "承認待ち"),
+        MachineState::Active => lang.of("active", "承認済み"),
+        MachineState::Revoked => lang.of("revoked", "失効"),
+        MachineState::Retired => lang.of("retired", "運用終了"),
     }
-    show_row(&value(row));
-    print(&format!("  fingerprint {}\n", row.key_id.fingerprint()));
-    for row in transitions.iter().take(20) {
-        let until = row.line.to_ms.map_or_else(|| "…".to_owned(), time::show);
-        print(&format!("  {} – {until}  {:<13} {} {}\n", time::show(row.line.from_ms), row.line.state.as_str(), row.line.because.as_str(), row.line.evidence));
-    }
-    for finding in whole.get("findings").and_then(Value::as_array).into_iter().flatten() {
-        print(&format!("  finding {finding}\n"));
-    }
-    Ok(())
 }

@@ -3,53 +3,27 @@
 mod digest;
 mod export;
 mod facility;
+mod fault;
+mod finding_words;
 mod forks;
 mod init;
 mod keys;
 mod machine;
 mod token;
 
-use crate::cli::{Cli, Command, ConfigCommand, FacilityCommand, Lang, MachineCommand, TokenCommand, exit};
-use crate::config::Config;
-use crate::keys::KeysError;
+use crate::cli::{Cli, Command, ConfigCommand, FacilityCommand, Lang, MachineCommand, Output, TokenCommand, exit};
+use crate::config::{Config, files};
 use crate::revocation;
 use crate::serve::{self, StartError};
-use crate::store::{Actor, ActorKind, Store, StoreError};
+use crate::store::{Actor, ActorKind, Store};
 use clap::CommandFactory as _;
-use mimamori_cli::print::{print, print_json};
-use mimamori_shared::error::chain;
+use fault::Failed;
+use mimamori_cli::config::{lines, refuse};
+use mimamori_cli::print::{complain, print, print_json};
+use serde_json::{Value, json};
 
-/// Why a command did not do what it was asked, with the exit code.
-#[derive(Debug)]
-struct Failed(u8, String);
-
-impl From<StoreError> for Failed {
-    fn from(fault: StoreError) -> Failed {
-        let code = match &fault {
-            StoreError::NotFound(_) | StoreError::Taken(_) => exit::USAGE,
-            _ => exit::FAILED,
-        };
-        Failed(code, chain(&fault))
-    }
-}
-
-impl From<KeysError> for Failed {
-    fn from(fault: KeysError) -> Failed {
-        Failed(exit::CONFIG, chain(&fault))
-    }
-}
-
-impl From<StartError> for Failed {
-    fn from(fault: StartError) -> Failed {
-        Failed(if fault.is_config() { exit::CONFIG } else { exit::FAILED }, chain(&fault))
-    }
-}
-
-impl From<std::io::Error> for Failed {
-    fn from(fault: std::io::Error) -> Failed {
-        Failed(exit::FAILED, fault.to_string())
-    }
-}
+/// How it is called.
+const PROGRAM: &str = "mimamori-collector";
 
 type Done = Result<(), Failed>;
 
@@ -57,27 +31,30 @@ type Done = Result<(), Failed>;
 #[must_use]
 pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, user: &str) -> u8 {
     if let Command::Pages(pages) = &cli.command {
-        return pages.carry_out(Cli::command()).map_or_else(
-            |fault| {
-                complain(&fault);
-                exit::USAGE
-            },
-            |()| exit::OK,
-        );
+        return pages.carry_out(Cli::command(), lang);
     }
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
         Err(faults) => {
-            complain(&mimamori_cli::config::lines(&faults, lang));
-            return exit::CONFIG;
+            let asked = if let Command::Config(command) = &cli.command { Some(command) } else { None };
+            return refuse(PROGRAM, asked, &lines(&faults, lang));
         }
     };
     let actor = Actor { kind: ActorKind::Cli, name: mimamori_shared::word::Word::hardware(user).unwrap_or_default() };
+    if let Command::Config(command) = &cli.command {
+        return match fault_of(&config, lang) {
+            Some(fault) if matches!(command, ConfigCommand::Check(_)) => refuse(PROGRAM, Some(command), &[fault]),
+            _ => {
+                command.carry_out(config.values(), &files(&cli.config), lang);
+                exit::OK
+            }
+        };
+    }
     match dispatch(&config, &cli.command, lang, &actor) {
         Ok(()) => exit::OK,
-        Err(Failed(code, fault)) => {
-            complain(&fault);
-            code
+        Err(fault) => {
+            complain(PROGRAM, fault.in_lang(lang));
+            fault.code
         }
     }
 }
@@ -87,11 +64,7 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
         Command::Init { hosts } => init::init(config, hosts, lang),
         Command::Serve { accept_rollback } => Ok(serve::serve(config, accept_rollback.then_some(actor))?),
         Command::Keys(command) => keys::carry_out(config, command, lang),
-        Command::Config(command) => {
-            command.carry_out(config.values());
-            if matches!(command, ConfigCommand::Check) { check(config) } else { Ok(()) }
-        }
-        Command::Pages(_) => Ok(()),
+        Command::Config(_) | Command::Pages(_) => Ok(()),
         Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
             // The folder is looked at before a database is made in it.
             let keys = crate::keys::load(&config.state_dir())?;
@@ -108,10 +81,9 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
 }
 
 /// Beside what reading finds: what contradicts the collector's keys, where there are some.
-fn check(config: &Config) -> Done {
-    let keys = crate::keys::load(&config.state_dir());
-    let fault = keys.ok().and_then(|keys| serve::public_url_fault(config, &keys.hosts));
-    fault.map_or(Ok(()), |fault| Err(Failed(exit::CONFIG, fault)))
+fn fault_of(config: &Config, lang: Lang) -> Option<String> {
+    let keys = crate::keys::load(&config.state_dir()).ok()?;
+    serve::public_url_fault(config, &keys.hosts, lang)
 }
 
 fn looks_only(command: &Command) -> bool {
@@ -130,12 +102,12 @@ async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, co
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
         Command::Fsck(output) => export::fsck(store, *output, lang).await,
         Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
-        Command::Export { machine, output } => export::export(store, keys, machine, output.as_deref()).await,
+        Command::Export { machine, output, print } => export::export(store, keys, machine, output.as_deref(), *print, lang).await,
         Command::Init { .. } | Command::Serve { .. } | Command::Keys(_) | Command::Config(_) | Command::Pages(_) => Ok(()),
     }
 }
 
-/// Reasons go to standard error.
-fn complain(text: &str) {
-    mimamori_cli::print::complain("mimamori-collector", text);
+/// Says what was done: a line for people, or JSON that tells about what.
+fn did(output: Output, what: &str, about: &Value, text: &str) {
+    output.say(&json!({"schema": "mimamori.done/1", "did": what, "about": about}), &format!("{text}\n"));
 }

@@ -1,15 +1,15 @@
 //! `token`.
 
-use super::{Done, Failed, print, print_json};
-use crate::cli::{Alias, Lang, TokenCommand, exit};
+use super::{Done, Failed, did, print, print_json};
+use crate::cli::{Alias, Lang, Output, TokenCommand, exit};
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::store::{Actor, Network, NewToken, Scope, Store, StoreError, TokenRow};
 use crate::{clock, serve};
+use mimamori_cli::print::{padded, unwritable, whole};
 use mimamori_shared::config::parse_duration;
 use mimamori_shared::id::{Hash, TokenId};
 use mimamori_shared::limits::TOKEN_TTL_S_MAX;
-use mimamori_shared::time;
 use mimamori_shared::token::Token;
 use mimamori_shared::word::Word;
 use serde_json::json;
@@ -31,41 +31,78 @@ struct Mint<'a> {
     reason: &'a str,
     source: Option<Network>,
     expires_at_ms: i64,
+    lang: Lang,
+}
+
+/// A token that was made.
+struct Minted {
+    id: TokenId,
+    slot: Option<Word>,
+    text: Zeroizing<String>,
 }
 
 pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor: &Actor, command: &TokenCommand, lang: Lang) -> Done {
     match command {
-        TokenCommand::Create { facility, machine, ttl, reason, source, output, csv } => {
-            let ttl_s = parse_duration(ttl).map_err(|fault| Failed(exit::USAGE, format!("--ttl {ttl}: {fault}")))?;
+        TokenCommand::Create { facility, machine, ttl, reason, source, output, csv, print } => {
+            let ttl_s = parse_duration(ttl).map_err(|fault| Failed::said(exit::USAGE, format!("--ttl {ttl}: {fault}")))?;
             if ttl_s == 0 || ttl_s > TOKEN_TTL_S_MAX {
-                return Err(Failed(exit::USAGE, format!("--ttl {ttl}: must be more than nothing and at most 24h")));
+                let bounds = lang.of("must be more than nothing and at most 24h", "0より長く、最大24hです");
+                return Err(Failed::said(exit::USAGE, format!("--ttl {ttl}: {bounds}")));
             }
             let expires_at_ms = clock::now_ms().saturating_add(i64::try_from(ttl_s).unwrap_or(0).saturating_mul(1000));
             // The file first: a token that cannot be handed over is not made.
-            let mut file = output.as_deref().map(new_file).transpose()?;
+            let file = output.as_deref().map(|path| Ok::<_, Failed>((path, new_file(path, lang)?))).transpose()?;
             let url = serve::public_url(config, keys);
-            let mint = Mint { store, actor, keys, url, ca_pin: serve::pin(config)?, facility: facility.0.clone(), reason, source: *source, expires_at_ms };
-            let text = match csv {
+            let mint =
+                Mint { store, actor, keys, url, ca_pin: serve::pin(config)?, facility: facility.0.clone(), reason, source: *source, expires_at_ms, lang };
+            let minted = match csv {
                 Some(csv) => mint.fleet(csv).await?,
-                None => Zeroizing::new(format!("{}\n", mint.one(machine.as_ref().map(|machine| machine.0.clone())).await?.as_str())),
+                None => vec![mint.one(machine.as_ref().map(|machine| machine.0.clone())).await?],
             };
-            match &mut file {
-                Some(file) => file.write_all(text.as_bytes())?,
-                None => print(&text),
-            }
+            hand_over(&mint, &minted, csv.is_some(), file, *print)?;
         }
         TokenCommand::List(output) => list(&store.tokens(&Scope::All).await?, output.json, lang),
-        TokenCommand::Revoke { id } => {
-            let id: TokenId = id.parse().map_err(|fault| Failed(exit::USAGE, format!("{id}: {fault}")))?;
+        TokenCommand::Revoke { id, output } => {
+            let id: TokenId = id.parse().map_err(|fault| Failed::said(exit::USAGE, format!("{id}: {fault}")))?;
             store.revoke_token(&Scope::All, actor, id, clock::now_ms()).await?;
+            let text = lang.of(
+                format!("Revoked: token {id}; nobody can enrol with it any more. A machine that did so before stays."),
+                format!("取り消しました：トークン {id}（以後は登録できません。登録済みの機器はそのままです）。"),
+            );
+            did(*output, "token revoke", &json!({"token_id": id}), &text);
         }
     }
     Ok(())
 }
 
+/// Into the file that was asked for, or to standard output: a token is shown once.
+fn hand_over(mint: &Mint<'_>, minted: &[Minted], is_list: bool, file: Option<(&Path, std::fs::File)>, told: Output) -> Done {
+    let row = |one: &Minted| match (&one.slot, is_list) {
+        (Some(slot), true) => format!("{slot},{}\n", one.text.as_str()),
+        _ => format!("{}\n", one.text.as_str()),
+    };
+    let mut text = Zeroizing::new(if is_list { "machine,token\n".to_owned() } else { String::new() });
+    minted.iter().for_each(|one| text.push_str(&Zeroizing::new(row(one))));
+    let (facility, until_ms) = (&mint.facility, mint.expires_at_ms);
+    let Some((path, mut file)) = file else {
+        let tokens: Vec<_> = minted.iter().map(|one| json!({"token_id": one.id, "machine": one.slot, "token": one.text.as_str()})).collect();
+        told.say(&json!({"schema": "mimamori.token/1", "facility": facility, "expires_at_ms": until_ms, "tokens": tokens}), &text);
+        return Ok(());
+    };
+    file.write_all(text.as_bytes()).map_err(|fault| Failed::said(exit::FAILED, unwritable(path, &fault, mint.lang)))?;
+    let (shown, count, until) = (whole(path), minted.len(), mint.lang.brief(until_ms));
+    let tokens: Vec<_> = minted.iter().map(|one| json!({"token_id": one.id, "machine": one.slot})).collect();
+    let line = mint.lang.of(
+        format!("Written: {}, {count} token(s) for {facility}, to be redeemed until {until}.", shown.display()),
+        format!("書き出しました：{}（{facility}のトークン{count}個、期限 {until}）。", shown.display()),
+    );
+    did(told, "token create", &json!({"facility": facility, "path": shown, "expires_at_ms": until_ms, "tokens": tokens}), &line);
+    Ok(())
+}
+
 impl Mint<'_> {
     /// The secret leaves this function only in the text; the store gets its public half.
-    async fn one(&self, slot: Option<Word>) -> Result<Zeroizing<String>, Failed> {
+    async fn one(&self, slot: Option<Word>) -> Result<Minted, Failed> {
         let token = Token {
             id: TokenId(clock::random()?),
             seed: Zeroizing::new(clock::random()?),
@@ -79,19 +116,21 @@ impl Mint<'_> {
             token_id: token.id,
             public_key: token.key().public().to_bytes(),
             facility: self.facility.clone(),
-            slot,
+            slot: slot.clone(),
             reason: self.reason.to_owned(),
             source: self.source,
             expires_at_ms: self.expires_at_ms,
         };
         self.store.add_token(&Scope::All, self.actor, kept, clock::now_ms()).await?;
-        Ok(token.to_text())
+        Ok(Minted { id: token.id, slot, text: token.to_text() })
     }
 
     /// One token for each name of a list. All names are checked before the first token is made.
-    async fn fleet(&self, csv: &Path) -> Result<Zeroizing<String>, Failed> {
-        let shown = csv.display();
-        let text = std::fs::read_to_string(csv).map_err(|fault| Failed(exit::USAGE, format!("{shown}: {fault}")))?;
+    async fn fleet(&self, csv: &Path) -> Result<Vec<Minted>, Failed> {
+        let (file, lang) = (whole(csv), self.lang);
+        let shown = file.display();
+        let unread = |fault| Failed::said(exit::USAGE, format!("{shown} {}: {fault}", lang.of("cannot be read", "を読み取れません")));
+        let text = std::fs::read_to_string(csv).map_err(unread)?;
         let mut names = Vec::new();
         let mut faults = Vec::new();
         for (number, line) in text.lines().enumerate() {
@@ -100,33 +139,32 @@ impl Mint<'_> {
                 continue;
             }
             match name.parse::<Alias>() {
-                Ok(alias) if names.contains(&alias.0) => faults.push(format!("{shown}:{}: {name} stands twice", number + 1)),
+                Ok(alias) if names.contains(&alias.0) => faults.push(format!("{shown}:{}: {name} {}", number + 1, lang.of("stands twice", "が2回あります"))),
                 Ok(alias) => names.push(alias.0),
                 Err(fault) => faults.push(format!("{shown}:{}: {name}: {fault}", number + 1)),
             }
         }
         if names.len() > CSV_ROWS_MAX {
-            faults.push(format!("{shown}: more than {CSV_ROWS_MAX} machines"));
+            faults.push(format!("{shown}: {} {CSV_ROWS_MAX}", lang.of("machines in one list are at most", "1つの一覧の機器数の上限：")));
         }
         if !faults.is_empty() {
-            return Err(Failed(exit::USAGE, faults.join("\n")));
+            return Err(Failed::said(exit::USAGE, faults.join("\n")));
         }
         let taken = self.store.machines(&Scope::Facility(self.facility.clone())).await?;
         if let Some(name) = names.iter().find(|name| taken.iter().any(|machine| machine.alias == **name && machine.ended_at_ms.is_none())) {
-            return Err(StoreError::Taken("machine alias").into()).map_err(|Failed(code, fault): Failed| Failed(code, format!("{name}: {fault}")));
+            return Err(Failed::from(StoreError::Taken("machine alias")).of(name.as_str()));
         }
-        let mut out = Zeroizing::new("machine,token\n".to_owned());
+        let mut minted = Vec::with_capacity(names.len());
         for name in names {
-            let token = self.one(Some(name.clone())).await?;
-            out.push_str(&format!("{name},{}\n", token.as_str()));
+            minted.push(self.one(Some(name)).await?);
         }
-        Ok(out)
+        Ok(minted)
     }
 }
 
-fn new_file(path: &Path) -> Result<std::fs::File, Failed> {
+fn new_file(path: &Path, lang: Lang) -> Result<std::fs::File, Failed> {
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    opened.map_err(|fault| Failed(exit::USAGE, format!("{}: {fault}", path.display())))
+    opened.map_err(|fault| Failed::said(exit::USAGE, format!("--output {}", unwritable(path, &fault, lang))))
 }
 
 fn list(tokens: &[TokenRow], as_json: bool, lang: Lang) {
@@ -150,14 +188,14 @@ fn list(tokens: &[TokenRow], as_json: bool, lang: Lang) {
         print(lang.of("No token yet.\n", "トークンはありません。\n"));
     }
     for token in tokens {
+        let state = match state(token) {
+            "used" => lang.of("used", "使用済み"),
+            "revoked" => lang.of("revoked", "取り消し"),
+            "expired" => lang.of("expired", "期限切れ"),
+            _ => lang.of("open", "未使用"),
+        };
         let slot = token.slot.as_ref().map_or("-", Word::as_str);
-        print(&format!(
-            "{}  {:<8} {}/{slot}  {} {}\n",
-            token.token_id,
-            state(token),
-            token.facility,
-            lang.of("until", "期限"),
-            time::show(token.expires_at_ms)
-        ));
+        let (place, until) = (format!("{}/{slot}", token.facility), lang.brief(token.expires_at_ms));
+        print(&format!("{}  {} {} {} {until}  {}\n", token.token_id, padded(state, 9), padded(&place, 32), lang.of("until", "期限"), token.reason));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::memory::{self, CHAINS_MAX, Memory};
 use crate::store::{Actor, EvidenceRow, FindingKind, MachineRow, MachineState, PresenceChange, Scope, Store, StoreError, Transition};
-use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, State, step};
+use mimamori_domain::presence::{Agreed, Change, Event, Presence, Seen, step};
 use mimamori_domain::wall::{self, Clock};
 use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::id::{AgentId, ChainId};
@@ -63,12 +63,13 @@ fn terms_of(machine: &MachineRow) -> Option<ConsentTerms> {
     serde_json::from_str(machine.consent.as_ref()?.terms.as_deref()?).ok()
 }
 
-/// The state at a moment as far as time alone has changed it since it was last judged.
-pub(crate) fn as_of(machine: &MachineRow, now_ms: i64) -> State {
-    let Some(presence) = machine.presence.as_ref().and_then(memory::presence) else { return State::NotKnown };
+/// Presence at a moment as far as time alone has changed it since it was last judged: silence that is due counts although
+/// no collector runs that would have judged it. `None` before the first judgement.
+pub(crate) fn as_of(machine: &MachineRow, now_ms: i64) -> Option<Presence> {
+    let presence = machine.presence.as_ref().and_then(memory::presence)?;
     let terms = terms_of(machine);
     let interval_s = machine.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(terms.as_ref()));
-    step(Some(&presence), Event::Tick, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0.state
+    Some(step(Some(&presence), Event::Tick, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0)
 }
 
 /// Judges one machine and writes the judgement down, if nobody else did meanwhile.

@@ -1,7 +1,7 @@
 //! The configuration from its files, the environment and flags; `config show`.
 
-use crate::print::{print, print_json};
-use crate::{Lang, Output};
+use crate::print::{complain, print, print_json, whole};
+use crate::{Lang, Output, exit};
 use mimamori_shared::config::{Fault, Key, Layer, Origin, Values, resolve};
 use serde_json::json;
 use std::fs;
@@ -84,8 +84,8 @@ impl Source {
 /// Configuration commands.
 #[derive(Debug, clap::Subcommand)]
 pub enum ConfigCommand {
-    /// Reads the configuration and reports every fault.
-    Check,
+    /// Reads the configuration and reports every fault, or what was read.
+    Check(Output),
     /// Shows the configuration.
     Show {
         /// Defaults too.
@@ -100,30 +100,58 @@ pub enum ConfigCommand {
     },
 }
 
-/// Faults in the reader's language, one a line.
+/// Faults in the reader's language.
 #[must_use]
-pub fn lines(faults: &[Fault], lang: Lang) -> String {
-    let shown: Vec<String> = faults.iter().map(|fault| if lang == Lang::Ja { fault.in_japanese() } else { fault.to_string() }).collect();
-    shown.join("\n")
+pub fn lines(faults: &[Fault], lang: Lang) -> Vec<String> {
+    faults.iter().map(|fault| if lang == Lang::Ja { fault.in_japanese() } else { fault.to_string() }).collect()
+}
+
+/// What a configuration that cannot be used comes to: its faults on standard error, for `config check --json` also as
+/// JSON, and the exit code. `asked` is the command when it is one about the configuration.
+#[must_use]
+pub fn refuse(program: &str, asked: Option<&ConfigCommand>, faults: &[String]) -> u8 {
+    if let Some(ConfigCommand::Check(Output { json: true })) = asked {
+        print_json(&json!({"schema": "mimamori.config-check/1", "ok": false, "faults": faults}));
+    }
+    faults.iter().for_each(|fault| complain(program, fault));
+    exit::CONFIG
 }
 
 impl ConfigCommand {
-    /// Shows what was asked for; a configuration that could be read is checked already.
-    pub fn carry_out(&self, values: &Values) {
-        let ConfigCommand::Show { effective, origin, output } = self else { return };
-        let mut listed = Vec::new();
-        for (path, value, from) in values.effective().filter(|(_, _, from)| *effective || !matches!(from, Origin::Default)) {
-            if output.json {
-                listed.push(json!({"key": path, "value": value, "origin": from.to_string()}));
-            } else if *origin {
-                print(&format!("{path} = {value}    # {from}\n"));
-            } else {
-                print(&format!("{path} = {value}\n"));
-            }
+    /// Says what was read, or shows what was asked for. `files` are those that a configuration may come from.
+    pub fn carry_out(&self, values: &Values, files: &[PathBuf], lang: Lang) {
+        match self {
+            ConfigCommand::Check(output) => holds(values, files, *output, lang),
+            ConfigCommand::Show { effective, origin, output } => show(values, *effective, *origin, *output),
         }
+    }
+}
+
+/// A configuration that could be read is checked already.
+fn holds(values: &Values, files: &[PathBuf], output: Output, lang: Lang) {
+    let read: Vec<String> = files.iter().filter(|file| file.is_file()).map(|file| whole(file).display().to_string()).collect();
+    let set = values.effective().filter(|(_, _, from)| !matches!(from, Origin::Default)).count();
+    let named = if read.is_empty() { lang.of("no file", "ファイルなし").to_owned() } else { read.join(", ") };
+    let text = lang.of(
+        format!("The configuration holds: {set} keys set ({named}), all others by default.\n"),
+        format!("設定に誤りはありません：設定されたキー{set}個（{named}）、他は既定値です。\n"),
+    );
+    output.say(&json!({"schema": "mimamori.config-check/1", "ok": true, "files": read, "keys_set": set}), &text);
+}
+
+fn show(values: &Values, effective: bool, origin: bool, output: Output) {
+    let mut listed = Vec::new();
+    for (path, value, from) in values.effective().filter(|(_, _, from)| effective || !matches!(from, Origin::Default)) {
         if output.json {
-            print_json(&json!({"schema": "mimamori.config/1", "values": listed}));
+            listed.push(json!({"key": path, "value": value, "origin": from.to_string()}));
+        } else if origin {
+            print(&format!("{path} = {value}    # {from}\n"));
+        } else {
+            print(&format!("{path} = {value}\n"));
         }
+    }
+    if output.json {
+        print_json(&json!({"schema": "mimamori.config/1", "values": listed}));
     }
 }
 

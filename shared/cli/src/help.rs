@@ -20,15 +20,16 @@ const COMMON: Texts = &[
     ("#json", "スキーマ版付きのJSONで出力します。"),
     ("#help", "ヘルプを表示します。"),
     ("#version", "版を表示します。"),
+    ("help", "このヘルプ、または指定したコマンドのヘルプを表示します。"),
     ("config", "設定。"),
-    ("config check", "設定を読み、すべての誤りを示します。"),
+    ("config check", "設定を読み、すべての誤り、または読んだ内容を示します。"),
     ("config show", "設定を表示します。"),
     ("config show #effective", "既定値も表示します。"),
     ("config show #origin", "各値の出所を表示します。"),
     ("completion", "補完スクリプトを出力します。"),
     ("completion #shell", "対象のシェル。"),
-    ("man", "マニュアルページを出力するか、フォルダーにすべて書き出します。"),
-    ("man #folder", "書き出すフォルダー。"),
+    ("man", "マニュアルページを出力するか、全コマンドの分をフォルダー（/usr/local/share/man/man1など）に書き出します。"),
+    ("man #folder", "書き出すフォルダー（なければ作成します）。"),
 ];
 
 const TEMPLATE: &str = "{about-with-newline}\n使い方: {usage}\n\n{all-args}{after-help}\n";
@@ -81,7 +82,7 @@ fn translated(command: Command, path: &str, texts: Texts) -> Command {
         command = command.after_help(find(texts, "after").unwrap_or_default());
     }
     for below in command.get_subcommands_mut() {
-        let name = joined(path, below.get_name());
+        let name = below_of(path, below.get_name());
         *below = translated(std::mem::take(below), &name, texts);
     }
     command
@@ -89,6 +90,15 @@ fn translated(command: Command, path: &str, texts: Texts) -> Command {
 
 fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }
+}
+
+/// clap's own `help` stands in every group and repeats the commands beside it: they have their texts already.
+fn below_of(path: &str, name: &str) -> String {
+    match (path.strip_suffix("help").map(str::trim_end), name) {
+        (_, "help") => "help".to_owned(),
+        (Some(above), _) => joined(above, name),
+        (None, _) => joined(path, name),
+    }
 }
 
 fn find(texts: Texts, place: &str) -> Option<&'static str> {
@@ -173,6 +183,8 @@ mod tests {
         for english in ["Usage", "Options", "How often", "Print help"] {
             assert!(!below.contains(english), "{english}: {below}");
         }
+        let all = command.render_help().to_string();
+        assert!(all.contains("help    このヘルプ") && !all.contains("Print this"), "{all}");
         let matches = command.try_get_matches_from(["sayer", "loudly", "--times", "5", "a"]).unwrap();
         let What::Loudly { times, text } = <Sayer as clap::FromArgMatches>::from_arg_matches(&matches).unwrap().what;
         assert_eq!((times, text.as_str()), (5, "a"));

@@ -1,6 +1,7 @@
 //! The two languages that people read.
 
 use clap::ValueEnum;
+use mimamori_shared::time;
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,6 +31,24 @@ impl Lang {
         self.of("en", "ja")
     }
 
+    /// A moment: UTC; for Japanese readers also Japan's time.
+    #[must_use]
+    pub fn when(self, ms: i64) -> String {
+        match self {
+            Lang::En => time::show(ms),
+            Lang::Ja => format!("{} ({})", time::show(ms), time::show_japan(ms)),
+        }
+    }
+
+    /// A moment in a column: UTC, or for Japanese readers Japan's time, with the offset.
+    #[must_use]
+    pub fn brief(self, ms: i64) -> String {
+        match self {
+            Lang::En => time::show(ms),
+            Lang::Ja => time::show_japan(ms),
+        }
+    }
+
     /// The language of a user: what was asked for, else what the first of [`VARIABLES`] that is not empty says.
     #[must_use]
     pub fn chosen(asked: Option<Lang>, var: impl Fn(&str) -> Option<String>) -> Lang {
@@ -46,6 +65,16 @@ mod tests {
     fn check(asked: Option<Lang>, vars: &[(&str, &str)], expected: Lang) {
         let var = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         assert_eq!(Lang::chosen(asked, var), expected, "{asked:?} {vars:?}");
+    }
+
+    #[test]
+    fn japanese_readers_get_japans_time_with_its_offset() {
+        let ms = 1_795_324_604_000;
+        assert_eq!((Lang::En.when(ms), Lang::En.brief(ms)), ("2026-11-22T05:16:44Z".to_owned(), "2026-11-22T05:16:44Z".to_owned()));
+        assert_eq!(
+            (Lang::Ja.when(ms), Lang::Ja.brief(ms)),
+            ("2026-11-22T05:16:44Z (2026-11-22T14:16:44+09:00)".to_owned(), "2026-11-22T14:16:44+09:00".to_owned())
+        );
     }
 
     #[test]

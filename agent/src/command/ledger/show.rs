@@ -3,7 +3,6 @@
 use super::{Fault, finish, opened, unreadable};
 use crate::cli::{Lang, Output, exit};
 use crate::command::manifest::consent_of;
-use crate::command::status::when;
 use crate::command::{print, print_json};
 use crate::config::Config;
 use crate::outbox::{LedgerChain, LedgerEntry};
@@ -27,7 +26,7 @@ struct Shown {
 pub(in crate::command) fn show(config: &Config, last: u64, full: bool, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let present = consent_of(config, environment).ok().map(|consent| consent.terms.hash());
     let shown = Shown { present, full, output, lang };
-    finish(opened(config).and_then(|(_, _, ledger)| {
+    finish(opened(config, lang).and_then(|(_, _, ledger)| {
         let chains = ledger.chains().map_err(|fault| (exit::USAGE, words(&fault)))?;
         // Back from the newest chain until there are enough places.
         let mut parts = Vec::new();
@@ -95,7 +94,7 @@ impl Shown {
         }
         let state = self.state(receipted, receipt);
         let consent = self.consent(consent, present);
-        print(&format!("{seq:>8}  {}  {kind:<9}  {:>6} B  {consent}  {state}\n", when(taken, self.lang), frame.payload.len()));
+        print(&format!("{seq:>8}  {}  {kind:<9}  {:>6} B  {consent}  {state}\n", self.lang.when(taken), frame.payload.len()));
         if self.full {
             print(&format!("          {}\n", String::from_utf8_lossy(&frame.payload)));
         }
@@ -112,7 +111,7 @@ impl Shown {
     fn state(&self, receipted: bool, receipt: Option<&Receipt>) -> String {
         match receipt {
             Some(receipt) => {
-                let (by, at) = (self.lang.of("receipt up to", "受領証（連番"), when(receipt.received_at_ms, self.lang));
+                let (by, at) = (self.lang.of("receipt up to", "受領証（連番"), self.lang.when(receipt.received_at_ms));
                 let of = self.lang.of("of", "まで）");
                 format!("{by} {} {of} {at}", receipt.seq)
             }

@@ -11,6 +11,7 @@ use crate::core::Settings;
 use crate::identity::{self, Enrolment};
 use crate::outbox::{Ledger, LedgerChain, LedgerEntry, Noted, Outbox, OutboxError, noted};
 use crate::setup::{self, Environment};
+use mimamori_cli::print::quoted;
 use mimamori_shared::error::chain as words;
 use mimamori_shared::payload::{Loss, LossReason, Receipt};
 use mimamori_shared::sign::PayloadType;
@@ -96,7 +97,7 @@ pub(super) fn gather(config: &Config, cli: &Cli, environment: &Environment) -> F
     let restored = Outbox::peek(&dir).unwrap_or_default();
     let consent = consent_of(config, environment);
     let settings = setup::settings_of(config, consent.as_ref().ok().map(|consent| &consent.terms));
-    let at = if cli.config.as_os_str() == DEFAULT_FILE { String::new() } else { format!(" --config {}", quoted(&cli.config.display().to_string())) };
+    let at = if cli.config.as_os_str() == DEFAULT_FILE { String::new() } else { format!(" --config {}", quoted(&cli.config)) };
     Facts {
         now_ms,
         identity,
@@ -110,12 +111,6 @@ pub(super) fn gather(config: &Config, cli: &Cli, environment: &Environment) -> F
         call: format!("mimamori-agent{at}"),
         consent_path: config.consent_file().display().to_string(),
     }
-}
-
-/// As a shell takes it.
-fn quoted(path: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
-    if path.chars().all(harmless) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use super::{complain, print};
 use crate::cli::{Cli, Lang, exit};
 use crate::config::Config;
 use crate::setup::Environment;
+use mimamori_cli::print::whole;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,7 +21,7 @@ pub(super) fn report(config: &Config, cli: &Cli, html: &Path, lang: Lang, enviro
     }
     match write(html, page.as_bytes()) {
         Ok(()) => {
-            print(&format!("{} {}\n", lang.of("written:", "作成しました："), html.display()));
+            print(&format!("{} {}\n", lang.of("Written:", "作成しました："), whole(html).display()));
             exit::OK
         }
         Err(fault) => {
@@ -28,7 +29,7 @@ pub(super) fn report(config: &Config, cli: &Cli, html: &Path, lang: Lang, enviro
                 "name a file in a folder this account may write to, or `-` for standard output",
                 "書き込めるフォルダーのファイル名か、標準出力の`-`を指定してください",
             );
-            complain(&format!("--html {}: {fault}; {mend}", html.display()));
+            complain(&format!("--html {}: {fault}; {mend}", whole(html).display()));
             exit::USAGE
         }
     }

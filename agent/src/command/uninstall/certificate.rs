@@ -3,6 +3,7 @@
 use super::ending::Ended;
 use super::inventory::{Item, Removed};
 use crate::identity::Enrolment;
+use mimamori_cli::print::quoted;
 use mimamori_shared::time;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -112,16 +113,10 @@ impl Certificate {
 
     /// What only root may do.
     fn commands(&self) -> Vec<String> {
-        let mut commands: Vec<String> = self.removed.left.iter().map(|(item, _)| format!("sudo rm {}", quoted(&item.path.display().to_string()))).collect();
+        let mut commands: Vec<String> = self.removed.left.iter().map(|(item, _)| format!("sudo rm {}", quoted(&item.path))).collect();
         if !self.removed.folder_gone {
-            commands.push(format!("sudo rmdir {}", quoted(&self.dir.display().to_string())));
+            commands.push(format!("sudo rmdir {}", quoted(&self.dir)));
         }
         commands
     }
-}
-
-/// As a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

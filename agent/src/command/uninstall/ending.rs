@@ -1,5 +1,6 @@
 //! The agent's last words: what is unsent leaves under the consent or not at all, then the signed statement.
 
+use crate::cli::Lang;
 use crate::clock;
 use crate::command::manifest::consent_of;
 use crate::config::Config;
@@ -51,10 +52,10 @@ impl From<String> for NotEnded {
 }
 
 /// Signs and sends. `offline` signs alone.
-pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment, offline: bool) -> Result<Ended, NotEnded> {
+pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment, offline: bool, lang: Lang) -> Result<Ended, NotEnded> {
     let dir = config.state_dir();
     let consent = consent_of(config, environment).ok();
-    let mut way = if offline { None } else { Some(Way::open(config, environment, given, &dir)?) };
+    let mut way = if offline { None } else { Some(Way::open(config, environment, given, &dir, lang)?) };
     let quota = Quota { free_floor_bytes: 0, ..setup::quota_of(config) };
     let (mut outbox, restored, _) = Outbox::open(&dir, quota, clock::now().wall_ms).map_err(|fault| words(&fault))?;
     let keyring = Keyring::open(&dir, given.enrolled_at_ms, &restored, clock::now().wall_ms).map_err(|fault| words(&fault))?;
@@ -133,42 +134,45 @@ struct Way {
     runtime: tokio::runtime::Runtime,
     deadline: Instant,
     receipt: Option<Receipt>,
+    lang: Lang,
 }
 
 impl Way {
     /// Opens it, and makes sure that the collector is there before anything is changed.
-    fn open(config: &Config, environment: &Environment, given: &Enrolment, dir: &Path) -> Result<Way, String> {
+    fn open(config: &Config, environment: &Environment, given: &Enrolment, dir: &Path, lang: Lang) -> Result<Way, String> {
         let uplink = setup::uplink_of(config, &given.url, given.ca_pin, environment)?;
-        let root = given.root().ok_or_else(|| identity::IdentityError::NotEnrolled.to_string())?;
+        let root = given.root().ok_or_else(|| identity::IdentityError::NotEnrolled.in_lang(lang))?;
         let trust = Trust { collector_id: given.collector_id, agent_id: given.agent_id, root, certificate: setup::newest_signer(dir, &root) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
         runtime.block_on(async {
-            let addresses = uplink.resolve().await.result.map_err(|fault| fault.to_string())?;
-            let stream = uplink.connect(&addresses).await.result.map_err(|fault| fault.to_string())?;
-            uplink.tls_handshake(stream).await.result.map_err(|fault| fault.to_string())
+            let addresses = uplink.resolve().await.result.map_err(|fault| fault.in_lang(lang))?;
+            let stream = uplink.connect(&addresses).await.result.map_err(|fault| fault.in_lang(lang))?;
+            uplink.tls_handshake(stream).await.result.map_err(|fault| fault.in_lang(lang))
         })?;
-        Ok(Way { uplink, trust, runtime, deadline: Instant::now() + SENDING, receipt: None })
+        Ok(Way { uplink, trust, runtime, deadline: Instant::now() + SENDING, receipt: None, lang })
     }
 
     fn send(&mut self, outbox: &mut Outbox, chains: &mut [ChainState]) -> Result<(), String> {
+        let lang = self.lang;
         for at in 0..chains.len() {
             while let Some((chain_id, from_seq)) = chains.get(at).filter(|chain| chain.unsent_from < chain.tip.next_seq).map(|c| (c.chain_id, c.unsent_from)) {
                 if Instant::now() >= self.deadline {
-                    return Err(format!("not everything left within {} s", SENDING.as_secs()));
+                    let seconds = SENDING.as_secs();
+                    return Err(lang.of(format!("not everything left within {seconds} s"), format!("{seconds}秒以内にすべてを送信できませんでした")));
                 }
                 let batch = outbox.batch(chain_id, from_seq, FRAMES_MAX, BATCH_BYTES).map_err(|fault| words(&fault))?;
-                let Ok(Some(batch)) = batch else { return Err("what is unsent is damaged".to_owned()) };
+                let Ok(Some(batch)) = batch else { return Err(lang.of("what is unsent is damaged", "未送信分が壊れています").to_owned()) };
                 let body = zstd::bulk::compress(&batch.body.to_bytes(), 3).map_err(|fault| fault.to_string())?;
                 let posted = self.runtime.block_on(self.uplink.post(uplink::REPORTS_PATH, uplink::REPORTS_TYPE, Some("zstd"), body, clock::now().wall_ms));
-                let answer = posted.map_err(|fault| fault.to_string())?;
+                let answer = posted.map_err(|fault| fault.in_lang(lang))?;
                 let receipt = match uplink::judge(&answer, &mut self.trust, &batch.sent) {
                     Outcome::Receipted(receipt) => receipt,
-                    Outcome::Refused(refusal) => return Err(refused(&refusal.reason).to_owned()),
-                    Outcome::Failed(fault, _) => return Err(fault.to_string()),
-                    Outcome::PreviewTaken => return Err(uplink::PushError::new(Detail::Portal).to_string()),
+                    Outcome::Refused(refusal) => return Err(refused(&refusal.reason, lang).to_owned()),
+                    Outcome::Failed(fault, _) => return Err(fault.in_lang(lang)),
+                    Outcome::PreviewTaken => return Err(uplink::PushError::new(Detail::Portal).in_lang(lang)),
                 };
                 if receipt.seq < from_seq {
-                    return Err("the collector's receipt goes back".to_owned());
+                    return Err(lang.of("the collector's receipt goes back", "コレクターの受領証が以前の位置に戻っています").to_owned());
                 }
                 if let Some(chain) = chains.get_mut(at) {
                     chain.unsent_from = receipt.seq.saturating_add(1);
@@ -190,11 +194,16 @@ fn keep(outbox: &mut Outbox, chain_id: ChainId, answer: &Answer) {
     outbox.note_receipt(chain_id, receipt, certificate);
 }
 
-fn refused(reason: &RefusalReason) -> &'static str {
+fn refused(reason: &RefusalReason, lang: Lang) -> &'static str {
     match reason {
-        RefusalReason::Revoked => "the collector takes no more of this machine's key",
-        RefusalReason::TooManyBranches | RefusalReason::TooManyChains => "the collector wants an operator's approval first",
-        RefusalReason::Behind { .. } => "the collector lacks earlier entries: start the agent, let it send them, stop it, and try again",
-        RefusalReason::Diverged { .. } => "the collector holds another story of this chain",
+        RefusalReason::Revoked => lang.of("the collector takes no more of this machine's key", "コレクターがこの機器の鍵を受け付けません"),
+        RefusalReason::TooManyBranches | RefusalReason::TooManyChains => {
+            lang.of("the collector wants an operator's approval first", "コレクターが担当者の承認を待っています")
+        }
+        RefusalReason::Behind { .. } => lang.of(
+            "the collector lacks earlier entries: start the agent, let it send them, stop it, and try again",
+            "コレクターに以前の分がありません。エージェントを起動して送信させ、停止してから再実行してください",
+        ),
+        RefusalReason::Diverged { .. } => lang.of("the collector holds another story of this chain", "コレクターが保持するチェーンの内容が異なります"),
     }
 }

@@ -1,8 +1,12 @@
 //! What of the agent is on this machine, and taking it away.
 
 use crate::config::{self, Config};
+use mimamori_cli::print::whole;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::process::geteuid;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The agent's own files in its state folder, and what they are: these names, and what a name is followed by behind a
@@ -120,6 +124,17 @@ impl Removed {
     pub(super) fn is_whole(&self) -> bool {
         self.left.iter().all(|(item, _)| item.what == What::Configuration)
     }
+}
+
+/// Whether this account may remove what stands at a path: its folder decides, and in one like `/tmp` also whose it is.
+pub(super) fn may_remove(path: &Path) -> bool {
+    let path = whole(path);
+    let Some(folder) = path.parent() else { return false };
+    let me = geteuid().as_raw();
+    let sticky = fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1000 != 0 && folder.uid() != me);
+    let whose = fs::symlink_metadata(&path).map(|meta| meta.uid());
+    let open = accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+    open && (!sticky || geteuid().is_root() || whose.is_ok_and(|uid| uid == me))
 }
 
 /// Removes everything, keys first: whatever stops it, nobody can sign for this machine any more.

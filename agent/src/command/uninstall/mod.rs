@@ -3,6 +3,7 @@
 mod certificate;
 mod ending;
 mod inventory;
+mod plan;
 
 use super::{complain, print, print_json};
 use crate::cli::{Cli, Lang, Uninstall, exit};
@@ -16,6 +17,7 @@ use ending::Ended;
 use inventory::Inventory;
 use mimamori_shared::error::chain;
 use mimamori_shared::sign::SecretKey;
+use plan::Plan;
 
 pub(super) fn uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> u8 {
     if !asked.purge {
@@ -51,8 +53,10 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
         let nothing = lang.of("there is nothing of the agent to remove in", "削除対象がありません：");
         return Err((exit::USAGE, format!("{nothing} {}", dir.display())));
     }
+    let consent = config.consent_file().try_exists().unwrap_or(false).then(|| config.consent_file());
     if !asked.yes {
-        return Err((exit::USAGE, would_remove(&inventory, lang)));
+        Plan::of(&inventory, &dir, consent).say(asked.output, lang);
+        return Ok(exit::OK);
     }
     let lock = run::lock(&dir).map_err(|fault| running(&fault, lang))?;
     let identity = match identity::load(&dir) {
@@ -67,7 +71,7 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let fingerprints = identity.as_ref().map(|(key, given)| fingerprints(key, given));
     let given = identity.as_ref().map(|(_, given)| given.clone());
     let ended = match identity {
-        Some((_, given)) => ending::end(config, environment, &given, asked.offline).map_err(|fault| not_ended(&fault.why, lang))?,
+        Some((_, given)) => ending::end(config, environment, &given, asked.offline, lang).map_err(|fault| not_ended(&fault.why, lang))?,
         None => Ended::default(),
     };
     // The outbox was opened meanwhile: its side files may be others now.
@@ -75,7 +79,6 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let removed = inventory::remove(&inventory, &dir);
     drop(lock);
     let at_ms = clock::now().wall_ms;
-    let consent = config.consent_file().try_exists().unwrap_or(false).then(|| config.consent_file());
     let certificate = Certificate { at_ms, given, fingerprints, ended, removed, strange: inventory.strange, dir, consent };
     if asked.output.json {
         print_json(&certificate.json());
@@ -110,17 +113,4 @@ fn without(lang: Lang) -> &'static str {
         "to remove it all the same, add --offline: the signed statement is then printed for you to hand over",
         "それでも削除するには--offlineを付けてください。署名付きの通知が表示されますので、後でお渡しください",
     )
-}
-
-fn would_remove(inventory: &Inventory, lang: Lang) -> String {
-    let mut text = lang.of("this would be removed, and cannot be undone:\n", "次のものを削除します。元に戻せません：\n").to_owned();
-    for item in &inventory.items {
-        let (en, ja) = item.what.words();
-        text.push_str(&format!("  {} ({})\n", item.path.display(), lang.of(en, ja)));
-    }
-    text.push_str(lang.of(
-        "the ledger goes too: keep a copy first with `mimamori-agent ledger export --output FILE` and `mimamori-agent ledger trust --output FILE`\nto do it, say --purge --yes",
-        "台帳も削除されます。先に`mimamori-agent ledger export --output FILE`と`mimamori-agent ledger trust --output FILE`で控えを取ってください。\n実行するには --purge --yes を付けてください",
-    ));
-    text
 }

@@ -158,6 +158,10 @@ fn over_the_quota_what_is_receipted_goes_first_then_samples_then_unchanged_repor
     }
     assert_eq!(classes, [5, 7, 9, 10, 6, 11], "samples, then unchanged ones: {dropped:?}");
     assert_eq!(kept(&outbox), [8, 12], "the change and the newest stay");
+    let queue = Ledger::open(dir.path()).unwrap().unwrap().queue().unwrap();
+    let taken = |seq: i64| 1_000_000 + 60_000 * (seq - 3);
+    assert_eq!((queue.bytes, queue.dropped.sample, queue.dropped.unchanged, queue.dropped.total()), (outbox.bytes, 4, 2, 6));
+    assert_eq!((queue.oldest_unsent_ms, queue.dropped_span_ms.map(|(_, to_ms)| to_ms)), (Some(taken(8)), Some(taken(11))), "what `status` says of it");
     let from = Tip { next_seq: 5, head: hash_before(&outbox.db, 1, 5).unwrap().unwrap() };
     let (entries, tip) = writer.drain(&mut outbox, chain.chain_id, from);
     assert_eq!((places(&entries), tip), ((vec![8, 12], vec![(5, 7), (9, 11)]), chain.tip));
