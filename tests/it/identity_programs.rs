@@ -303,6 +303,18 @@ fn strangers_may_try_five_times_a_minute() {
     let tried = (3..30).flat_map(|member| (0..5).map(move |_| member)).filter(|member| ask(&raw, *member, &wrong).status == 403).count();
     let most = 60 + usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
     assert!((55 - looked_at..=most - 5).contains(&tried), "sixty from all addresses, and one more a second: {tried}");
+    // Twelve strangers have used up what strangers may: who has a token gets in all the same, also from behind the
+    // address of a scanner, whose requests are none.
+    let mut scanner = raw.tls(9, 40).unwrap();
+    let none = raw.post(ENROL_PATH, &[("Content-Type", "text/html")], &wrong);
+    for _ in 0..20 {
+        send(&mut scanner, &none).unwrap();
+        assert!(matches!(read_answer(&mut scanner).unwrap().status, 415 | 429));
+    }
+    let late = world.token(Some("ct-2"));
+    let honest = enrol_body(&late, &key_of(&late, "x"), &late.key());
+    assert_eq!(ask(&raw, 41, &wrong).status, 429, "the strangers' part is still used up");
+    assert_eq!(ask(&raw, 40, &honest).status, 200);
 }
 
 /// EN-13.

@@ -10,7 +10,7 @@ mod error;
 mod reports;
 mod tally;
 
-pub use admission::{Admission, Rates};
+pub use admission::{Admission, Rates, Stranger};
 pub use body::{decompress, plain_bytes_most};
 pub use enrol::enrol;
 pub use error::Refused;
