@@ -9,7 +9,7 @@ use mimamori_shared::id::AgentId;
 /// Whom an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
-    /// An agent that showed its key.
+    /// An agent, proven by a signature.
     Agent(AgentId),
     /// An address, for what came without one.
     Source(String),
