@@ -6,6 +6,7 @@ use mimamori_shared::fields::Readings;
 use mimamori_shared::frame::{Batch, Frame};
 use mimamori_shared::payload::{Class, OpenReason, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey, frame_hash};
+use mimamori_tests::process::{cpu_ms, rss_kb};
 use mimamori_tests::raw::{RawAnswer, Tls, read_answer, send};
 use mimamori_tests::sim::packed;
 use mimamori_tests::world::FACILITY;
@@ -135,20 +136,6 @@ fn a_machine_that_stores_absurdly_much_is_stopped_for_the_day_and_told_of() {
     let (_, page) = get(world.pages, "/?lang=en").unwrap();
     assert!(page.contains("ALARM") && page.contains("machine beyond its storage of a day"), "{page}");
     assert!(world.log().contains("<4>alarm budget: 1 in 24 h"), "{}", world.log());
-}
-
-/// Milliseconds of processor time that a program has used.
-fn cpu_ms(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // Both count hundredths of a second.
-    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
-}
-
-/// Kilobytes of memory that a program holds.
-fn rss_kb(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap()
 }
 
 #[test]
