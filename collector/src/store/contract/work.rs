@@ -1,9 +1,15 @@
 //! Presence and who judges it.
 
 use super::{ALL, HOUR, NOW, enrolled, operator, word};
+use crate::export::selfmetrics::SelfMetrics;
+use crate::ingest::Tally;
 use crate::store::{Actor, ActorKind, FindingKind, PresenceChange, PresenceRow, Store, Transition};
-use mimamori_shared::id::AgentId;
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Pause, Reach, ScopeTerms, Window};
+use mimamori_shared::id::{AgentId, Hash};
+use mimamori_shared::payload::{ConsentState, Counts, Statement};
+use mimamori_shared::sign::PayloadType;
 use mimamori_shared::word::Word;
+use std::sync::Arc;
 
 fn change(agent_id: AgentId, was: Option<(&str, i64)>, now: &str, since_ms: i64) -> PresenceChange {
     PresenceChange {
@@ -74,6 +80,54 @@ pub(super) async fn changes_beyond_what_is_told_apart_are_one_and_the_next_day_g
         assert_eq!((lines.len(), &lines[0].line.state, lines[0].line.from_ms, lines[0].line.to_ms), (98, &state, since_ms, None));
     }
     assert_eq!(store.due_machines(&ALL, i64::MAX, 9).await.unwrap(), [], "and then it is as before");
+}
+
+/// A consent whose windows begin and end as often as its form allows.
+fn restless() -> ConsentTerms {
+    let windows =
+        |from_min: u16, to_min: u16| (0..32).map(|n| Window { days: (1..=7).collect(), from_min: n * 45 + from_min, to_min: n * 45 + to_min }).collect();
+    let terms = ConsentTerms {
+        v: 1,
+        valid_from_ms: 0,
+        valid_to_ms: NOW * 2,
+        mode: ConsentMode::Periodic,
+        utc_offset_s: 0,
+        windows: windows(0, 40),
+        quiet: windows(10, 20),
+        scopes: [(mimamori_shared::fields::Scope::Performance, ScopeTerms { every_s: 60, except: Vec::new() })].into(),
+        approval_hash: Hash::ZERO,
+        example: true,
+    };
+    terms.check().unwrap();
+    terms
+}
+
+pub(super) async fn a_consent_of_very_many_windows_writes_so_many_lines_a_day_and_no_more(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let terms = restless();
+    let said = Statement::Consent { state: ConsentState::Granted, terms_hash: terms.hash(), terms: Some(terms.clone()), purged: Counts::default() };
+    let entries = vec![agent.open(), agent.say(PayloadType::Statement, &said), agent.report()];
+    let midnight = (NOW.div_euclid(24 * HOUR) + 1) * 24 * HOUR;
+    agent.send(store, entries, midnight - HOUR).await;
+    let tally = Tally::new(Arc::new(SelfMetrics::new("0.1.0", 0).unwrap()));
+    let days = 3;
+    for hour in 0..24 * days {
+        crate::work::round(store, &tally, midnight + hour * HOUR).await.unwrap();
+    }
+    let lines = store.transitions(&ALL, agent.id).await.unwrap();
+    for day in 0..days {
+        let from_ms = midnight + day * 24 * HOUR;
+        let written = lines.iter().filter(|line| (from_ms..from_ms + 24 * HOUR).contains(&line.recorded_at_ms)).count();
+        assert!((90..=97).contains(&written), "{written} lines on day {day}");
+    }
+    let counted: u64 =
+        store.findings(&ALL).await.unwrap().iter().filter(|finding| finding.kind == FindingKind::ChangesTooMany).map(|finding| finding.count).sum();
+    assert!(counted >= 60, "{counted} were left out");
+    // In the middle of a gap, late on a day of which nothing more is written: what is so now is known.
+    let gap_ms = midnight + (24 * days - 1) * HOUR + 57 * 60_000;
+    crate::work::round(store, &tally, gap_ms).await.unwrap();
+    let state = store.machine_of(&ALL, agent.id).await.unwrap().presence.unwrap().state;
+    assert_eq!((state.as_str(), terms.reach(gap_ms)), ("not_consented", Reach::Nothing(Pause::OutsidePeriod)));
 }
 
 pub(super) async fn a_machine_that_changed_too_often_is_retired_all_the_same(store: &Store) {
