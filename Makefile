@@ -5,10 +5,10 @@ SETUP := packaging/setup/install.sh
 # Tests also read MIMAMORI_CORPUS from the environment: a folder of real files that nobody on the project wrote.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture bench-agent lint docs clean
+.PHONY: help setup run test torture bench-agent bench-collector lint docs clean
 
 help: ## Lists the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs missing Debian packages for `run` and `test`, and nothing else
 	@$(SETUP) run test
@@ -38,6 +38,11 @@ bench-agent: ## Measures what the agent costs a machine, beside collectd
 	$(CARGO) build --locked --profile agent -p mimamori-agent
 	$(CARGO) build --locked --release -p mimamori-collector
 	/usr/bin/python3 tests/bench/agent.py target/agent/mimamori-agent target/release/mimamori-collector
+
+bench-collector: ## Measures healthy agents beside 2,000 slow connections, and what a refused request costs the collector
+	@$(SETUP) run
+	$(CARGO) build --locked --release -p mimamori-collector
+	@ulimit -n 8192 2>/dev/null; $(CARGO) run --locked --release -p mimamori-tests --bin mimamori-bench-collector
 
 lint: ## Clippy without a warning, shellcheck where it is installed, and the exposure of the units
 	$(CARGO) fmt --all --check

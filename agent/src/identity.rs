@@ -5,12 +5,17 @@
 
 use mimamori_shared::id::{AgentId, CollectorId, Hash, KeyId, from_hex, to_hex};
 use mimamori_shared::sign::{PublicKey, SecretKey};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// How files of the state folder are opened that root's commands open too: the folder is the agent's, so neither a link
+/// is followed nor a pipe waited for.
+pub(crate) const AS_IT_IS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
 /// What enrolment gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

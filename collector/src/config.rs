@@ -65,8 +65,8 @@ pub const KEYS: &[Key] = &[
         "ingest.rate.enrol_refusals",
         Kind::Count { min: 1, max: 1_000_000 },
         "5",
-        "Refused enrolments per minute and source after which no further one is looked at; twelve times as many for all together.",
-        "1つの送信元で毎分これだけ登録を拒否すると、それ以上は受け付けない。全体ではその12倍。",
+        "Refused enrolments per minute and source after which no further one is looked at. For all sources together twelve times as many, counting only those without a valid token: those keep nobody out who has one.",
+        "1つの送信元で毎分これだけ登録を拒否すると、それ以上は受け付けない。全体では、有効なトークンのない要求だけをその12倍まで数え、トークンを持つ機器の登録は妨げない。",
     ),
     Key::with_default(
         "digest.utc_offset_h",

@@ -42,7 +42,7 @@ impl Day {
     }
 
     /// When it begins, milliseconds since 1970.
-    fn begins_ms(self) -> i64 {
+    pub(crate) fn begins_ms(self) -> i64 {
         self.first_hour().saturating_mul(HOUR_MS)
     }
 }
@@ -78,7 +78,7 @@ pub struct Digest {
     pub alarms: Vec<AlarmRow>,
     /// Findings last seen on it, by kind.
     pub findings: BTreeMap<FindingKind, u64>,
-    /// Entries and bytes that were stored on that day of UTC.
+    /// Entries and bytes that were stored on it.
     pub stored: (u64, u64),
 }
 
@@ -88,13 +88,14 @@ pub struct Digest {
 /// When the database failed.
 pub async fn load(store: &Store, scope: &Scope, day: Day) -> Result<Digest, StoreError> {
     let (from_ms, to_ms) = (day.begins_ms(), day.begins_ms().saturating_add(DAY_MS));
-    let rows = store.abuse(scope, day.first_hour(), day.first_hour().saturating_add(24)).await?;
+    let hours = (day.first_hour(), day.first_hour().saturating_add(24));
+    let rows = store.abuse(scope, hours.0, hours.1).await?;
     let mut findings = BTreeMap::new();
     for finding in store.findings(scope).await?.into_iter().filter(|finding| (from_ms..to_ms).contains(&finding.last_at_ms)) {
         *findings.entry(finding.kind).or_default() += finding.count;
     }
     let alarms = store.alarms(scope, from_ms, to_ms).await?;
-    Ok(Digest { day, events: events(rows), alarms, findings, stored: store.day_use(scope, day.number, day.number.saturating_add(1)).await? })
+    Ok(Digest { day, events: events(rows), alarms, findings, stored: store.hour_use(scope, hours.0, hours.1).await? })
 }
 
 fn events(rows: Vec<AbuseRow>) -> BTreeMap<Abuse, Counted> {
@@ -138,7 +139,7 @@ impl Digest {
     #[must_use]
     pub fn text(&self, lang: Lang) -> String {
         let mut lines = vec![format!("{} {}", lang.of("Digest of", "日報"), self.day)];
-        lines.push(format!("{}: {} ({} bytes)", lang.of("Entries stored (UTC day)", "保存した記録（協定世界時の日）"), self.stored.0, self.stored.1));
+        lines.push(format!("{}: {} ({} bytes)", lang.of("Entries stored", "保存した記録"), self.stored.0, self.stored.1));
         if self.is_empty() {
             lines.push(lang.of("Nothing to look at: no abuse, no alarm, no finding.", "異常なし：不正・警報・指摘はありません。").to_owned());
         }

@@ -337,15 +337,18 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        let (own, theirs) = (file.metadata()?, fs::metadata(folder)?);
-        if own.uid() == 0 && theirs.uid() != 0 {
-            fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
-        }
+        give(&file, folder)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
         fs::File::open(folder)?.sync_all()
     };
     made().map_err(io_error(path))
+}
+
+/// What root made belongs to whom the folder belongs.
+pub(crate) fn give(file: &fs::File, folder: &Path) -> io::Result<()> {
+    let (own, theirs) = (file.metadata()?, fs::metadata(folder)?);
+    if own.uid() == 0 && theirs.uid() != 0 { fchown(file, Some(theirs.uid()), Some(theirs.gid())) } else { Ok(()) }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> KeysError + '_ {

@@ -8,17 +8,22 @@
 //! ```
 //! `epoch` counts decisions and only grows; the keys are all that were ever revoked. The last line is HMAC-SHA-256 by
 //! `lease.secret` over what stands before it (a lease is an HMAC over 24 bytes; no such text is that short). The order
-//! is: the database's commit, then this file, then the command returns. A database behind the file went back.
+//! is: the database's commit, then this file, then the command returns. A database behind the file went back: it counts
+//! fewer decisions, or lacks a key that the file names. Root writes here too, and the folder is the collector's: no
+//! symbolic link is followed.
 
 use crate::config::Config;
-use crate::keys::{Keys, write};
+use crate::keys::{Keys, give, write};
 use crate::store::{Actor, Revocations, Scope, Store, StoreError};
 use mimamori_shared::error::chain;
 use mimamori_shared::id::{Hash, KeyId};
 use mimamori_shared::sign::hmac;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 const HEADER: &str = "mimamori-revocation 1\n";
@@ -30,7 +35,7 @@ const BYTES_MAX: u64 = 64 << 20;
 pub enum RevocationError {
     /// The database forgot decisions.
     #[error(
-        "the database went back: it knows {database} revocation decisions, {path} knows {file}. Restore a newer database; or run `mimamori-collector serve --accept-rollback`, which revokes again what the file names before anything is taken"
+        "the database went back: it knows {database} revocation decisions, {path} knows {file}, and {forgotten} of the keys revoked there are not revoked in it. Restore a newer database; or run `mimamori-collector serve --accept-rollback`, which revokes again what the file names before anything is taken"
     )]
     WentBack {
         /// The file.
@@ -39,6 +44,8 @@ pub enum RevocationError {
         file: u64,
         /// The database's.
         database: u64,
+        /// Keys that the file names and the database does not.
+        forgotten: usize,
     },
     /// There is no file although there were decisions.
     #[error(
@@ -102,31 +109,68 @@ fn parse(text: &str, secret: &[u8]) -> Result<Revocations, &'static str> {
     Ok(Revocations { epoch, keys })
 }
 
+/// Neither a link is followed nor a pipe waited for.
+const AS_IT_IS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
 fn read(path: &Path, secret: &[u8]) -> Result<Option<Revocations>, RevocationError> {
-    let length = match fs::metadata(path) {
-        Ok(meta) => meta.len(),
+    let damaged = |what| RevocationError::Damaged { path: path.to_owned(), what };
+    let file = match fs::OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path) {
+        Ok(file) => file,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(fault) if fault.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => return Err(damaged("it is a symbolic link")),
         Err(fault) => return Err(io_error(path)(fault)),
     };
-    let damaged = |what| RevocationError::Damaged { path: path.to_owned(), what };
-    if length > BYTES_MAX {
+    let meta = file.metadata().map_err(io_error(path))?;
+    if !meta.is_file() {
+        return Err(damaged("it is no file"));
+    }
+    if meta.len() > BYTES_MAX {
         return Err(damaged("it is too large"));
     }
-    let bytes = fs::read(path).map_err(io_error(path))?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(io_error(path))?;
     let text = String::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
     parse(&text, secret).map(Some).map_err(damaged)
+}
+
+/// What a database has forgotten that the file knows, if anything.
+fn went_back(path: &Path, file: &Revocations, database: &Revocations) -> Option<RevocationError> {
+    let known: BTreeSet<&KeyId> = database.keys.iter().collect();
+    let forgotten = file.keys.iter().filter(|key| !known.contains(key)).count();
+    let back = file.epoch > database.epoch || forgotten > 0;
+    back.then(|| RevocationError::WentBack { path: path.to_owned(), file: file.epoch, database: database.epoch, forgotten })
 }
 
 /// Makes what the database knows durable in the file. Several commands may do so at once: each writes, under a lock,
 /// what is committed by then, so the file never goes back.
 ///
 /// # Errors
-/// When the file cannot be written: then the decision holds in this database, and not against an older copy of it.
+/// When the file cannot be written, or names what this database does not know: then the decision holds in this
+/// database, and not against an older copy of it.
 pub async fn keep(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
-    let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.with_extension("lock")).map_err(io_error(path))?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|fault| io_error(path)(fault.into()))?;
+    keep_over(path, keys, store, false).await
+}
+
+/// The same; `anew` also over a file that cannot be used.
+async fn keep_over(path: &Path, keys: &Keys, store: &Store, anew: bool) -> Result<(), RevocationError> {
+    let _lock = lock(&path.with_extension("lock"))?;
     let known = store.revocations(&Scope::All).await?;
+    let there = match read(path, keys.lease_secret.as_slice()) {
+        Err(RevocationError::Damaged { .. }) if anew => None,
+        there => there?,
+    };
+    if let Some(fault) = there.and_then(|file| went_back(path, &file, &known)) {
+        return Err(fault);
+    }
     write(path, text(&known, keys.lease_secret.as_slice()).as_bytes()).map_err(|fault| io_error(path)(io::Error::other(chain(&fault))))
+}
+
+fn lock(path: &Path) -> Result<fs::File, RevocationError> {
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(AS_IT_IS).open(path);
+    let file = made.map_err(io_error(path))?;
+    give(&file, path.parent().unwrap_or(Path::new("."))).map_err(io_error(path))?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|fault| io_error(path)(fault.into()))?;
+    Ok(file)
 }
 
 /// Holds database and file against each other. A file that is behind is brought forward: the program ended between
@@ -142,20 +186,103 @@ pub async fn check(path: &Path, keys: &Keys, store: &Store, accept: Option<&Acto
         (Err(fault), _) => return Err(fault),
     };
     match (file, accept) {
-        (Some(file), Some(actor)) if file.epoch > database.epoch => store.reapply_revocations(actor, file, now_ms).await?,
-        (Some(file), None) if file.epoch > database.epoch => {
-            return Err(RevocationError::WentBack { path: path.to_owned(), file: file.epoch, database: database.epoch });
-        }
         (Some(file), _) if file == database => return Ok(()),
+        (Some(file), accept) => match (went_back(path, &file, &database), accept) {
+            (Some(_), Some(actor)) => store.reapply_revocations(actor, file, now_ms).await?,
+            (Some(fault), None) => return Err(fault),
+            (None, _) => {}
+        },
         (None, None) if database.epoch > 0 => return Err(RevocationError::Missing { path: path.to_owned() }),
-        (Some(_) | None, _) => {}
+        (None, _) => {}
     }
-    keep(path, keys, store).await
+    keep_over(path, keys, store, accept.is_some()).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ActorKind;
+    use std::os::unix::fs::symlink;
+
+    const NOW: i64 = 1_795_324_604_000;
+
+    /// A folder with keys and a database in which the key of that byte was revoked by one decision.
+    struct Place {
+        dir: tempfile::TempDir,
+        keys: Keys,
+        store: Store,
+    }
+
+    fn operator() -> Actor {
+        Actor { kind: ActorKind::Cli, name: "operator".parse().unwrap() }
+    }
+
+    impl Place {
+        async fn with(key: u8) -> Place {
+            let dir = tempfile::tempdir().unwrap();
+            let keys = crate::keys::init(dir.path(), &["127.0.0.1".to_owned()], NOW, &mut || Ok([7; 32])).unwrap();
+            let store = Store::open(&dir.path().join("store.sqlite"), NOW).unwrap();
+            store.reapply_revocations(&operator(), Revocations { epoch: 0, keys: vec![KeyId([key; 16])] }, NOW).await.unwrap();
+            Place { dir, keys, store }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.dir.path().join("revocation")
+        }
+
+        async fn keep(&self) -> Result<(), RevocationError> {
+            keep(&self.file(), &self.keys, &self.store).await
+        }
+
+        async fn check(&self, accept: Option<&Actor>) -> Result<(), RevocationError> {
+            check(&self.file(), &self.keys, &self.store, accept, NOW).await
+        }
+
+        fn kept(&self) -> Vec<KeyId> {
+            read(&self.file(), self.keys.lease_secret.as_slice()).unwrap().unwrap().keys
+        }
+    }
+
+    /// Two databases went on from one backup, each with one decision: the counts are the same, the keys are not.
+    #[tokio::test]
+    async fn a_database_that_lacks_a_key_of_the_file_went_back_whatever_it_counts() {
+        let (one, other) = (Place::with(1).await, Place::with(2).await);
+        one.keep().await.unwrap();
+        fs::copy(one.file(), other.file()).unwrap();
+        assert!(matches!(other.check(None).await, Err(RevocationError::WentBack { file: 1, database: 1, forgotten: 1, .. })));
+        assert!(matches!(other.keep().await, Err(RevocationError::WentBack { .. })), "no command drops a key");
+        assert_eq!(other.kept(), [KeyId([1; 16])]);
+        other.store.reapply_revocations(&operator(), Revocations::default(), NOW).await.unwrap();
+        assert!(matches!(other.check(None).await, Err(RevocationError::WentBack { file: 1, database: 2, forgotten: 1, .. })));
+        other.check(Some(&operator())).await.unwrap();
+        assert_eq!(other.kept(), [KeyId([1; 16]), KeyId([2; 16])]);
+        assert_eq!(other.store.revocations(&Scope::All).await.unwrap().keys, other.kept());
+        other.check(None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn links_that_wait_where_the_files_are_lead_nowhere() {
+        let place = Place::with(1).await;
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (lock, victim) = (place.file().with_extension("lock"), elsewhere.path().join("victim"));
+        symlink(&victim, &lock).unwrap();
+        let refused = place.keep().await.unwrap_err();
+        assert!(matches!(&refused, RevocationError::Io { path, .. } if *path == lock), "{refused:?}");
+        assert!(!victim.try_exists().unwrap(), "nothing is made behind the link");
+        fs::remove_file(&lock).unwrap();
+        place.keep().await.unwrap();
+        fs::rename(place.file(), &victim).unwrap();
+        symlink(&victim, place.file()).unwrap();
+        for outcome in [place.check(None).await, place.keep().await] {
+            assert!(matches!(outcome, Err(RevocationError::Damaged { what: "it is a symbolic link", .. })), "{outcome:?}");
+        }
+        let before = fs::read(&victim).unwrap();
+        place.check(Some(&operator())).await.unwrap();
+        assert!(place.file().symlink_metadata().unwrap().is_file() && fs::read(&victim).unwrap() == before);
+        fs::remove_file(place.file()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, place.file(), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(matches!(place.check(None).await, Err(RevocationError::Damaged { what: "it is no file", .. })), "and no pipe is waited for");
+    }
 
     fn known() -> Revocations {
         Revocations { epoch: 7, keys: vec![KeyId([1; 16]), KeyId([2; 16])] }

@@ -12,7 +12,7 @@
 //! | EN-06 clone | `a_clone_is_noticed_within_two_intervals_in_either_order` (`MIMAMORI_CLONE_RUNS`) |
 //! | EN-07 restored machine | `a_machine_restored_from_an_hour_old_snapshot_goes_on_in_a_new_chain` |
 //! | EN-08 too many beginnings | `the_fourth_new_beginning_waits_for_approval_and_rotations_do_not_count` |
-//! | EN-09 revocation | `identity_programs::a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database` |
+//! | EN-09 revocation | `identity_programs::a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database`, `revocation::a_revocation_holds_at_once_while_agents_push_without_a_pause`, `revocation::a_revocation_owes_nothing_to_the_collector_that_runs` |
 //! | EN-10 rotation | `rotations_under_load_lose_nothing_and_keep_nothing_twice` (`MIMAMORI_ROTATIONS`) |
 //! | EN-11 weak and foreign keys | `identity_programs::weak_misspelt_and_foreign_keys_are_enrolled_by_nobody` |
 //! | EN-12 strangers who try | `identity_programs::strangers_may_try_five_times_a_minute` |

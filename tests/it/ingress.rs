@@ -6,6 +6,7 @@ use mimamori_shared::fields::Readings;
 use mimamori_shared::frame::{Batch, Frame};
 use mimamori_shared::payload::{Class, OpenReason, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey, frame_hash};
+use mimamori_tests::process::{cpu_ms, rss_kb};
 use mimamori_tests::raw::{RawAnswer, Tls, read_answer, send};
 use mimamori_tests::sim::packed;
 use mimamori_tests::world::FACILITY;
@@ -95,6 +96,17 @@ fn a_flooding_agent_is_told_to_wait_and_nothing_of_what_was_refused_is_kept() {
     let mut other = runtime.block_on(SimAgent::enrol(&calm, "calm")).unwrap();
     assert_eq!(runtime.block_on(other.report_now()).seq, 1, "another agent notices nothing");
     assert_eq!(events(&world, "rate"), 20);
+    // Who merely names its key meanwhile is told the same, and is told of by the address.
+    let raw = Raw::new(&world);
+    let mut forged = agent.made[0].frame.clone();
+    forged.signature[3] ^= 1;
+    let mut stranger = raw.tls(7, 9).unwrap();
+    for _ in 0..5 {
+        assert_eq!(post(&mut stranger, &raw, &body_of(vec![forged.clone()])).status, 429);
+    }
+    wait_until("the counters are written", WRITTEN, || counted(&digest(&world), "rate") == 25);
+    let rate = digest(&world)["events"].as_array().unwrap().iter().find(|event| event["kind"] == "rate").unwrap()["origins"].clone();
+    assert_eq!(rate, serde_json::json!([{"who": agent.enrolled.agent_id.to_string(), "count": 20}, {"who": "127.0.7.9", "count": 5}]));
     let (status, limits) = get(world.metrics, "/limits").unwrap();
     assert!(status == 200 && limits.contains("{\"name\":\"entries_per_min\",\"unit\":\"1 per agent\",\"value\":600}"), "{limits}");
     world.fsck();
@@ -124,20 +136,6 @@ fn a_machine_that_stores_absurdly_much_is_stopped_for_the_day_and_told_of() {
     let (_, page) = get(world.pages, "/?lang=en").unwrap();
     assert!(page.contains("ALARM") && page.contains("machine beyond its storage of a day"), "{page}");
     assert!(world.log().contains("<4>alarm budget: 1 in 24 h"), "{}", world.log());
-}
-
-/// Milliseconds of processor time that a program has used.
-fn cpu_ms(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // Both count hundredths of a second.
-    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
-}
-
-/// Kilobytes of memory that a program holds.
-fn rss_kb(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap()
 }
 
 #[test]
@@ -181,10 +179,12 @@ fn garbage_is_refused_cheaply_counted_by_cause_and_told_in_the_digest() {
     assert_eq!(counted(&told, "malformed"), 505);
     let malformed = told["events"].as_array().unwrap().iter().find(|event| event["kind"] == "malformed").unwrap();
     assert_eq!(malformed["origins"][0]["who"], "127.0.7.1");
+    let forged = told["events"].as_array().unwrap().iter().find(|event| event["kind"] == "bad_signature").unwrap();
+    assert_eq!(forged["origins"][0]["who"], "127.0.7.1", "the one who named the key, not the machine it is of");
     let rows: i64 =
         rusqlite::Connection::open(world.state_dir().join("collector.db")).unwrap().query_row("SELECT count(*) FROM abuse", [], |row| row.get(0)).unwrap();
     assert!(rows <= 12, "2,008 refusals left {rows} rows");
-    assert!(["bad_signature", "unknown_key", "oversize"].into_iter().all(|kind| alarm(&world, kind)));
+    wait_until("the alarms are there", WRITTEN, || ["bad_signature", "unknown_key", "oversize"].into_iter().all(|kind| alarm(&world, kind)));
     let (_, page) = get(world.pages, "/?lang=ja").unwrap();
     assert!(page.contains("警報") && page.contains("ファイアウォールで遮断"), "{page}");
     for line in world.log().lines() {

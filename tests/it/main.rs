@@ -30,6 +30,7 @@ mod ingress;
 mod offline;
 mod packaging;
 mod patient_data;
+mod revocation;
 mod simulation;
 mod slow_connections;
 mod tidy;

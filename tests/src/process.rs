@@ -66,6 +66,37 @@ pub fn python(script: &str, args: &[&str]) -> Output {
     program(python).arg("-B").arg(path).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
+/// Milliseconds of processor time that a program has used; the kernel counts hundredths of a second.
+///
+/// # Panics
+/// When there is no such program.
+#[must_use]
+pub fn cpu_ms(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+}
+
+/// Kilobytes of memory that a program holds.
+///
+/// # Panics
+/// When there is no such program.
+#[must_use]
+pub fn rss_kb(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap()
+}
+
+/// Bytes that a program had written to disks.
+///
+/// # Panics
+/// When there is no such program, or it is another account's.
+#[must_use]
+pub fn written_bytes(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap()
+}
+
 /// Whether what is made here belongs to root.
 ///
 /// # Panics

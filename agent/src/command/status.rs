@@ -9,7 +9,7 @@ use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
 use crate::consent_file::NoConsent;
 use crate::core::Restored;
-use crate::identity::{self, Enrolment};
+use crate::identity::{self, AS_IT_IS, Enrolment};
 use crate::outbox::{Ledger, Noted, NotedKind, Outbox, noted};
 use crate::setup::{Environment, quota_of};
 use mimamori_shared::error::chain;
@@ -17,6 +17,7 @@ use mimamori_shared::frame::take;
 use mimamori_shared::payload::Receipt;
 use mimamori_shared::sign::SecretKey;
 use serde_json::{Value, json};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// The newest receipt held, as it came; verified by `ledger verify`, here only shown.
@@ -29,7 +30,7 @@ pub(super) fn newest_receipt(ledger: &Ledger) -> Option<Receipt> {
 
 /// Whether an agent holds the folder.
 pub(super) fn is_running(dir: &Path) -> bool {
-    let Ok(file) = std::fs::File::open(dir.join("lock")) else { return false };
+    let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(dir.join("lock")) else { return false };
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 

@@ -1,6 +1,7 @@
 //! The newest place of the newest chain, beside the database: two slots written in turn, so that a torn write
 //! leaves the other. It notices what a damaged end of the database's log would hide.
 
+use crate::identity::AS_IT_IS;
 use mimamori_shared::id::{ChainId, Hash};
 use mimamori_shared::payload::Place;
 use mimamori_shared::sign::sha256;
@@ -24,7 +25,7 @@ pub(super) struct TipFile {
 impl TipFile {
     pub(super) fn open(path: &Path) -> io::Result<TipFile> {
         let is_new = !path.try_exists()?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(AS_IT_IS).open(path)?;
         if is_new && let Some(dir) = path.parent() {
             // Its name too: without it the next start would see no tip file and miss nothing.
             File::open(dir)?.sync_all()?;
@@ -78,7 +79,7 @@ fn read(file: &File) -> io::Result<Option<(u64, Place)>> {
 
 /// The newest place in the file, for those who only read.
 pub(super) fn newest(path: &Path) -> Option<Place> {
-    read(&File::open(path).ok()?).ok()?.map(|(_, place)| place)
+    read(&OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path).ok()?).ok()?.map(|(_, place)| place)
 }
 
 fn encode(generation: u64, place: &Place) -> Vec<u8> {
@@ -122,6 +123,16 @@ mod tests {
             file.write(place(seq)).unwrap();
             assert_eq!(TipFile::open(&path).unwrap().newest(), Some(place(seq)));
         }
+    }
+
+    #[test]
+    fn a_link_that_waits_in_its_place_is_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, victim) = (dir.path().join("tip"), elsewhere.path().join("victim"));
+        TipFile::open(&victim).unwrap().write(place(3)).unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert_eq!(TipFile::open(&path).unwrap_err().raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        assert_eq!(newest(&path), None);
     }
 
     #[test]

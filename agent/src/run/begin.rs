@@ -2,13 +2,14 @@
 
 use super::Shell;
 use crate::config::Config;
-use crate::identity;
+use crate::identity::{self, AS_IT_IS};
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::OutboxError;
 use crate::say::{complain, say};
 use crate::setup::Environment;
 use crate::uplink::{Answer, PushError, Sent};
 use mimamori_shared::error::chain;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -102,10 +103,28 @@ pub(super) async fn begin(
 }
 
 pub(crate) fn lock(dir: &Path) -> Result<std::fs::File, RunError> {
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock"))?;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).custom_flags(AS_IT_IS).open(dir.join("lock"))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(dir.to_owned())),
         Err(fault) => Err(RunError::System(fault.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_waits_where_the_lock_is_leads_nowhere() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, victim) = (dir.path().join("lock"), elsewhere.path().join("victim"));
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(matches!(lock(dir.path()), Err(RunError::System(_))) && !victim.try_exists().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let held = lock(dir.path()).unwrap();
+        assert!(matches!(lock(dir.path()), Err(RunError::Locked(_))));
+        drop(held);
+        lock(dir.path()).unwrap();
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Who merely names a key takes nothing from its owner. What is remembered is bounded: one entry per known key's agent,
 //! and at most [`AGENTS_MAX`].
+//!
+//! Of enrolments each source may have a few refused; that bounds what judging them costs. Those for which no token's
+//! signature holds are bounded for all sources together as well, and only those: strangers, however many, keep nobody
+//! out who has a token.
 
+use crate::net::Source;
 use mimamori_domain::rate::{Bucket, Rate};
 use mimamori_shared::id::AgentId;
 use std::collections::HashMap;
@@ -15,7 +20,7 @@ const AGENTS_MAX: usize = 16_384;
 const SOURCES_MAX: usize = 4_096;
 /// Minutes' worth of entries and bytes that are taken at once: what a day's outage left behind drains without waiting.
 const BURST_MIN: u64 = 3;
-/// Refused enrolments of all sources together, as a multiple of one source's.
+/// Strangers' enrolments of all sources together that are answered as refused, as a multiple of one source's.
 const ALL_SOURCES: u64 = 12;
 /// The longest wait that is asked for because of a rate, in milliseconds: previews keep presence sharp during a backlog.
 const WAIT_MS_MAX: i64 = 30_000;
@@ -70,7 +75,7 @@ impl Rates {
 
     /// The rows that `/limits` serves beside the compiled bounds.
     #[must_use]
-    pub fn table(self) -> [(&'static str, u64, &'static str); 7] {
+    pub fn table(self) -> [(&'static str, u64, &'static str); 8] {
         [
             ("requests_per_min", self.requests, "1 per agent"),
             ("entries_per_min", self.entries, "1 per agent"),
@@ -79,6 +84,7 @@ impl Rates {
             ("payload_bytes_burst", self.bytes().burst, "bytes per agent"),
             ("payload_bytes_per_day", self.day_bytes, "bytes per agent"),
             ("enrol_refusals_per_min", self.enrol_refusals, "1 per source"),
+            ("enrol_strangers_per_min", self.all_refusals().burst, "1"),
         ]
     }
 }
@@ -101,10 +107,32 @@ pub struct Admission {
     enrolling: Mutex<Enrolling>,
 }
 
+/// How far a refused enrolment got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// It is no enrolment: nothing was looked up for it.
+    Malformed,
+    /// It names a token, whose signature does not hold.
+    Unvouched,
+    /// The token's signature holds, and it is not granted for another reason.
+    Vouched,
+}
+
 #[derive(Debug, Default)]
 struct Enrolling {
-    all: Option<Bucket>,
-    sources: HashMap<crate::net::Source, (Bucket, i64)>,
+    /// Of those for which no token's signature holds.
+    strangers: Option<Bucket>,
+    sources: HashMap<Source, Trying>,
+}
+
+/// What one source has left.
+#[derive(Debug, Clone, Copy)]
+struct Trying {
+    /// Enrolments that were judged and refused.
+    refused: Bucket,
+    /// What is no enrolment has a bucket of its own: a scanner behind the same router must not use up an agent's.
+    malformed: Bucket,
+    used_ms: i64,
 }
 
 impl Admission {
@@ -173,21 +201,33 @@ impl Admission {
 
     /// `None` when an enrolment from there may be looked at; otherwise how long it has to wait, in milliseconds.
     #[must_use]
-    pub fn enrol_wait_ms(&self, source: crate::net::Source, now_ms: i64) -> Option<i64> {
-        let enrolling = lock(&self.enrolling);
-        let one = enrolling.sources.get(&source).and_then(|(bucket, _)| bucket.wait_ms(self.rates.refusals(), now_ms));
-        one.max(enrolling.all.and_then(|bucket| bucket.wait_ms(self.rates.all_refusals(), now_ms)))
+    pub fn enrol_wait_ms(&self, source: Source, now_ms: i64) -> Option<i64> {
+        lock(&self.enrolling).sources.get(&source).and_then(|trying| trying.refused.wait_ms(self.rates.refusals(), now_ms))
     }
 
-    /// An enrolment from there was refused. Granted ones cost nothing: a hospital may enrol all its machines at once.
-    pub fn enrol_refused(&self, source: crate::net::Source, now_ms: i64) {
+    /// An enrolment from there is refused. How long to wait, in milliseconds, when strangers have used up what is told
+    /// them. Granted ones cost nothing: a hospital may enrol all its machines at once.
+    pub fn enrol_refused(&self, source: Source, stranger: Stranger, now_ms: i64) -> Option<i64> {
         let mut enrolling = lock(&self.enrolling);
+        let Enrolling { strangers, sources } = &mut *enrolling;
         let (rate, all) = (self.rates.refusals(), self.rates.all_refusals());
-        enrolling.all.get_or_insert_with(|| Bucket::full(all, now_ms)).take(all, 1, now_ms);
-        make_room(&mut enrolling.sources, &source, SOURCES_MAX, |(_, used_ms)| *used_ms);
-        let (bucket, used_ms) = enrolling.sources.entry(source).or_insert((Bucket::full(rate, now_ms), now_ms));
-        bucket.take(rate, 1, now_ms);
-        *used_ms = now_ms;
+        make_room(sources, &source, SOURCES_MAX, |trying| trying.used_ms);
+        let fresh = || Trying { refused: Bucket::full(rate, now_ms), malformed: Bucket::full(rate, now_ms), used_ms: now_ms };
+        let trying = sources.entry(source).or_insert_with(fresh);
+        trying.used_ms = now_ms;
+        let own = match stranger {
+            Stranger::Malformed => &mut trying.malformed,
+            Stranger::Unvouched | Stranger::Vouched => &mut trying.refused,
+        };
+        let waits_ms = own.wait_ms(rate, now_ms);
+        own.take(rate, u64::from(waits_ms.is_none()), now_ms);
+        if stranger == Stranger::Vouched {
+            return waits_ms;
+        }
+        let strangers = strangers.get_or_insert_with(|| Bucket::full(all, now_ms));
+        let waits_ms = waits_ms.max(strangers.wait_ms(all, now_ms));
+        strangers.take(all, u64::from(waits_ms.is_none()), now_ms);
+        waits_ms
     }
 }
 
@@ -209,7 +249,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Source;
 
     const ONE: AgentId = AgentId([1; 16]);
     const OTHER: AgentId = AgentId([2; 16]);
@@ -291,20 +330,43 @@ mod tests {
         assert_eq!(admission.wait_ms(ONE, 60_000), None);
     }
 
+    fn source(n: u8) -> Source {
+        Source::V4([192, 0, 2, n].into())
+    }
+
+    /// Whether it is answered as refused, and not told to wait.
+    fn refused(admission: &Admission, n: u8, stranger: Stranger) -> bool {
+        admission.enrol_wait_ms(source(n), 0).is_none() && admission.enrol_refused(source(n), stranger, 0).is_none()
+    }
+
     #[test]
-    fn refused_enrolments_are_bounded_for_each_source_and_for_all() {
+    fn strangers_enrolments_are_bounded_for_each_source_and_for_all() {
         let admission = Admission::new(Rates::default());
-        let source = |n: u8| Source::V4([192, 0, 2, n].into());
-        let refused = |n: u8| {
-            let looked_at = admission.enrol_wait_ms(source(n), 0).is_none();
-            if looked_at {
-                admission.enrol_refused(source(n), 0);
-            }
-            looked_at
-        };
-        assert_eq!((0..100).filter(|_| refused(1)).count(), 5);
-        assert_eq!((2..200).flat_map(|n| (0..5).map(move |_| n)).filter(|n| refused(*n)).count(), 55);
-        assert_eq!(admission.enrol_wait_ms(source(250), 60_000), None);
+        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Unvouched)).count(), 5);
+        let kinds = [Stranger::Unvouched, Stranger::Malformed];
+        let from_all = (2..200).flat_map(|n| (0..10).map(move |m| (n, kinds[m % 2])));
+        assert_eq!(from_all.filter(|(n, kind)| refused(&admission, *n, *kind)).count(), 55);
+        assert_eq!(admission.enrol_refused(source(250), Stranger::Unvouched, 60_000), None, "a minute later there is room again");
+    }
+
+    #[test]
+    fn strangers_use_up_nothing_of_those_who_have_a_token() {
+        let admission = Admission::new(Rates::default());
+        for n in (1..=60).cycle().take(300) {
+            refused(&admission, n, Stranger::Unvouched);
+        }
+        assert!(admission.enrol_refused(source(200), Stranger::Unvouched, 0).is_some(), "the strangers' part is used up");
+        assert_eq!(admission.enrol_wait_ms(source(201), 0), None, "from anywhere else an enrolment is looked at");
+        assert!(refused(&admission, 201, Stranger::Vouched), "and judged by its token alone");
+        assert!(admission.enrol_wait_ms(source(1), 0).is_some(), "only their own addresses are closed to them");
+    }
+
+    #[test]
+    fn what_is_no_enrolment_uses_up_nothing_of_those_behind_the_same_address() {
+        let admission = Admission::new(Rates::default());
+        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Malformed)).count(), 5);
+        assert_eq!(admission.enrol_wait_ms(source(1), 0), None);
+        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Vouched)).count(), 5, "with a token, too, only so often");
     }
 
     #[test]

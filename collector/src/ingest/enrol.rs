@@ -23,26 +23,46 @@ use std::sync::Arc;
 /// Redeems a token.
 pub async fn enrol(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
     if let Some(wait_ms) = ingest.admission.enrol_wait_ms(connection.source(), clock::now_ms()) {
-        ingest.note(Abuse::Rate, None, 1, &connection);
-        ingest.metrics.refused(RefusedBecause::TooMany).inc();
-        return Refused::Rate(wait_ms).into_response();
+        return too_often(&ingest, &connection, wait_ms);
     }
     match redeem(&ingest, &connection, &headers, body).await {
         Ok(response) => response,
-        Err(refused) => {
+        Err(Said { refused, line }) => {
+            let waits_ms = refused.stranger().and_then(|stranger| ingest.admission.enrol_refused(connection.source(), stranger, clock::now_ms()));
+            if let Some(wait_ms) = waits_ms {
+                return too_often(&ingest, &connection, wait_ms);
+            }
+            line.into_iter().for_each(|line| eprintln!("{line}"));
             ingest.count(&refused, &connection);
-            ingest.admission.enrol_refused(connection.source(), clock::now_ms());
             ingest.metrics.enrolled(EnrolResult::Refused).inc();
             refused.into_response()
         }
     }
 }
 
-async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
+fn too_often(ingest: &Ingest, connection: &ConnHandle, wait_ms: i64) -> Response {
+    ingest.note(Abuse::Rate, None, 1, connection);
+    ingest.metrics.refused(RefusedBecause::TooMany).inc();
+    Refused::Rate(wait_ms).into_response()
+}
+
+/// A refusal with what the log says of it, unless its like were too many.
+struct Said {
+    refused: Refused,
+    line: Option<String>,
+}
+
+impl<T: Into<Refused>> From<T> for Said {
+    fn from(refused: T) -> Said {
+        Said { refused: refused.into(), line: None }
+    }
+}
+
+async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap, body: Body) -> Result<Response, Said> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|found| found.as_bytes() != b"application/vnd.mimamori.enrol")
         || headers.contains_key(header::CONTENT_ENCODING)
     {
-        return Err(Refused::Type);
+        return Err(Refused::Type.into());
     }
     let length = declared_within(headers, ENROL_BYTES_MAX)?;
     let _room = ingest.room(connection, length).await?;
@@ -51,18 +71,17 @@ async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderM
     let (third, rest) = line(rest)?;
     let (token, by_token) = parse_signature_line::<8>(third)?;
     if !rest.is_empty() {
-        return Err(Refused::Zstd);
+        return Err(Refused::Zstd.into());
     }
     let (token_id, source) = (TokenId(token), connection.peer.ip());
-    let refused = |why: &str| {
-        eprintln!("<5>enrolment refused: token {token_id}, key {}, from {source}: {why}", frame.key_id);
-        Refused::NotGranted
-    };
+    let line = |why: &str| Some(format!("<5>enrolment refused: token {token_id}, key {}, from {source}: {why}", frame.key_id));
+    let unvouched = |why: &str| Said { refused: Refused::Unvouched, line: line(why) };
+    let refused = |why: &str| Said { refused: Refused::NotGranted, line: line(why) };
     // The token's signature first: what it does not vouch for is not read at all.
     let known = ingest.store.token_public_key(token_id).await.map_err(Refused::store)?;
-    let token_key = known.and_then(|key| PublicKey::from_bytes(&key).ok()).ok_or_else(|| refused("no such token"))?;
+    let token_key = known.and_then(|key| PublicKey::from_bytes(&key).ok()).ok_or_else(|| unvouched("no such token"))?;
     let vouched = Frame { payload: frame.payload.clone(), key_id: token_key.id(), signature: by_token };
-    let vouched = verify(vouched, &token_key).map_err(|_| refused("the token's signature does not hold"))?;
+    let vouched = verify(vouched, &token_key).map_err(|_| unvouched("the token's signature does not hold"))?;
     let enrol: Enrol = read(&vouched, PayloadType::Enrol).map_err(|_| refused("the payload is not understood"))?;
     let key = STANDARD.decode(&enrol.public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(|| refused("the key cannot be used"))?;
     let key_id = frame.key_id;

@@ -1,5 +1,6 @@
 //! Why a request changes nothing, and the one place where that becomes a status.
 
+use super::Stranger;
 use crate::clock;
 use crate::export::selfmetrics::RefusedBecause;
 use crate::net::BodyError;
@@ -63,6 +64,9 @@ pub enum Refused {
     /// An enrolment that is not granted; why, is not said.
     #[error("not granted")]
     NotGranted,
+    /// The same where no token's signature holds; the caller cannot tell it from [`Refused::NotGranted`].
+    #[error("not granted")]
+    Unvouched,
     /// Too much at once.
     #[error("busy")]
     Busy,
@@ -92,7 +96,7 @@ impl Refused {
             Refused::Rate(_) | Refused::Budget => StatusCode::TOO_MANY_REQUESTS,
             Refused::OtherCollector => StatusCode::MISDIRECTED_REQUEST,
             Refused::Head(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Refused::Pending | Refused::NotGranted => StatusCode::FORBIDDEN,
+            Refused::Pending | Refused::NotGranted | Refused::Unvouched => StatusCode::FORBIDDEN,
             Refused::Busy | Refused::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -118,7 +122,7 @@ impl Refused {
             Refused::Head(_) => RefusedBecause::Head,
             Refused::OtherCollector => RefusedBecause::OtherCollector,
             Refused::Pending => RefusedBecause::Pending,
-            Refused::NotGranted => RefusedBecause::Token,
+            Refused::NotGranted | Refused::Unvouched => RefusedBecause::Token,
             Refused::Busy | Refused::Store(_) => RefusedBecause::Unavailable,
         }
     }
@@ -129,12 +133,23 @@ impl Refused {
         match self {
             Refused::Unsigned(agent) => Some((Abuse::BadSignature, *agent)),
             Refused::UnknownKey => Some((Abuse::UnknownKey, None)),
-            Refused::NotGranted => Some((Abuse::Enrolment, None)),
+            Refused::NotGranted | Refused::Unvouched => Some((Abuse::Enrolment, None)),
             _ => match self.because() {
                 RefusedBecause::TooLarge => Some((Abuse::Oversize, None)),
                 RefusedBecause::Unavailable | RefusedBecause::TooMany | RefusedBecause::Budget | RefusedBecause::Pending => None,
                 _ => Some((Abuse::Malformed, None)),
             },
+        }
+    }
+
+    /// Whose enrolment was refused so; `None` when the trouble is the collector's own.
+    #[must_use]
+    pub fn stranger(&self) -> Option<Stranger> {
+        match self {
+            Refused::Busy | Refused::Store(_) => None,
+            Refused::NotGranted => Some(Stranger::Vouched),
+            Refused::Unvouched => Some(Stranger::Unvouched),
+            _ => Some(Stranger::Malformed),
         }
     }
 

@@ -10,7 +10,7 @@ mod error;
 mod reports;
 mod tally;
 
-pub use admission::{Admission, Rates};
+pub use admission::{Admission, Rates, Stranger};
 pub use body::{decompress, plain_bytes_most};
 pub use enrol::enrol;
 pub use error::Refused;
@@ -81,7 +81,7 @@ impl Ingest {
     fn count(&self, refused: &Refused, connection: &ConnHandle) {
         self.metrics.refused(refused.because()).inc();
         if let Some((abuse, agent)) = refused.abuse() {
-            self.note(abuse, agent, 1, connection);
+            self.note(abuse, agent.and_then(|agent| proven(agent, connection)), 1, connection);
         }
     }
 
@@ -121,6 +121,11 @@ impl Ingest {
         let answer = HeaderValue::from_static("application/vnd.mimamori.answer");
         (status, [(header::CONTENT_TYPE, answer)], self.keys().answer(kind, payload)).into_response()
     }
+}
+
+/// The agent, where the connection is proven to be its; whoever merely names a key is an address.
+fn proven(agent: AgentId, connection: &ConnHandle) -> Option<AgentId> {
+    connection.speaks_for(&agent.to_string()).then_some(agent)
 }
 
 /// The table of limits, as JSON.

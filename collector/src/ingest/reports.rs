@@ -1,6 +1,6 @@
 //! `POST /v1/reports`.
 
-use super::{Ingest, Refused, decompress};
+use super::{Ingest, Refused, decompress, proven};
 use crate::clock;
 use crate::export::selfmetrics::RefusedBecause;
 use crate::net::{BodyPlace, ConnHandle, declared_within, read_body};
@@ -57,7 +57,7 @@ async fn take(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderMap
     let (agent_id, key) = ingest.key(key_id).await?.ok_or(Refused::UnknownKey)?;
     // Before a signature is checked. Who only names the key takes nothing from its owner: that is paid below.
     if let Some(wait_ms) = ingest.admission.wait_ms(agent_id, clock::now_ms()) {
-        ingest.note(Abuse::Rate, Some(agent_id), 1, connection);
+        ingest.note(Abuse::Rate, proven(agent_id, connection), 1, connection);
         return Err(Refused::Rate(wait_ms));
     }
     let here = Arc::clone(ingest);

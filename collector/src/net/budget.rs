@@ -56,6 +56,11 @@ impl ConnHandle {
         self.seat.is_verified()
     }
 
+    /// Whether a verified report made it this agent's.
+    pub fn speaks_for(&self, agent: &str) -> bool {
+        matches!(&*lock(&self.seat.place), Place::Verified(verified) if **verified == *agent)
+    }
+
     /// Where it comes from, as far as shares are concerned.
     pub fn source(&self) -> Source {
         Source::from(self.peer.ip())

@@ -9,7 +9,7 @@ use mimamori_shared::id::AgentId;
 /// Whom an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
-    /// An agent that showed its key.
+    /// An agent, proven by a signature.
     Agent(AgentId),
     /// An address, for what came without one.
     Source(String),
@@ -110,19 +110,19 @@ impl Store {
         }
     }
 
-    /// Entries and bytes that were stored on the days (UTC, days since 1970) `from..to`.
+    /// Entries and bytes that were stored in the hours (since 1970, UTC) `from..to`.
     ///
     /// # Errors
     /// When the database failed.
-    pub async fn day_use(&self, scope: &Scope, from_day: i64, to_day: i64) -> Result<(u64, u64), StoreError> {
+    pub async fn hour_use(&self, scope: &Scope, from_hour: i64, to_hour: i64) -> Result<(u64, u64), StoreError> {
         let scope = scope.clone();
         match self {
-            Store::Sqlite(engine) => engine.read(move |db| sqlite::abuse::day_use(db, &scope, from_day, to_day)).await,
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::abuse::hour_use(db, &scope, from_hour, to_hour)).await,
         }
     }
 
-    /// Keeps the line of a day (days since 1970 in the operator's zone) and lets go of counters that are too old; false
-    /// when it was kept before.
+    /// Keeps the line of a day (days since 1970 in the operator's zone) and lets go of counters that are too old, and of
+    /// alarms that are over and too old or too many; false when it was kept before.
     ///
     /// # Errors
     /// When the database failed.

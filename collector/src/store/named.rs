@@ -92,6 +92,8 @@ named! {
         TooManyChains = "too_many_chains",
         /// It came up more often in a day than is told apart: further boots share one session.
         BootsTooMany = "boots_too_many",
+        /// Its state changed more often in a day than is told apart: the history says so from there on to the next day.
+        ChangesTooMany = "changes_too_many",
         /// It stored as much as it may in a day; more was refused.
         BudgetExceeded = "budget_exceeded",
         /// Its clock is more than 120 s off.

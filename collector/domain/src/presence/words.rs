@@ -100,11 +100,13 @@ pub enum Because {
     PeriodBegan,
     /// An operator retired the machine.
     Retired,
+    /// The state changed more often in a day than is told apart.
+    TooManyChanges,
 }
 
 impl Because {
     /// Every reason; the silence stands with a grace of 0.
-    pub const ALL: [Because; 16] = [
+    pub const ALL: [Because; 17] = [
         Because::NeverReported,
         Because::FirstReport,
         Because::ReportArrived,
@@ -121,6 +123,7 @@ impl Because {
         Because::OnDemand,
         Because::PeriodBegan,
         Because::Retired,
+        Because::TooManyChanges,
     ];
 
     /// The code in the store and in the API; the grace stands beside it.
@@ -143,6 +146,7 @@ impl Because {
             Because::OnDemand => "on_demand",
             Because::PeriodBegan => "period_began",
             Because::Retired => "retired",
+            Because::TooManyChanges => "too_many_changes",
         }
     }
 
@@ -182,6 +186,7 @@ impl Because {
             Because::OnDemand => "only on demand, and nobody at the facility asks now".to_owned(),
             Because::PeriodBegan => "an agreed window began; waiting for a report".to_owned(),
             Because::Retired => "taken out of service".to_owned(),
+            Because::TooManyChanges => "it changed more often on this day than is written down".to_owned(),
         }
     }
 
@@ -205,6 +210,7 @@ impl Because {
             Because::OnDemand => "施設の依頼時のみ収集します。現在は依頼がありません".to_owned(),
             Because::PeriodBegan => "合意した時間帯に入りました。レポートを待っています".to_owned(),
             Because::Retired => "運用を終了しました".to_owned(),
+            Because::TooManyChanges => "この日の状態変化が多すぎるため、以降は記録していません".to_owned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Counters of abuse, alarms and digests.
 
 use super::{ALL, HOUR, NOW, enrolled, operator};
+use crate::digest::{self, Day};
 use crate::store::{AbuseRow, Scope, Store, Who};
 use mimamori_domain::abuse::Abuse;
 
@@ -47,6 +48,46 @@ pub(super) async fn an_alarm_of_a_kind_is_open_once(store: &Store) {
     assert_eq!(spans, [(Abuse::Rate, 0, Some(HOUR)), (Abuse::Budget, 1, None)]);
     assert_eq!(store.alarms(&ALL, i64::MAX, i64::MAX).await.unwrap().len(), 2, "the open ones");
     assert!(store.alarms(&Scope::Facility("west".parse().unwrap()), NOW, NOW + HOUR).await.unwrap().is_empty());
+}
+
+pub(super) async fn alarms_that_are_over_are_let_go_of(store: &Store) {
+    let operator = operator();
+    for n in 0..1200 {
+        assert!(store.raise_alarm(&operator, Abuse::Rate, 9, NOW + n * 1000).await.unwrap());
+        assert!(store.end_alarm(&operator, Abuse::Rate, NOW + n * 1000 + 1).await.unwrap());
+    }
+    assert!(store.raise_alarm(&operator, Abuse::Budget, 9, NOW).await.unwrap());
+    assert!(store.raise_alarm(&operator, Abuse::Clock, 9, NOW).await.unwrap() && store.end_alarm(&operator, Abuse::Clock, NOW + HOUR).await.unwrap());
+    let left = async |day: i64, now_ms| {
+        assert!(store.keep_digest(&operator, day, "nothing".to_owned(), now_ms).await.unwrap());
+        let alarms = store.alarms(&ALL, 0, i64::MAX).await.unwrap();
+        [Abuse::Rate, Abuse::Budget, Abuse::Clock].map(|kind| alarms.iter().filter(|alarm| alarm.abuse == kind).count())
+    };
+    assert_eq!(left(1, NOW + 2 * HOUR).await, [1000, 1, 1], "the newest of each kind stay");
+    assert_eq!(left(2, NOW + 399 * 24 * HOUR).await, [1000, 1, 1]);
+    assert_eq!(left(3, NOW + 401 * 24 * HOUR).await, [0, 1, 0], "what is open stays, however old");
+}
+
+/// The day is half-open and the operator's own, whatever UTC says.
+pub(super) async fn a_digest_counts_what_was_stored_on_its_own_day(store: &Store) {
+    let mut agent = enrolled(store, 1, "west", "ct-1").await;
+    let day = Day::of(NOW, 9);
+    let mut at_ms: Vec<i64> =
+        [9, 0, -11].iter().flat_map(|offset_h| (-1..=1).map(|n| Day::of(NOW + n * 24 * HOUR, *offset_h).begins_ms())).flat_map(|ms| [ms - 1, ms]).collect();
+    at_ms.sort_unstable();
+    let mut entry = Some(agent.open());
+    for ms in &at_ms {
+        let next = entry.take().unwrap_or_else(|| agent.report());
+        agent.send(store, vec![next], *ms).await;
+    }
+    for (offset_h, expected) in [9, 0, -11].into_iter().flat_map(|offset_h| (-2..=2).map(move |n| (offset_h, n))) {
+        let day = Day { number: Day::of(NOW, offset_h).number + expected, offset_h };
+        let held = (day.begins_ms()..day.begins_ms() + 24 * HOUR, at_ms.clone());
+        let counted = digest::load(store, &ALL, day).await.unwrap().stored.0;
+        assert_eq!(counted, held.1.iter().filter(|ms| held.0.contains(ms)).count() as u64, "{day}");
+    }
+    let stored = digest::load(store, &Scope::Facility("east".parse().unwrap()), day).await.unwrap().stored;
+    assert_eq!(stored, (0, 0), "another facility's");
 }
 
 pub(super) async fn a_digest_is_kept_once(store: &Store) {

@@ -410,8 +410,8 @@ pub(super) async fn a_day_has_its_budget(store: &Store) {
     };
     assert_eq!(send(NOW + 1).await, crate::store::Answered::OverBudget);
     assert_eq!(store.evidence(&ALL, agent.id, agent.chain, 0, 0, 9).await.unwrap().len(), 1, "nothing is kept");
-    let day = NOW.div_euclid(24 * HOUR);
-    assert_eq!(store.day_use(&ALL, day, day + 1).await.unwrap(), (1, bytes));
+    let hour = NOW.div_euclid(HOUR);
+    assert_eq!(store.hour_use(&ALL, hour, hour + 1).await.unwrap(), (1, bytes));
     Agent::receipt(&send(NOW + 24 * HOUR).await);
     assert!(store.findings(&ALL).await.unwrap().iter().any(|finding| finding.kind == FindingKind::BudgetExceeded));
     sound(store).await;

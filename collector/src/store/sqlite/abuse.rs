@@ -13,6 +13,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 const ORIGINS_MAX: i64 = 128;
 /// How long counters are kept, in hours.
 const KEPT_HOURS: i64 = 92 * 24;
+/// How long alarms that are over are kept, in days: a year's review has them all.
+const ALARM_KEPT_DAYS: i64 = 400;
+/// Alarms of one kind that are kept.
+const ALARMS_MAX: u32 = 1000;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -102,8 +106,21 @@ pub(in crate::store) fn keep_digest(db: &Connection, day: i64, line: &str, now_m
         let hour = now_ms.div_euclid(HOUR_MS) - KEPT_HOURS;
         db.execute("DELETE FROM abuse WHERE hour < ?1", [hour])?;
         db.execute("DELETE FROM day_use WHERE day < ?1", [hour.div_euclid(24)])?;
+        db.execute("DELETE FROM hour_use WHERE hour < ?1", [hour])?;
+        forget_alarms(db, now_ms)?;
     }
     Ok(kept > 0)
+}
+
+/// Lets go of alarms that are over: the old ones, and of each kind all but the newest.
+fn forget_alarms(db: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    db.execute("DELETE FROM alarm WHERE until_ms < ?1", [now_ms.saturating_sub(ALARM_KEPT_DAYS * DAY_MS)])?;
+    db.execute(
+        "DELETE FROM alarm WHERE until_ms IS NOT NULL AND since_ms <=
+         (SELECT newer.since_ms FROM alarm newer WHERE newer.kind = alarm.kind ORDER BY newer.since_ms DESC LIMIT 1 OFFSET ?1)",
+        [ALARMS_MAX],
+    )?;
+    Ok(())
 }
 
 /// Where an agent reports from now, and whether that is new.
@@ -137,20 +154,26 @@ pub(super) fn used_today(db: &Connection, agent: AgentId, now_ms: i64) -> Result
     Ok(used.unwrap_or(0))
 }
 
-/// Adds to what an agent stored today.
+/// Adds to what an agent stored today, and to what its facility stored in this hour.
 pub(super) fn use_today(db: &Connection, agent: AgentId, (entries, bytes): (u64, u64), now_ms: i64) -> Result<(), StoreError> {
+    let (entries, bytes) = (place(entries)?, place(bytes)?);
     db.prepare_cached(
         "INSERT INTO day_use (agent, day, entries, bytes) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (agent, day) DO UPDATE SET entries = entries + excluded.entries, bytes = bytes + excluded.bytes",
     )?
-    .execute(params![agent.0, now_ms.div_euclid(DAY_MS), place(entries)?, place(bytes)?])?;
+    .execute(params![agent.0, now_ms.div_euclid(DAY_MS), entries, bytes])?;
+    db.prepare_cached(
+        "INSERT INTO hour_use (hour, facility, entries, bytes) SELECT ?2, m.facility, ?3, ?4 FROM machine m WHERE m.agent = ?1
+         ON CONFLICT (hour, facility) DO UPDATE SET entries = entries + excluded.entries, bytes = bytes + excluded.bytes",
+    )?
+    .execute(params![agent.0, now_ms.div_euclid(HOUR_MS), entries, bytes])?;
     Ok(())
 }
 
-pub(in crate::store) fn day_use(db: &Connection, scope: &Scope, from_day: i64, to_day: i64) -> Result<(u64, u64), StoreError> {
+pub(in crate::store) fn hour_use(db: &Connection, scope: &Scope, from_hour: i64, to_hour: i64) -> Result<(u64, u64), StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT coalesce(sum(u.entries), 0) AS entries, coalesce(sum(u.bytes), 0) AS bytes FROM day_use u JOIN machine m ON m.agent = u.agent
-         WHERE u.day >= ?2 AND u.day < ?3 AND (?1 IS NULL OR m.facility = ?1)",
+        "SELECT coalesce(sum(entries), 0) AS entries, coalesce(sum(bytes), 0) AS bytes FROM hour_use
+         WHERE hour >= ?2 AND hour < ?3 AND (?1 IS NULL OR facility = ?1)",
     )?;
-    Ok(statement.query_row(params![scope.facility(), from_day, to_day], |row| Ok((get(row, "entries")?, get(row, "bytes")?)))?)
+    Ok(statement.query_row(params![scope.facility(), from_hour, to_hour], |row| Ok((get(row, "entries")?, get(row, "bytes")?)))?)
 }

@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("../migrations/0005_consent.sql"), sha256: "42ec948ab4e681e29512ce366813f8e1088e13ed9db661cce28a5ab273a84079" },
     Migration { version: 6, sql: include_str!("../migrations/0006_identity.sql"), sha256: "e0f95627aeb36dba1bff9669fa3cc08a7091299af654459834395c6a7da6c35e" },
     Migration { version: 7, sql: include_str!("../migrations/0007_abuse.sql"), sha256: "cb3f5b53bb7b8b6ca2f52e8f01c41a0fc39948abe53cec03abb92254b70bcaff" },
+    Migration { version: 8, sql: include_str!("../migrations/0008_bounds.sql"), sha256: "db24bdf6fce4c45a65e887c007c4fe28adc1c6d17990d04467e6d7607f561279" },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_migration_was_edited() {
-        assert!(MIGRATIONS.iter().map(|migration| migration.version).eq(1..=7), "no hole, and in order");
+        assert!(MIGRATIONS.iter().map(|migration| migration.version).eq(1..=8), "no hole, and in order");
         for migration in MIGRATIONS {
             assert_eq!(sha256(migration.sql.as_bytes()).to_string(), migration.sha256, "add a migration instead of editing {}", migration.version);
         }
@@ -90,6 +91,42 @@ mod tests {
             apply(&mut stepped, &MIGRATIONS[..end], 1).unwrap();
         }
         assert_eq!(schema(&fresh), schema(&stepped));
+    }
+
+    /// The migration that began to write revocations down took over those of revoked machines only.
+    #[test]
+    fn keys_of_machines_retired_before_revocations_were_counted_are_revoked_too() {
+        let mut old = Connection::open_in_memory().unwrap();
+        apply(&mut old, &MIGRATIONS[..5], 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO facility VALUES ('west', 'x', 0, 0);
+             INSERT INTO machine (agent, facility, alias, state, key_id, token, enrolled_at_ms, ended_at_ms) VALUES
+               (x'01', 'west', 'gone', 'retired', x'0a', x'00', 1, 7), (x'02', 'west', 'bad', 'revoked', x'0b', x'00', 1, 8), (x'03', 'west', 'good', 'active', x'0c', x'00', 1, NULL);
+             INSERT INTO agent_key (key_id, public_key, agent, state, added_at_ms, revoked_at_ms) VALUES
+               (x'0a', x'aa', x'01', 'active', 1, NULL), (x'0b', x'bb', x'02', 'revoked', 1, 9), (x'0c', x'cc', x'03', 'active', 1, NULL);",
+        )
+        .unwrap();
+        apply(&mut old, MIGRATIONS, 20).unwrap();
+        let revoked: String = old
+            .query_row("SELECT group_concat(hex(key_id) || ' ' || revoked_at_ms, ',') FROM (SELECT * FROM revoked_key ORDER BY key_id)", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(revoked, "0A 7,0B 9");
+    }
+
+    #[test]
+    fn what_was_counted_by_day_is_told_by_hour() {
+        let mut old = Connection::open_in_memory().unwrap();
+        apply(&mut old, &MIGRATIONS[..7], 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO facility VALUES ('west', 'x', 0, 0);
+             INSERT INTO machine (agent, facility, alias, state, key_id, token, enrolled_at_ms) VALUES (x'01', 'west', 'a', 'active', x'0a', x'00', 1), (x'02', 'west', 'b', 'active', x'0b', x'00', 1);
+             INSERT INTO day_use VALUES (x'01', 10, 3, 300), (x'02', 10, 4, 400), (x'02', 11, 1, 10);",
+        )
+        .unwrap();
+        apply(&mut old, MIGRATIONS, 2).unwrap();
+        let told: String =
+            old.query_row("SELECT group_concat(hour || ' ' || facility || ' ' || entries || ' ' || bytes, ',') FROM hour_use", [], |row| row.get(0)).unwrap();
+        assert_eq!(told, "240 west 7 700,264 west 1 10");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Presence, its changes, and what is to be looked at again.
 
+mod fold;
+
 use super::cell::get;
 use super::{finding, lease, machine};
 use crate::store::error::StoreError;
@@ -47,6 +49,7 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
     if row.memory.len() > MEMORY_BYTES_MAX || change.transitions.iter().any(|line| line.evidence.len() > NAME_BYTES_MAX) {
         return Err(StoreError::Invalid("what is remembered of a presence is bounded"));
     }
+    let fold = fold::Fold::of(db, change, now_ms)?;
     let (state, because) = (row.state.as_str(), row.because.as_str());
     let changed = match &change.seen {
         None => db.execute(
@@ -62,12 +65,7 @@ pub(in crate::store) fn save(db: &Connection, scope: &Scope, change: &PresenceCh
     if changed != 1 {
         return Ok(false);
     }
-    for line in &change.transitions {
-        db.execute(
-            "INSERT INTO transition (agent, state, from_ms, to_ms, because, evidence, recorded_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![change.agent_id.0, line.state.as_str(), line.from_ms, line.to_ms, line.because.as_str(), line.evidence, now_ms],
-        )?;
-    }
+    fold.tell(db, change, now_ms)?;
     for (kind, chain, seq) in &change.noted {
         finding::add(db, change.agent_id, finding::Seen { kind: *kind, chain: *chain, seq: *seq, detail: "live_report" }, now_ms)?;
     }
