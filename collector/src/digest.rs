@@ -144,8 +144,8 @@ impl Digest {
             lines.push(lang.of("Nothing to look at: no abuse, no alarm, no finding.", "異常なし：不正・警報・指摘はありません。").to_owned());
         }
         for alarm in &self.alarms {
-            let until = alarm.until_ms.map_or_else(|| lang.of("still", "継続中").to_owned(), show);
-            lines.push(format!("{}: {} {} - {until}", lang.of("ALARM", "警報"), words(alarm.abuse, lang), show(alarm.since_ms)));
+            let until = alarm.until_ms.map_or_else(|| lang.of("still", "継続中").to_owned(), |ms| lang.brief(ms));
+            lines.push(format!("{}: {} {} - {until}", lang.of("ALARM", "警報"), words(alarm.abuse, lang), lang.brief(alarm.since_ms)));
             lines.push(format!("  {}", lang.of(alarm.abuse.mend_en(), alarm.abuse.mend_ja())));
         }
         for (abuse, counted) in &self.events {
@@ -154,8 +154,8 @@ impl Digest {
                 "{}: {} ({} - {}; {})",
                 words(*abuse, lang),
                 counted.count,
-                show(counted.first_at_ms),
-                show(counted.last_at_ms),
+                lang.brief(counted.first_at_ms),
+                lang.brief(counted.last_at_ms),
                 origins.join(", ")
             ));
         }
@@ -222,6 +222,7 @@ mod tests {
         assert!(full.line().contains("malformed 95, ALARM malformed, finding diverged 2;"), "{}", full.line());
         for (lang, mend) in [(Lang::En, Abuse::Malformed.mend_en()), (Lang::Ja, Abuse::Malformed.mend_ja())] {
             assert!(full.text(lang).contains(mend) && full.text(lang).contains("192.0.2.0 51"));
+            assert!(full.text(lang).contains(&lang.brief(NOW)), "Japan's time for Japanese readers");
         }
         assert_eq!(full.json()["events"][0]["count"], 95);
     }

@@ -126,8 +126,8 @@ fn keys(fault: &KeysError) -> String {
 fn revocation(fault: &RevocationError) -> String {
     const ACCEPT: &str = "`mimamori-collector serve --accept-rollback`";
     match fault {
-        RevocationError::WentBack { path, file, database } => format!(
-            "データベースが以前の状態に戻っています（失効の決定：データベース{database}件、{} {file}件）。新しいデータベースを復元するか、{ACCEPT}でファイルの内容を再び失効させてください",
+        RevocationError::WentBack { path, file, database, forgotten } => format!(
+            "データベースが以前の状態に戻っています（失効の決定：データベース{database}件、{} {file}件。データベースで失効していない鍵：{forgotten}個）。新しいデータベースを復元するか、{ACCEPT}でファイルの内容を再び失効させてください",
             path.display()
         ),
         RevocationError::Missing { path } => format!(
@@ -164,7 +164,7 @@ mod tests {
             KeysError::OtherRoot { path: path(), expected: "00".to_owned() }.into(),
             StartError::File(path(), io()).into(),
             StartError::Store(path(), StoreError::Newer(7)).into(),
-            StartError::Revocation(RevocationError::WentBack { path: path(), file: 7, database: 3 }).into(),
+            StartError::Revocation(RevocationError::WentBack { path: path(), file: 7, database: 3, forgotten: 2 }).into(),
             StartError::Revocation(RevocationError::Missing { path: path() }).into(),
             StartError::Revocation(RevocationError::Damaged { path: path(), what: "no epoch" }).into(),
             StartError::System(io()).into(),

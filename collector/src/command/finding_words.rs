@@ -15,6 +15,9 @@ pub(super) fn words(finding: &FindingRow, lang: Lang) -> String {
         FindingKind::TooManyBranches => ("a further branch was refused: see `machine forks`", "これ以上の分岐を拒否しました（`machine forks`で確認）"),
         FindingKind::TooManyChains => ("a new chain waits for `machine approve`", "新しいチェーンが承認待ちです（`machine approve`）"),
         FindingKind::BootsTooMany => ("it booted more often in a day than is told apart", "1日の起動回数が区別できる数を超えました"),
+        FindingKind::ChangesTooMany => {
+            ("its state changed more often in a day than is written down", "1日の状態変化が記録できる数を超えました（翌日まで履歴は「不明」です）")
+        }
         FindingKind::BudgetExceeded => ("it sent more than it may store in a day; the rest was refused", "1日の保存量の上限を超え、以後を拒否しました"),
         FindingKind::ClockSkewed => ("its clock is more than 120 s off", "時計が120秒以上ずれています"),
         FindingKind::ClockQuarantined => ("its clock is more than a day off; its times are not used", "時計が1日以上ずれています（時刻は使用しません）"),
