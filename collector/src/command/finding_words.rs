@@ -26,7 +26,9 @@ pub(super) fn words(finding: &FindingRow, lang: Lang) -> String {
         FindingKind::OldKeySpoke => {
             ("a key that has handed over was used again: see `machine forks`", "引き継ぎ済みの旧い鍵が使われました（`machine forks`で確認）")
         }
-        FindingKind::NewKeyRefused => ("a new key was not taken; the old one stays", "新しい鍵を受け入れませんでした（旧い鍵のまま）"),
+        FindingKind::NewKeyRefused => {
+            ("a new key was not taken; the old one stays: see `machine forks`", "新しい鍵を受け入れませんでした（旧い鍵のまま。`machine forks`で確認）")
+        }
     };
     lang.of(en, ja).to_owned()
 }
