@@ -28,7 +28,7 @@ fn caught(name: &str) -> (World, AgentHome, String) {
         // Just behind a report and its receipt there is time until the next one; the agent looks for wishes every 20 s.
         let before = reports(&world);
         wait_until("a report", SOON, || reports(&world) > before);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(2));
         signal(world.pid().unwrap(), "STOP");
         home.cli(&["key", "rotate"]);
         let since = Instant::now();
