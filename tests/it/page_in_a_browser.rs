@@ -40,7 +40,7 @@ const look = ([file, width]) => new Promise(done => {
 /// Runs the browser without a line to anywhere, and with a profile of its own.
 fn browser(dir: &Path, args: &[&str]) -> Output {
     let path = Path::new("/usr/bin/chromium");
-    assert!(path.exists(), "chromium is missing: `make setup` installs it");
+    assert!(path.is_file(), "chromium is missing: `make setup` installs it");
     let mut command = program(path);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"]);
     command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--allow-file-access-from-files"]);
