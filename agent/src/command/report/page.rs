@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\"><head><meta charset=\"utf-8\">
 <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">
-<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">
 <title>Mimamori: this machine / この機器</title>
 <style>
 body { font-family: sans-serif; margin: 1.5em; max-width: 70em; color: #111; background: #fff; line-height: 1.45; overflow-wrap: anywhere; }
