@@ -27,7 +27,7 @@ test: ## Sets up and runs every test
 torture: ## The long tests: 2,000 kills each of agent and collector, 200 power cuts, every sync left out once, a hundred times the random cases
 	@$(SETUP) run test
 	$(CARGO) build --workspace --locked --profile torture
-	MIMAMORI_KILLS=2000 MIMAMORI_CUTS=200 MIMAMORI_FILLS=50 $(CARGO) test --locked --profile torture -p mimamori-tests --test it -- --nocapture agent_faults agent_disk chaos
+	MIMAMORI_KILLS=2000 MIMAMORI_CUTS=200 MIMAMORI_FILLS=50 $(CARGO) test --locked --profile torture -p mimamori-tests --test it -- --nocapture agent_faults agent_names agent_disk chaos
 	MIMAMORI_EVERY_BYTE=1 $(CARGO) test --locked --profile torture -p mimamori-agent --lib outbox::tests::damage -- --nocapture
 	PROPTEST_CASES=5000 MIMAMORI_SIM=200x30 MIMAMORI_ANSWERS=1000000 MIMAMORI_REPLAYS=1000000 MIMAMORI_SIGNATURES=10000000 \
 	  MIMAMORI_ROTATIONS=500 MIMAMORI_CLONE_RUNS=1000 MIMAMORI_YEARS_EVERY_DAYS=1 MIMAMORI_ENROL_ROUNDS=1000 MIMAMORI_LOST_RUNS=1000 \

@@ -18,6 +18,9 @@ test    prometheus           promtool judges the metrics
 test    systemd              systemd-analyze judges the units
 test    strace               tests see what the agent asks of the kernel, and let calls fail
 test    e2fsprogs            mkfs.ext4: tests cut the power of a filesystem in a file
+test    chromium             shows and prints the page for the facility
+test    fonts-ipafont-gothic Japanese letters for it
+test    poppler-utils        pdftotext: what of the page is on paper
 test    mount                mount, losetup: the same
 bench   python3              runs the measurement
 bench   collectd-core        the peer that is measured in the same run

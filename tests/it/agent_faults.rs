@@ -17,12 +17,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const START_WITHIN_MS: u64 = 2_000;
-const LARGE: u64 = 64 << 20;
+pub(crate) const LARGE: u64 = 64 << 20;
 
 /// A folder with the state of a driver, its collector's file and the lines it printed.
-struct Stage {
-    dir: tempfile::TempDir,
-    state: PathBuf,
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) state: PathBuf,
 }
 
 fn shell(script: &str) -> Command {
@@ -37,13 +37,13 @@ fn must(script: &str) {
     assert!(done.status.success(), "{script}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 impl Stage {
-    fn new(parent: &str) -> Stage {
+    pub(crate) fn new(parent: &str) -> Stage {
         let dir = tempfile::tempdir_in(parent).or_else(|_| tempfile::tempdir()).unwrap();
         let state = dir.path().join("state");
         fs::create_dir(&state).unwrap();
@@ -64,7 +64,7 @@ impl Stage {
     }
 
     /// The driver, behind `before` (such as strace), with its lines going to `told`.
-    fn driver(&self, before: &[String], seed: &str, commits: &str, quota: u64) -> Command {
+    pub(crate) fn driver(&self, before: &[String], seed: &str, commits: &str, quota: u64) -> Command {
         let words: Vec<String> = before.iter().cloned().chain(self.arguments(seed, commits, quota)).collect();
         let mut command = program(Path::new(&words[0]));
         let out = OpenOptions::new().create(true).append(true).open(self.told()).unwrap();
@@ -73,14 +73,14 @@ impl Stage {
         command
     }
 
-    fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         let text = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
         Account::read(&text(self.told()), &text(self.collector()))
     }
 
     /// Starts without any fault, and delivers everything.
     #[track_caller]
-    fn drained(&self, quota: u64) -> Figures {
+    pub(crate) fn drained(&self, quota: u64) -> Figures {
         let done = self.driver(&[], "1", "drain", quota).status().unwrap();
         assert!(done.success(), "{}", fs::read_to_string(self.dir.path().join("err")).unwrap());
         let account = self.account();
@@ -90,7 +90,7 @@ impl Stage {
     }
 
     /// Lines that say a file was set aside or its end was lost.
-    fn harmed(&self) -> Vec<String> {
+    pub(crate) fn harmed(&self) -> Vec<String> {
         self.account().said.into_iter().filter(|line| line.starts_with("ASIDE") || line.starts_with("TAIL")).collect()
     }
 }
@@ -178,12 +178,12 @@ fn writes_cut_short_by_a_limit_on_file_size_cost_nothing_that_was_created() {
     assert_eq!((figures.chains, figures.lost, stage.harmed()), (1, 0, Vec::new()));
 }
 
-/// Calls on the state folder that write or make something. `mkdir`, `rename` and `fallocate` do not occur there but in
-/// an enrolment and when a damaged file is set aside.
-const CALLS: [&str; 6] = ["openat", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlink"];
-const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
+/// Calls on the outbox and the tip file that write or make something; `agent_names.rs` has those on the key files and
+/// those of commands, and shows that there are no others.
+pub(crate) const CALLS: [&str; 6] = ["openat", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlink"];
+pub(crate) const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
 
-fn strace(state: &Path, names: &[&str], inject: &str) -> Vec<String> {
+pub(crate) fn strace(state: &Path, names: &[&str], inject: &str) -> Vec<String> {
     let mut words: Vec<String> = ["/usr/bin/strace", "-f", "-qq", "-o", "/dev/null"].map(str::to_owned).to_vec();
     for name in names {
         let path = if name.is_empty() { state.to_owned() } else { state.join(name) };
@@ -194,7 +194,7 @@ fn strace(state: &Path, names: &[&str], inject: &str) -> Vec<String> {
     words
 }
 
-const FILES: [&str; 6] = ["", "outbox.db", "outbox.db-wal", "outbox.db-shm", "outbox.db-journal", "tip"];
+pub(crate) const FILES: [&str; 6] = ["", "outbox.db", "outbox.db-wal", "outbox.db-shm", "outbox.db-journal", "tip"];
 
 /// One fault at the nth call, from a start with nothing or with something there; then a start without faults.
 fn one_fault(call: &str, error: &str, nth: usize, anew: bool) -> usize {

@@ -9,7 +9,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "processes are looked at through their files")]
 
-use mimamori_tests::process::{Guard, program};
+use mimamori_tests::process::Guard;
+use mimamori_tests::story::{enrolled, held, ledger, reports, said, signal, stop};
 use mimamori_tests::{AgentHome, World, wait_until};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -17,53 +18,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Nobody's account, under which the agent runs when the tests run as root.
 const NOBODY: u32 = 65_534;
-
-/// A world with a running collector and an enrolled agent `ct-1`, which does not run yet.
-fn enrolled(name: &str) -> (World, AgentHome) {
-    let mut world = World::new(name);
-    world.start();
-    let home = world.agent_home("ct-1");
-    home.enroll(&world.token_text(Some("ct-1")));
-    (world, home)
-}
-
-/// The kinds of entries that the collector holds of the agent, in order; the payloads as they were signed.
-fn held(world: &World) -> Vec<Value> {
-    world.export("ct-1").iter().map(|line| serde_json::from_str(line["frame"][0].as_str().unwrap()).unwrap()).collect()
-}
-
-fn reports(world: &World) -> usize {
-    held(world).iter().filter(|payload| payload["type"] == "report").count()
-}
-
-/// The ledger's entries as the agent shows them.
-fn ledger(home: &AgentHome) -> Vec<Value> {
-    let text = home.cli(&["ledger", "show", "--last", "100000", "--json"]);
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn signal(guard: &Guard, name: &str) {
-    let done = program(Path::new("/bin/kill")).args(["-s", name, &guard.0.id().to_string()]).status().unwrap();
-    assert!(done.success(), "kill -s {name}");
-}
-
-/// Sends SIGTERM; gives exit code and time.
-fn stop(mut guard: Guard) -> (Option<i32>, Duration) {
-    let start = Instant::now();
-    signal(&guard, "TERM");
-    wait_until("the agent ends after SIGTERM", Duration::from_secs(8), || guard.0.try_wait().unwrap().is_some());
-    (guard.0.wait().unwrap().code(), start.elapsed())
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// Inodes of a process's sockets.
 fn sockets(pid: u32) -> BTreeSet<String> {
@@ -381,7 +340,7 @@ fn the_manager_hears_ready_and_the_watchdog() {
     }
     // Four signs of life within as many watchdog times; systemd waits for one in each.
     assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
-    signal(&guard, "TERM");
+    signal(guard.0.id(), "TERM");
     let mut words = Vec::new();
     while words.last().is_none_or(|word| word != "STOPPING=1") {
         words.push(hear());

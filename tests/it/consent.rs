@@ -8,8 +8,8 @@
     reason = "a panic is a failed test, and figures are printed"
 )]
 
+use mimamori_tests::story::{self, held, json, ledger, said};
 use mimamori_tests::{AgentHome, World, get, wait_until};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -19,12 +19,9 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(40);
 const HEARTBEAT: [&str; 3] = ["agent", "clock", "system"];
 
-/// A world with a collector, and an enrolled agent that runs nowhere yet and has no consent.
+/// As every story begins, and the agent has no consent.
 fn enrolled(name: &str) -> (World, AgentHome) {
-    let mut world = World::new(name);
-    world.start();
-    let home = world.agent_home("ct-1");
-    home.enroll(&world.token_text(Some("ct-1")));
+    let (world, home) = story::enrolled(name);
     fs::remove_file(home.dir.join("consent.toml")).unwrap();
     (world, home)
 }
@@ -43,14 +40,6 @@ fn granted(home: &AgentHome, flags: &[&str]) {
     assert!(done.status.success(), "{flags:?}: {}", said(&done));
 }
 
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn held(world: &World) -> Vec<Value> {
-    world.export("ct-1").iter().map(|line| serde_json::from_str(line["frame"][0].as_str().unwrap()).unwrap()).collect()
-}
-
 /// The reports under a consent, by its hash: the names of the sections in each.
 fn under(world: &World, hash: &str) -> Vec<BTreeSet<String>> {
     let reports = held(world).into_iter().filter(|payload| payload["type"] == "report" && payload["consent_hash"] == hash);
@@ -58,12 +47,7 @@ fn under(world: &World, hash: &str) -> Vec<BTreeSet<String>> {
 }
 
 fn hash(home: &AgentHome) -> String {
-    let shown: Value = serde_json::from_str(&home.cli(&["consent", "show", "--json"])).unwrap();
-    shown["hash"].as_str().unwrap().to_owned()
-}
-
-fn ledger(home: &AgentHome) -> Vec<Value> {
-    home.cli(&["ledger", "show", "--last", "100000", "--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    json(&home.cli(&["consent", "show", "--json"]))["hash"].as_str().unwrap().to_owned()
 }
 
 fn presence(world: &World) -> (String, String) {
@@ -117,7 +101,7 @@ fn an_administrator_grants_and_narrows_and_every_report_keeps_to_it() {
     let second = hash(&home);
     wait_until("reports under the narrower consent", SOON, || under(&world, &second).len() >= 2);
     assert!(under(&world, &second).iter().all(|sections| !sections.contains("cpu") && !sections.contains("filesystem")));
-    assert_eq!(home.log().matches("ends within 7 days").count(), 1, "said once a day, also over a restart: {}", home.log());
+    assert_eq!(home.log().matches("ends within 7 days").count(), 1, "said once, also over a restart: {}", home.log());
     // Exam hours all day long.
     granted(&home, &["--for", "60d", "--scope", "heartbeat=5s", "--scope", "performance=5s", "--quiet", "mon-sun 00:00-24:00", "--replace"]);
     let third = hash(&home);

@@ -10,45 +10,14 @@
 
 use clap::CommandFactory as _;
 use mimamori_cli::help;
-use mimamori_tests::process::{Guard, program};
+use mimamori_tests::story::{enrolled, held, json, reports, said, stop};
 use mimamori_tests::{AgentHome, World, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(25);
-
-fn enrolled(name: &str) -> (World, AgentHome) {
-    let mut world = World::new(name);
-    world.start();
-    let home = world.agent_home("ct-1");
-    home.enroll(&world.token_text(Some("ct-1")));
-    (world, home)
-}
-
-fn held(world: &World) -> Vec<Value> {
-    world.export("ct-1").iter().map(|line| serde_json::from_str(line["frame"][0].as_str().unwrap()).unwrap()).collect()
-}
-
-fn reports(world: &World) -> usize {
-    held(world).iter().filter(|payload| payload["type"] == "report").count()
-}
-
-fn stop(mut guard: Guard) {
-    assert!(program(Path::new("/bin/kill")).args(["-s", "TERM", &guard.0.id().to_string()]).status().unwrap().success());
-    wait_until("the agent ends", Duration::from_secs(8), || guard.0.try_wait().unwrap().is_some());
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"))
-}
 
 fn status(home: &AgentHome) -> Value {
     json(&home.cli(&["status", "--json"]))

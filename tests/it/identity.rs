@@ -8,7 +8,7 @@
 //! | EN-02 what no token redeems | `enrolment::tokens_that_ran_out_were_revoked_or_never_existed_are_refused_alike`, `enrolment::a_secret_with_any_single_bit_flipped_redeems_nothing`, `identity_programs::a_token_for_a_network_is_redeemed_from_nowhere_else` |
 //! | EN-03 lost answers | `enrolment::an_answer_that_is_lost_costs_nothing_the_same_key_gets_the_same_identity` (runs: `MIMAMORI_LOST_RUNS`) |
 //! | EN-04 stolen database | `enrolment::a_stolen_database_holds_no_secret` |
-//! | EN-05 somebody between | `identity_programs::before_an_unpinned_authority_not_a_byte_is_said` |
+//! | EN-05 somebody between | `somebody_between::before_an_authority_that_is_not_pinned_not_a_byte_of_the_enrolment_is_said` |
 //! | EN-06 clone | `a_clone_is_noticed_within_two_intervals_in_either_order` (`MIMAMORI_CLONE_RUNS`) |
 //! | EN-07 restored machine | `a_machine_restored_from_an_hour_old_snapshot_goes_on_in_a_new_chain` |
 //! | EN-08 too many beginnings | `the_fourth_new_beginning_waits_for_approval_and_rotations_do_not_count` |

@@ -12,7 +12,7 @@ use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, sha256};
 use mimamori_shared::token::Token;
 use mimamori_tests::process::{cpu_ms, python};
 use mimamori_tests::raw::{RawAnswer, read_answer, send};
-use mimamori_tests::sim::{enrol_body, key_of, now_ms, uplink};
+use mimamori_tests::sim::{enrol_body, key_of};
 use mimamori_tests::world::FACILITY;
 use mimamori_tests::{Raw, SimAgent, World, get, wait_until};
 use std::fs;
@@ -185,26 +185,6 @@ fn a_token_for_a_network_is_redeemed_from_nowhere_else() {
     assert_eq!(world.machines().len(), 1);
     let bad = world.try_cli(&["token", "create", "--facility", FACILITY, "--source", "192.0.2.1/24"]);
     assert!(bad.status.code() == Some(2) && words(&bad).contains("192.0.2.0/24"), "{}", words(&bad));
-}
-
-/// EN-05.
-#[test]
-fn before_an_unpinned_authority_not_a_byte_is_said() {
-    let (mut ours, mut theirs) = (World::new("ours"), World::new("theirs"));
-    ours.start();
-    theirs.start();
-    let mut token = ours.token(Some("ct-1"));
-    token.url = theirs.url();
-    let key = key_of(&token, "x");
-    let outcome = runtime().block_on(uplink(&token).post(ENROL_PATH, ENROL_TYPE, None, enrol_body(&token, &key, &token.key()), now_ms()));
-    assert!(outcome.is_err(), "{outcome:?}");
-    let (_, page) = get(theirs.metrics, "/metrics").unwrap();
-    let refused: f64 = page
-        .lines()
-        .filter(|line| line.starts_with("mimamori_collector_enrolments_total") || line.starts_with("mimamori_collector_requests_refused_total"))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum();
-    assert!(refused == 0.0 && !theirs.log().contains("enrol"), "{}", theirs.log());
 }
 
 /// EN-11. The list is that of `shared::sign`'s own test; here the way through the door is shown.

@@ -11,6 +11,7 @@
 
 mod agent_disk;
 mod agent_faults;
+mod agent_names;
 mod agent_process;
 mod answer_storm;
 mod chaos;
@@ -29,10 +30,13 @@ mod identity_rig;
 mod ingress;
 mod offline;
 mod packaging;
+mod page_in_a_browser;
 mod patient_data;
+mod removed_while_keys_change;
 mod revocation;
 mod simulation;
 mod slow_connections;
+mod somebody_between;
 mod tidy;
 mod vectors;
 mod wire_client;

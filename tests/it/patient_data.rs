@@ -5,6 +5,7 @@
 
 use mimamori_tests::plant::{Plants, Scanner};
 use mimamori_tests::process::{Guard, program};
+use mimamori_tests::tap::Tap;
 use mimamori_tests::{AgentHome, World, get, wait_until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -108,6 +109,15 @@ fn processes(plants: &Plants) -> Vec<Guard> {
     all.chunks(100).map(start).collect()
 }
 
+/// The agent reports through a tap from its first word on.
+fn enrolled_through_a_tap(world: &World, home: &AgentHome) -> Tap {
+    let tap = Tap::new(world);
+    let mut token = world.token(Some("ct-1"));
+    token.url = format!("https://{}", tap.address);
+    home.enroll(&token.to_text());
+    tap
+}
+
 fn reports(world: &World) -> usize {
     world.export("ct-1").iter().filter(|line| line["frame"][0].as_str().unwrap().starts_with("{\"v\":1,\"type\":\"report\"")).count()
 }
@@ -150,8 +160,8 @@ fn cells(path: &Path) -> Vec<u8> {
 }
 
 /// Everything that was sent, queued, logged and shown.
-fn everything(world: &World, home: &AgentHome) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
+fn everything(world: &World, home: &AgentHome, tap: &Tap) -> Vec<(String, Vec<u8>)> {
+    let mut found = vec![("the line".to_owned(), tap.said())];
     disk(&home.state_dir(), &mut found);
     disk(&world.state_dir(), &mut found);
     found.push(("agent's log".to_owned(), home.log().into_bytes()));
@@ -160,9 +170,18 @@ fn everything(world: &World, home: &AgentHome) -> Vec<(String, Vec<u8>)> {
         &["preview"][..],
         &["preview", "--json"],
         &["status"],
+        &["status", "--json"],
         &["manifest"],
+        &["manifest", "--json"],
         &["check"],
+        &["check", "--json"],
+        &["consent", "show", "--json"],
+        &["key", "show", "--json"],
+        &["report", "--html", "-"],
         &["ledger", "show", "--full", "--last", "1000"],
+        &["ledger", "show", "--json", "--last", "1000"],
+        &["ledger", "verify", "--json"],
+        &["ledger", "trust"],
         &["ledger", "export"],
     ] {
         let done = home.try_cli(args);
@@ -177,18 +196,99 @@ fn everything(world: &World, home: &AgentHome) -> Vec<(String, Vec<u8>)> {
 }
 
 #[track_caller]
-fn nothing_of(plants: &Plants, world: &World, home: &AgentHome, what: &str) {
+fn nothing_of(plants: &Plants, world: &World, home: &AgentHome, tap: &Tap, what: &str) {
     let all = plants.all();
     let scanner = Scanner::new(&all);
     let (mut bytes, mut hits) = (0, Vec::new());
-    let everything = everything(world, home);
+    let everything = everything(world, home, tap);
     for (name, content) in &everything {
         bytes += content.len();
         hits.extend(scanner.find(content).into_iter().map(|hit| format!("{name}: {hit}")));
     }
     assert!(everything.iter().any(|(name, _)| name.starts_with("cells of")) && bytes > 50_000, "{bytes} bytes: looked in the wrong place?");
+    let line = String::from_utf8_lossy(&everything[0].1).into_owned();
+    assert!(
+        line.contains("POST /v1/enrol ") && line.contains("\"type\":\"enrol\"") && line.matches("POST /v1/reports ").count() >= REPORTS,
+        "the tap heard it all"
+    );
     assert!(hits.is_empty(), "{what}: {hits:#?}");
     println!("{what}: {} plants, {} places, {bytes} bytes as they lie there: no hit", all.len(), everything.len());
+}
+
+/// Where a search has to find something: in every one of these places, as plain text and compressed, at their beginning,
+/// within and at their end.
+#[track_caller]
+fn the_search_sees_into(plants: &Plants, everything: Vec<(String, Vec<u8>)>) {
+    let all = plants.all();
+    let (plain, packed, end) = (all[7], all[200], all[450]);
+    let scanner = Scanner::new(&all);
+    for (name, content) in everything {
+        let (before, behind) = content.split_at(content.len() / 2);
+        let packed_here = zstd::bulk::compress(format!("{{\"name\":\"{packed}\"}}").as_bytes(), 3).unwrap();
+        let there = [plain.as_bytes(), before, &packed_here, behind, end.as_bytes()].concat();
+        let hits = scanner.find(&there);
+        assert!([plain, packed, end].iter().all(|plant| hits.iter().any(|hit| hit.starts_with(plant))), "{name}: {hits:?}");
+    }
+}
+
+/// A copy of a database with something in every column of every table that has room for it, as a payload lies there:
+/// what is put in is found in each. Gives how many.
+#[track_caller]
+fn every_column_is_searched(plants: &Plants, database: &Path) -> usize {
+    let all = plants.all();
+    let scanner = Scanner::new(&all);
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy.db");
+    rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .unwrap()
+        .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
+        .unwrap();
+    let db = rusqlite::Connection::open(&copy).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    let mut columns =
+        db.prepare("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.type IN ('TEXT', 'BLOB')").unwrap();
+    let columns: Vec<(String, String)> = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let mut tried = 0;
+    for (number, (table, column)) in columns.iter().enumerate() {
+        let plant = all[number % all.len()];
+        let packed = zstd::bulk::compress(plant.as_bytes(), 3).unwrap();
+        db.execute_batch("BEGIN").unwrap();
+        // A table without a row has nothing to be searched; a few columns hold named words only.
+        let set = db.execute(&format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = ?1"), [packed]);
+        if set.is_ok_and(|rows| rows > 0) {
+            db.execute_batch("COMMIT").unwrap();
+            assert!(scanner.find(&cells(&copy)).iter().any(|hit| hit.starts_with(plant)), "{table}.{column}");
+            db.execute(&format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = x''"), []).unwrap();
+            tried += 1;
+        } else {
+            db.execute_batch("ROLLBACK").unwrap();
+        }
+    }
+    tried
+}
+
+/// What the facility's own person writes down for himself is found where it is shown, and nowhere else.
+#[track_caller]
+fn an_approvers_name_is_found_where_it_is_shown(plants: &Plants, world: &World, home: &AgentHome, tap: &Tap) {
+    let name = &plants.names[3];
+    let consent = fs::read_to_string(home.dir.join("consent.toml")).unwrap();
+    home.consent(&consent.replace("approver = \"Nobody\"", &format!("approver = \"{name}\"")));
+    let scanner = Scanner::new(&[name]);
+    let hits: Vec<String> = everything(world, home, tap).into_iter().filter(|(_, content)| !scanner.find(content).is_empty()).map(|(name, _)| name).collect();
+    assert!(hits.iter().any(|place| place.contains("--html")) && hits.iter().all(|place| place.contains("--html") || place.contains("consent")), "{hits:?}");
+    home.consent(&consent);
+}
+
+/// Nothing here can pack anything in a way that the search does not open.
+#[test]
+fn zstd_is_the_only_way_of_packing_in_either_program() {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
+    let packers: Vec<&str> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .filter(|name| ["flate2", "miniz_oxide", "libz-sys", "zlib-rs", "brotli", "lz4", "lz4_flex", "snap", "bzip2", "xz2", "lzma-rs", "zstd"].contains(name))
+        .collect();
+    assert_eq!(packers, ["zstd"]);
 }
 
 /// I8.
@@ -203,7 +303,7 @@ fn five_hundred_names_of_patients_on_a_recorded_machine_leave_no_trace() {
     authority(&home.dir.join("extra.pem"), &plants);
     home.sets.push(format!("host_root={}", root.display()));
     home.sets.push(format!("tls.extra_ca_file={}", home.dir.join("extra.pem").display()));
-    home.enroll(&world.token_text(Some("ct-1")));
+    let tap = enrolled_through_a_tap(&world, &home);
     let guard = home.run();
     wait_until("reports of the recorded machine", SOON, || reports(&world) >= REPORTS);
     // Nobody is there for a while: what is queued is looked at too.
@@ -214,7 +314,12 @@ fn five_hundred_names_of_patients_on_a_recorded_machine_leave_no_trace() {
     drop(guard);
     let held: String = world.export("ct-1").iter().map(|line| line["frame"][0].as_str().unwrap().to_owned()).collect();
     assert!(held.matches("fs-").count() > 20 && held.matches("if-").count() > 20, "the planted mounts and interfaces were measured: {}", &held[..2000]);
-    nothing_of(&plants, &world, &home, "recorded machine");
+    nothing_of(&plants, &world, &home, &tap, "recorded machine");
+    the_search_sees_into(&plants, everything(&world, &home, &tap));
+    let columns = [home.state_dir().join("outbox.db"), world.state_dir().join("collector.db")].map(|path| every_column_is_searched(&plants, &path));
+    an_approvers_name_is_found_where_it_is_shown(&plants, &world, &home, &tap);
+    println!("the search sees into every place, and into {columns:?} columns of the agent's and the collector's tables");
+    assert!(columns[0] >= 8 && columns[1] >= 20, "{columns:?}");
 }
 
 /// The real machine, in namespaces of its own: host name, mounts, users, logs, processes, environment.
@@ -226,7 +331,7 @@ fn five_hundred_names_of_patients_on_this_machine_leave_no_trace() {
     let mut home = world.agent_home("ct-1");
     authority(&home.dir.join("extra.pem"), &plants);
     home.sets.push(format!("tls.extra_ca_file={}", home.dir.join("extra.pem").display()));
-    home.enroll(&world.token_text(Some("ct-1")));
+    let tap = enrolled_through_a_tap(&world, &home);
     let others = processes(&plants);
     let mut agent = home.command(&["run"]);
     for (number, plant) in plants.all().iter().enumerate() {
@@ -250,7 +355,7 @@ fn five_hundred_names_of_patients_on_this_machine_leave_no_trace() {
     };
     wait_until("reports of this machine", SOON, || reports(&world) >= REPORTS);
     drop((running, others));
-    nothing_of(&plants, &world, &home, "this machine");
+    nothing_of(&plants, &world, &home, &tap, "this machine");
 }
 
 /// Names the host and mounts whatever has a name, then becomes the command.

@@ -4,16 +4,24 @@
 //! Every line of standard output is one thing that the agent was told: `C` is a commit that returned, so it must never
 //! be missing again. [`Account`] reads these lines and the collector's file, and says whether everything adds up.
 
+mod account;
+
+pub use account::{Account, Figures, HeldEntry};
+
 use crate::{Random, agreed};
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Now, Restored};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, KeyTask, Now, Restored, Rotation};
+use mimamori_agent::identity::IdentityError;
+use mimamori_agent::keyring::Keyring;
 use mimamori_agent::outbox::{Batch, Noticed, Outbox, OutboxError, Quota};
-use mimamori_agent::{clock, identity};
+use mimamori_agent::{clock, identity as identities};
 use mimamori_shared::chain::{Fit, Link, Tip, lease};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Filesystem, Readings, Scope, System};
-use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash};
-use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason};
-use mimamori_shared::sign::{SecretKey, verify};
+use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId};
+use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason, Statement};
+use mimamori_shared::sign::{PublicKey, SecretKey, verify};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -24,12 +32,14 @@ use zeroize::Zeroizing;
 /// Tries that a start may need: each fault that is injected costs one.
 const TRIES: usize = 40;
 
-fn key() -> SecretKey {
+/// The key a driver begins with.
+#[must_use]
+pub fn key() -> SecretKey {
     SecretKey::from_seed(&Zeroizing::new([3; 32]))
 }
 
-fn identity() -> Identity {
-    Identity { collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), key: key(), boot_id: BootId([4; 16]) }
+fn identity(key: SecretKey) -> Identity {
+    Identity { collector_id: CollectorId([1; 16]), agent_id: AgentId([2; 16]), key, boot_id: BootId([4; 16]) }
 }
 
 fn terms() -> ConsentTerms {
@@ -49,6 +59,7 @@ struct Collector {
     tips: BTreeMap<ChainId, Tip>,
     held: BTreeMap<(ChainId, u64), Hash>,
     losses: BTreeSet<(ChainId, u64)>,
+    keys: BTreeMap<KeyId, PublicKey>,
     online: bool,
 }
 
@@ -56,7 +67,9 @@ impl Collector {
     fn open(path: &Path) -> Collector {
         let account = Account::read("", &fs::read_to_string(path).unwrap_or_default());
         let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
-        let mut collector = Collector { file, tips: BTreeMap::new(), held: BTreeMap::new(), losses: BTreeSet::new(), online: true };
+        let mut collector = Collector { file, tips: BTreeMap::new(), held: BTreeMap::new(), losses: BTreeSet::new(), keys: BTreeMap::new(), online: true };
+        let later = account.keys.iter().map(|key| PublicKey::from_bytes(key).unwrap());
+        collector.keys.extend([key().public()].into_iter().chain(later).map(|key| (key.id(), key)));
         for held in account.held {
             collector.tips.insert(held.chain_id, Tip { next_seq: held.last_seq + 1, head: held.tip_hash });
             collector.held.insert((held.chain_id, held.seq), held.tip_hash);
@@ -71,7 +84,7 @@ impl Collector {
         if !self.online {
             return Answered::Failed { layer: Layer::Tcp, retry_after_s: None, too_large: false };
         }
-        let (id, sent) = (identity(), batch.sent);
+        let (id, sent) = (identity(key()), batch.sent);
         let last = *sent.frames.last().unwrap();
         let (chain_id, in_reply_to) = (sent.chain_id, sent.first_hash);
         let behind = |tip: Tip| {
@@ -79,7 +92,8 @@ impl Collector {
             Answered::Refusal(Refusal { collector_id: id.collector_id, agent_id: id.agent_id, chain_id, in_reply_to, reason })
         };
         for frame in batch.body.frames {
-            let verified = verify(frame, &key().public()).unwrap();
+            let known = self.keys.get(&frame.key_id).expect("a key that somebody vouched for");
+            let verified = verify(frame, known).unwrap();
             let entry = Entry::read(&verified).unwrap();
             let link = Link::of(&entry, verified.hash());
             let tip = self.tips.get(&sent.chain_id).copied().unwrap_or(Tip::EMPTY);
@@ -88,6 +102,12 @@ impl Collector {
                 Fit::Extends(next) => {
                     let line = format!("{} {} {} {} {is_loss}\n", sent.chain_id, link.seq, link.last_seq, link.tip_hash);
                     self.file.write_all(line.as_bytes()).unwrap();
+                    if let Body::Statement(Statement::Key { public_key, .. }) = &entry.body {
+                        let bytes: [u8; 32] = STANDARD.decode(public_key).unwrap().try_into().unwrap();
+                        self.file.write_all(format!("KEY {}\n", mimamori_shared::id::to_hex(&bytes)).as_bytes()).unwrap();
+                        let next = PublicKey::from_bytes(&bytes).unwrap();
+                        self.keys.insert(next.id(), next);
+                    }
                     self.tips.insert(sent.chain_id, next);
                     self.held.insert((sent.chain_id, link.seq), link.tip_hash);
                     if is_loss > 0 {
@@ -127,6 +147,9 @@ struct Driver {
     states: u64,
     commits: u64,
     anew: Option<Restored>,
+    dir: PathBuf,
+    /// Where there is a key file; otherwise the key is the first one for ever.
+    keyring: Option<Keyring>,
 }
 
 fn say_noticed(noticed: &[Noticed]) {
@@ -136,6 +159,28 @@ fn say_noticed(noticed: &[Noticed]) {
             Noticed::TailLost { entries } => tell(&format!("TAIL {entries}")),
         }
     }
+}
+
+/// The keys of a folder that has any; what passes is tried again.
+fn keyring(dir: &Path, restored: &Restored) -> Option<Keyring> {
+    if !dir.join("identity.key").try_exists().unwrap() {
+        return None;
+    }
+    for _ in 0..TRIES {
+        match Keyring::open(dir, 0, restored, clock::now().wall_ms) {
+            Ok(keyring) => return Some(keyring),
+            Err(fault) => tell(&format!("WAIT {fault:?}")),
+        }
+    }
+    panic!("its keys are never read");
+}
+
+fn agent(restored: Restored, keyring: Option<&Keyring>) -> Agent {
+    let mut agent = Agent::new(identity(keyring.map_or_else(key, |keys| keys.key.clone())), agreed::settings(60), restored);
+    if let Some(keys) = keyring {
+        agent.set_rotation(Rotation { since_ms: keys.since_ms(), after_ms: None, old: keys.old.clone() });
+    }
+    agent
 }
 
 /// As the shell: what passes is tried again.
@@ -160,7 +205,8 @@ impl Driver {
                 self.carry_out(effect, &mut queue);
             }
             if let Some(restored) = self.anew.take() {
-                self.agent = Agent::new(identity(), agreed::settings(60), restored);
+                self.keyring = keyring(&self.dir, &restored);
+                self.agent = agent(restored, self.keyring.as_ref());
                 queue = VecDeque::from([Event::Consent(Consent::Valid(terms()))]);
             }
         }
@@ -241,9 +287,29 @@ impl Driver {
                 });
                 queue.push_back(Event::Recalled { before, chain });
             }
-            Effect::Keys(task) => panic!("no rotation was set: {task:?}"),
+            Effect::Keys(task) => self.key_task(task, queue),
             Effect::Purge => panic!("nothing was withdrawn"),
             Effect::Note(note) => tell(&format!("NOTE {note:?}")),
+        }
+    }
+
+    /// As the shell.
+    fn key_task(&mut self, task: KeyTask, queue: &mut VecDeque<Event>) {
+        let seed = Zeroizing::new(self.random.bytes());
+        let keys = self.keyring.as_mut().expect("a key file");
+        let done: Result<(), IdentityError> = match task {
+            KeyTask::Make => match keys.make_next(&seed) {
+                Ok(key) => return queue.push_front(Event::KeyMade(Some(key))),
+                Err(fault) => {
+                    queue.push_front(Event::KeyMade(None));
+                    Err(fault)
+                }
+            },
+            KeyTask::Changed { since_ms } => keys.changed(since_ms),
+            KeyTask::ForgetOld => keys.forget_old(),
+        };
+        if let Err(fault) = done {
+            tell(&format!("FAILED {fault:?}"));
         }
     }
 
@@ -269,7 +335,8 @@ impl Driver {
 }
 
 /// The driver's program: `STATE_DIR COLLECTOR_FILE SEED COMMITS QUOTA_BYTES`, where `drain` for the commits delivers
-/// what is unsent, and `key` for the seed only makes keys durable, one after another.
+/// what is unsent, and `key` for the seed only makes keys durable, one after another. In a folder with a key file its keys
+/// change all the time.
 ///
 /// # Panics
 /// When it is used wrongly, or cannot go on.
@@ -288,8 +355,9 @@ pub fn drive(arguments: &[String]) {
     let mut collector = Collector::open(Path::new(collector));
     collector.online = commits == "drain" || random.between(0, 4) == 0;
     let now = Now { wall_ms: clock::now().wall_ms, boottime_ms: 1_000_000, monotonic_ms: 1_000_000 };
-    let agent = Agent::new(identity(), agreed::settings(60), restored);
-    let mut driver = Driver { outbox, agent, collector, now, random, states: 0, commits: 0, anew: None };
+    let keyring = keyring(&dir, &restored);
+    let agent = agent(restored, keyring.as_ref());
+    let mut driver = Driver { outbox, agent, collector, now, random, states: 0, commits: 0, anew: None, dir, keyring };
     driver.event(Event::Consent(Consent::Valid(terms())));
     if commits == "drain" {
         for _ in 0..10_000 {
@@ -308,6 +376,11 @@ pub fn drive(arguments: &[String]) {
             if driver.random.between(0, 8) == 0 {
                 driver.collector.online = driver.random.between(0, 2) == 0;
             }
+            if driver.keyring.is_some() {
+                // Keys change while the line works, and as often as they can.
+                driver.collector.online = true;
+                driver.event(Event::Rotate);
+            }
             driver.wake();
         }
         assert!(driver.commits >= commits, "it does not go on");
@@ -323,118 +396,9 @@ fn keys(dir: &Path) {
     for number in 0.. {
         let folder = dir.join(format!("k{number}"));
         fs::create_dir(&folder).and_then(|()| File::open(dir)?.sync_all()).unwrap();
-        identity::save_key(&folder, &key()).unwrap();
+        identities::save_key(&folder, &key()).unwrap();
         tell(&format!("K k{number}"));
         // The next one would write this one's names to the disk too.
         std::thread::sleep(Duration::from_millis(40));
-    }
-}
-
-/// What the collector holds at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldEntry {
-    /// Its chain.
-    pub chain_id: ChainId,
-    /// First place.
-    pub seq: u64,
-    /// Last place.
-    pub last_seq: u64,
-    /// The hash there.
-    pub tip_hash: Hash,
-    /// What a loss record counts; 0 for any other entry.
-    pub counted: u64,
-}
-
-/// What was told, and what arrived.
-#[derive(Debug, Default)]
-pub struct Account {
-    /// Commits that returned, in order.
-    pub told: Vec<(ChainId, u64, Hash)>,
-    /// What the collector holds, in the order of arrival.
-    pub held: Vec<HeldEntry>,
-    /// Milliseconds that each start took.
-    pub opened_ms: Vec<u64>,
-    /// Lines of faults and notices.
-    pub said: Vec<String>,
-}
-
-/// Figures of an account that adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Figures {
-    /// Chains.
-    pub chains: usize,
-    /// Entries that arrived.
-    pub accepted: u64,
-    /// Places that a loss record bridges.
-    pub lost: u64,
-}
-
-fn id<const N: usize>(hex: &str) -> [u8; N] {
-    mimamori_shared::id::from_hex(hex).unwrap()
-}
-
-impl Account {
-    /// Reads the driver's lines and the collector's; a last line without an end is left out.
-    ///
-    /// # Panics
-    /// When a line makes no sense.
-    #[must_use]
-    pub fn read(told: &str, held: &str) -> Account {
-        let whole = |text: &str| text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect::<Vec<_>>();
-        let mut account = Account::default();
-        for line in whole(told) {
-            match line.split(' ').collect::<Vec<_>>().as_slice() {
-                ["C", chain, seq, hash] => account.told.push((ChainId(id(chain)), seq.parse().unwrap(), Hash(id(hash)))),
-                ["OPEN", ms] => account.opened_ms.push(ms.parse().unwrap()),
-                ["END"] => {}
-                _ => account.said.push(line),
-            }
-        }
-        for line in whole(held) {
-            let words: Vec<&str> = line.split(' ').collect();
-            account.held.push(HeldEntry {
-                chain_id: ChainId(id(words[0])),
-                seq: words[1].parse().unwrap(),
-                last_seq: words[2].parse().unwrap(),
-                tip_hash: Hash(id(words[3])),
-                counted: words[4].parse().unwrap(),
-            });
-        }
-        account
-    }
-
-    /// Fails unless everything that was told arrived or is counted as lost, once, in order, and nothing forked; and
-    /// unless accepted and lost make created.
-    ///
-    /// # Panics
-    /// When it does not.
-    #[track_caller]
-    pub fn adds_up(&self) -> Figures {
-        let mut tips: BTreeMap<ChainId, u64> = BTreeMap::new();
-        let (mut entries, mut losses) = (BTreeMap::new(), Vec::new());
-        let mut figures = Figures { chains: 0, accepted: 0, lost: 0 };
-        for held in &self.held {
-            let next = tips.entry(held.chain_id).or_insert(0);
-            assert_eq!(held.seq, *next, "out of order, or a hole");
-            *next = held.last_seq + 1;
-            if held.counted > 0 {
-                assert_eq!(held.counted, held.last_seq - held.seq + 1, "a loss record counts what it bridges");
-                figures.lost += held.counted;
-                losses.push(held);
-            } else {
-                figures.accepted += 1;
-                entries.insert((held.chain_id, held.seq), held.tip_hash);
-            }
-        }
-        let mut seen = BTreeMap::new();
-        for (chain_id, seq, hash) in &self.told {
-            assert_eq!(seen.insert((*chain_id, *seq), *hash), None, "place {seq} was created twice: a fork");
-            let lost = losses.iter().any(|held| held.chain_id == *chain_id && (held.seq..=held.last_seq).contains(seq));
-            assert!(lost || entries.get(&(*chain_id, *seq)) == Some(hash), "place {seq} was told durable and is missing, or is another");
-        }
-        assert!(self.said.iter().all(|line| !line.starts_with("FORK")), "{:?}", self.said);
-        figures.chains = tips.len();
-        assert_eq!(figures.accepted + figures.lost, tips.values().sum::<u64>(), "accepted and lost make created");
-        figures
     }
 }

@@ -11,6 +11,8 @@ pub mod plant;
 pub mod process;
 pub mod raw;
 pub mod sim;
+pub mod story;
+pub mod tap;
 pub mod world;
 
 pub use process::AgentHome;

@@ -228,11 +228,22 @@ impl AgentHome {
     /// When the collector refuses.
     #[track_caller]
     pub fn enroll(&self, token: &str) -> String {
+        let done = self.enroll_command(token).output().unwrap();
+        assert!(done.status.success(), "enroll: {} {}", done.status, String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// The command line that redeems a token, which is put into a file.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn enroll_command(&self, token: &str) -> Command {
         let path = self.dir.join("token");
         fs::File::create(&path).and_then(|mut file| file.write_all(token.as_bytes())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         self.give(&path);
-        self.cli(&["enroll", "--token-file", &path.display().to_string()])
+        self.command(&["enroll", "--token-file", &path.display().to_string()])
     }
 
     /// Starts the agent; it is killed when the guard is dropped.

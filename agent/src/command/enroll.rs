@@ -17,7 +17,7 @@ use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey};
 use mimamori_shared::token::Token;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -50,7 +50,7 @@ fn try_enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Envi
     }
     let token = read_token(token_file, lang).map_err(|fault| (exit::USAGE, fault))?;
     let usage = |fault: String| (exit::CONFIG, fault);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
+    make_folder(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
     let root = PublicKey::from_bytes(&token.root_key).map_err(|fault| (exit::USAGE, format!("the token's root key cannot be used: {fault}")))?;
     let uplink = setup::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
     // The key is durable before it is sent: if the answer is lost, the same key asks again and gets the same identity.
@@ -99,6 +99,16 @@ fn try_enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Envi
     };
     identity::save(&dir, &enrolment).map_err(|fault| usage(fault.in_lang(lang)))?;
     Ok((enrolled, key, root))
+}
+
+/// The state folder, made where it is not there yet: its name is durable before anything in it is relied upon.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    let is_new = !dir.try_exists()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    match dir.parent().filter(|parent| is_new && !parent.as_os_str().is_empty()) {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// Three lines: the payload, signed by the new key, signed by the token.

@@ -24,10 +24,11 @@ pub(super) struct TipFile {
 
 impl TipFile {
     pub(super) fn open(path: &Path) -> io::Result<TipFile> {
-        let is_new = !path.try_exists()?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(AS_IT_IS).open(path)?;
-        if is_new && let Some(dir) = path.parent() {
-            // Its name too: without it the next start would see no tip file and miss nothing.
+        if file.metadata()?.len() == 0
+            && let Some(dir) = path.parent()
+        {
+            // Its name too, and before anything is in it: without it the next start would see no tip file and miss nothing.
             File::open(dir)?.sync_all()?;
         }
         let newest = read(&file)?;

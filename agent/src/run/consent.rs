@@ -10,8 +10,8 @@ use crate::setup::settings_of;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, expiry_mark};
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::time;
+use std::path::Path;
 
-const DAY_MS: i64 = 86_400_000;
 /// File in the state folder that remembers the last warning over a restart.
 const WARNED: &str = "consent-warned";
 
@@ -83,23 +83,69 @@ impl Shell {
         asked.ok().flatten()
     }
 
-    /// Warns at each mark before the end, once; after a restart at most once a day.
+    /// Warns at each mark before the end, once, also over a restart.
     fn warn_of_end(&mut self, valid_to_ms: i64) {
-        let now_ms = clock::now().wall_ms;
-        let Some(days) = expiry_mark(valid_to_ms, now_ms) else { return };
-        if self.said.ends == Some((valid_to_ms, days)) {
-            return;
-        }
-        let first = self.said.ends.replace((valid_to_ms, days)).is_none();
-        let mark = format!("{valid_to_ms} {days} {}\n", now_ms.div_euclid(DAY_MS));
         let path = self.config.state_dir().join(WARNED);
-        if first && std::fs::read_to_string(&path).is_ok_and(|said| said == mark) {
-            return;
-        }
-        let days = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
-        complain(&format!("the consent ends within {days}, at {}: ask the facility for a new one in time", time::show(valid_to_ms)));
-        if let Err(fault) = std::fs::write(&path, mark) {
+        let Some(days) = untold(&mut self.said.ends, &path, valid_to_ms, clock::now().wall_ms) else { return };
+        let within = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
+        complain(&format!("the consent ends within {within}, at {}: ask the facility for a new one in time", time::show(valid_to_ms)));
+        if let Err(fault) = std::fs::write(&path, format!("{valid_to_ms} {days}\n")) {
             complain(&format!("that this was said could not be written down: {fault}"));
         }
+    }
+}
+
+/// The mark before this end that was reached and never told: neither by this process, as `told` says, nor by one before
+/// it, as the file says. A mark that was told covers the wider ones, whatever the clock does.
+fn untold(told: &mut Option<(i64, u32)>, path: &Path, valid_to_ms: i64, now_ms: i64) -> Option<u32> {
+    let days = expiry_mark(valid_to_ms, now_ms)?;
+    let covers = |told: (i64, u32)| told.0 == valid_to_ms && told.1 <= days;
+    if told.is_some_and(covers) {
+        return None;
+    }
+    let first = told.replace((valid_to_ms, days)).is_none();
+    let written = || {
+        std::fs::read_to_string(path).ok().and_then(|text| text.trim().split_once(' ').and_then(|(end, days)| Some((end.parse().ok()?, days.parse().ok()?))))
+    };
+    if first && let Some(before) = written().filter(|before| covers(*before)) {
+        *told = Some(before);
+        return None;
+    }
+    Some(days)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mark_before_an_end_is_told_once_however_often_the_agent_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(WARNED);
+        let hour_ms = 3_600_000;
+        let end_ms = 1_795_324_604_000;
+        let mut said = Vec::new();
+        let mut look = |told: &mut Option<(i64, u32)>, end_ms: i64, hours: i64| {
+            if let Some(days) = untold(told, &path, end_ms, end_ms - hours * hour_ms) {
+                std::fs::write(&path, format!("{end_ms} {days}\n")).unwrap();
+                said.push((days, hours));
+            }
+        };
+        let mut told = None;
+        for hours in (0..=40 * 24).rev() {
+            // Starts anew every five hours, and looks at the file twice an hour.
+            if hours % 5 == 0 {
+                told = None;
+            }
+            look(&mut told, end_ms, hours);
+            look(&mut told, end_ms, hours);
+        }
+        // The clock is set back, before and after a start.
+        look(&mut told, end_ms, 20 * 24);
+        look(&mut None, end_ms, 20 * 24);
+        assert_eq!(said, [(30, 30 * 24), (7, 7 * 24), (1, 24)]);
+        assert_eq!(untold(&mut None, &path, end_ms + 1, end_ms - hour_ms), Some(1), "another end is told anew");
+        std::fs::write(&path, "nonsense").unwrap();
+        assert_eq!(untold(&mut None, &path, end_ms, end_ms - hour_ms), Some(1), "rather twice than never");
     }
 }

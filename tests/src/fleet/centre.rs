@@ -99,7 +99,10 @@ impl Centre {
     pub fn take(&mut self, body: &[u8], now_ms: i64) -> Answer {
         self.requests += 1;
         let plain = |status| Answer { status, content_type: String::new(), retry_after_s: None, body: Vec::new() };
-        let Some(batch) = self.read(body, now_ms) else { return plain(400) };
+        let batch = match self.read(body, now_ms) {
+            Ok(batch) => batch,
+            Err(status) => return plain(status),
+        };
         let agent_id = batch.agent_id;
         let signed =
             |status, kind, payload| Answer { status, content_type: ANSWER_TYPE.to_owned(), retry_after_s: None, body: self.keys.answer(kind, payload) };
@@ -120,22 +123,23 @@ impl Centre {
     }
 
     /// Verify before parse, as `ingest` does it.
-    fn read(&mut self, body: &[u8], now_ms: i64) -> Option<IngestBatch> {
-        let batch = Batch::parse(&decompress(body).ok()?, FRAMES_MAX).ok()?;
-        let key_id = batch.frames.first().or(batch.preview.as_ref())?.key_id;
-        let (agent_id, key) = self.key(key_id)?;
+    fn read(&mut self, body: &[u8], now_ms: i64) -> Result<IngestBatch, u16> {
+        let plain = decompress(body).map_err(|_| 400_u16)?;
+        let batch = Batch::parse(&plain, FRAMES_MAX).map_err(|_| 400_u16)?;
+        let key_id = batch.frames.first().or(batch.preview.as_ref()).ok_or(400_u16)?.key_id;
+        let (agent_id, key) = self.key(key_id).ok_or(401_u16)?;
         let read = |frame: Frame| -> Option<(Verified, Entry)> {
             let verified = verify(frame, &key).ok()?;
             let entry = Entry::read(&verified).ok()?;
             let ours = entry.head.collector_id == self.keys.collector_id && entry.head.agent_id == agent_id;
             ours.then_some((verified, entry))
         };
-        let entries = batch.frames.into_iter().map(read).collect::<Option<Vec<_>>>()?;
+        let entries = batch.frames.into_iter().map(read).collect::<Option<Vec<_>>>().ok_or(400_u16)?;
         let preview = match batch.preview {
-            Some(frame) => Some(read(frame)?),
+            Some(frame) => Some(read(frame).ok_or(400_u16)?),
             None => None,
         };
-        Some(IngestBatch { agent_id, key_id, entries, preview, noted: Vec::new(), received_at_ms: now_ms, source: None, day_bytes_max: u64::MAX })
+        Ok(IngestBatch { agent_id, key_id, entries, preview, noted: Vec::new(), received_at_ms: now_ms, source: None, day_bytes_max: u64::MAX })
     }
 
     fn key(&mut self, key_id: KeyId) -> Option<(AgentId, PublicKey)> {

@@ -1,19 +1,21 @@
 //! One simulated machine with the real core and the real outbox on a disk in memory; its clocks and its life are told.
 
 use super::script::Traits;
-use super::{INTERVAL_S, MINUTE_MS};
+use super::{INTERVAL_S, MINUTE_MS, START_MS};
 use crate::{Random, agreed};
-use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, Note, Now};
+use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, KeyTask, Note, Now, Rotation};
+use mimamori_agent::identity::save_key;
+use mimamori_agent::keyring::Keyring;
 use mimamori_agent::outbox::{Outbox, Quota};
 use mimamori_agent::uplink::{Answer, Detail, Outcome, PushError, Sent, Trust, judge};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Readings, Scope, System};
 use mimamori_shared::id::{BootId, ChainId, Hash};
-use mimamori_shared::payload::{Class, ConsentState};
-use mimamori_shared::sign::SecretKey;
+use mimamori_shared::payload::{Class, ConsentState, Layer};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// An entry the machine made: durably committed.
 #[derive(Debug, Clone)]
@@ -63,6 +65,10 @@ pub struct Machine {
     pub notes: Vec<Note>,
     /// Consent statements made: true moment and state.
     pub consented: Vec<(i64, ConsentState)>,
+    /// How often its key changed.
+    pub keys_changed: u64,
+    /// Answers to a key that nobody vouched for.
+    pub key_unknown: u64,
     pub(super) random: Random,
     pub(super) life: Option<Life>,
     pub(super) lives: u64,
@@ -79,6 +85,7 @@ pub struct Machine {
     grants: i64,
     snapshot: Option<(PathBuf, usize)>,
     trim_at: i64,
+    pub(super) rotate_after_ms: Option<i64>,
 }
 
 /// The running agent.
@@ -86,6 +93,7 @@ pub struct Machine {
 pub(super) struct Life {
     pub(super) agent: Agent,
     outbox: Outbox,
+    keyring: Keyring,
 }
 
 /// How a request ended.
@@ -123,6 +131,8 @@ impl Machine {
             full: false,
             notes: Vec::new(),
             consented: Vec::new(),
+            keys_changed: 0,
+            key_unknown: 0,
             random,
             life: None,
             lives: 0,
@@ -139,6 +149,7 @@ impl Machine {
             grants: 0,
             snapshot: None,
             trim_at: 0,
+            rotate_after_ms: Some(traits.rotate_after_ms),
         }
     }
 
@@ -146,12 +157,6 @@ impl Machine {
     fn now(&self, at_ms: i64) -> Now {
         let boottime_ms = at_ms - self.booted_ms;
         Now { wall_ms: at_ms + self.clock_ms, boottime_ms, monotonic_ms: boottime_ms - self.slept_ms }
-    }
-
-    /// The key, for what a rotation changes.
-    #[must_use]
-    pub fn key(&self) -> &SecretKey {
-        &self.identity.key
     }
 
     pub(super) fn power_on(&mut self, at_ms: i64) {
@@ -166,8 +171,15 @@ impl Machine {
     /// The agent begins; gives its requests.
     pub(super) fn begin(&mut self, at_ms: i64) -> Vec<Request> {
         let (outbox, restored, _) = Outbox::open(&self.dir, self.quota, at_ms).unwrap();
-        let agent = Agent::new(self.identity.clone(), agreed::settings(INTERVAL_S), restored);
-        self.life = Some(Life { agent, outbox });
+        let wall_ms = self.now(at_ms).wall_ms;
+        if !self.dir.join("identity.key").try_exists().unwrap() {
+            save_key(&self.dir, &self.identity.key).unwrap();
+        }
+        let keyring = Keyring::open(&self.dir, START_MS, &restored, wall_ms).unwrap();
+        self.identity.key = keyring.key.clone();
+        let mut agent = Agent::new(self.identity.clone(), agreed::settings(INTERVAL_S), restored);
+        agent.set_rotation(Rotation { since_ms: keyring.since_ms(), after_ms: self.rotate_after_ms, old: keyring.old.clone() });
+        self.life = Some(Life { agent, outbox, keyring });
         self.lives += 1;
         self.waiting.clear();
         let consent = self.consent.clone();
@@ -203,7 +215,7 @@ impl Machine {
     /// Copies the state folder as a disk image would: between two writes.
     fn copy_to(&self, to: &Path) {
         fs::create_dir_all(to).unwrap();
-        for name in ["outbox.db", "outbox.db-wal", "tip"] {
+        for name in ["outbox.db", "outbox.db-wal", "tip", "identity.key", "identity.history"] {
             let from = self.dir.join(name);
             if from.try_exists().unwrap() {
                 fs::copy(from, to.join(name)).unwrap();
@@ -234,7 +246,8 @@ impl Machine {
         self.cloned_ms.get_or_insert(at_ms);
         let dir = self.dir.with_extension("clone");
         self.copy_to(&dir);
-        let traits = Traits { clock_ms: self.clock_ms, quota_bytes: self.quota.bytes, quota_age_ms: self.quota.age_ms };
+        let rotate_after_ms = self.rotate_after_ms.unwrap_or(i64::MAX);
+        let traits = Traits { clock_ms: self.clock_ms, quota_bytes: self.quota.bytes, quota_age_ms: self.quota.age_ms, rotate_after_ms };
         let random = Random(self.random.next());
         let mut twin = Machine::new(format!("{}-clone", self.name), dir, self.identity.clone(), self.trust.clone(), traits, random);
         twin.consent = self.consent.clone();
@@ -295,6 +308,14 @@ impl Machine {
     /// How a request ended, as the shell tells the core.
     pub(super) fn answered(&mut self, sent: Sent, reply: Reply, at_ms: i64) -> Vec<Request> {
         let answer = match reply {
+            // As the shell: nobody vouched for this key, so how the chain before ended is looked up.
+            Reply::Answered(Answer { status: 401, .. }) => {
+                self.key_unknown += 1;
+                let mut requests = self.event(Event::KeyUnknown(sent.chain_id), at_ms);
+                let answer = Answered::Failed { layer: Layer::Http, retry_after_s: None, too_large: false };
+                requests.extend(self.event(Event::Answered { sent, answer }, at_ms));
+                return requests;
+            }
             Reply::Failed(detail) => Answered::Failed { layer: PushError::from(detail).layer, retry_after_s: None, too_large: false },
             Reply::Answered(answer) => match judge(&answer, &mut self.trust, &sent) {
                 Outcome::Receipted(receipt) => {
@@ -357,14 +378,37 @@ impl Machine {
                 queue.push_back(Event::Rewound { chain_id, held });
             }
             Effect::Recall { before } => queue.push_back(Event::Recalled { before, chain: life.outbox.before(before).unwrap() }),
-            // Keys do not change here: copies and restores of machines meet rotations in `tests/it/identity.rs`.
-            Effect::Keys(task) => panic!("{}: nobody asked for a new key: {task:?}", self.name),
+            Effect::Keys(task) => self.key_task(task, life, queue),
             Effect::Purge => {
                 queue.extend(life.outbox.unsent(life.agent.chains()).unwrap().into_iter().map(Event::Dropped));
                 queue.push_back(Event::Purged(true));
             }
             Effect::Note(note) => self.notes.push(note),
         }
+    }
+
+    /// What the shell does about the key's files.
+    fn key_task(&mut self, task: KeyTask, life: &mut Life, queue: &mut VecDeque<Event>) {
+        match task {
+            KeyTask::Make => {
+                let seed = Zeroizing::new(self.random.bytes());
+                let made = (!self.full).then(|| life.keyring.make_next(&seed).unwrap());
+                queue.push_front(Event::KeyMade(made));
+            }
+            KeyTask::Changed { since_ms } => {
+                life.keyring.changed(since_ms).unwrap();
+                self.identity.key = life.keyring.key.clone();
+                self.keys_changed += 1;
+            }
+            KeyTask::ForgetOld => life.keyring.forget_old().unwrap(),
+        }
+    }
+
+    /// Whether the collector does not take what it says: its key was revoked, another holder of it handed it over, or
+    /// nobody vouched for it.
+    #[must_use]
+    pub fn is_shut_out(&self) -> bool {
+        self.key_unknown > 0 || self.notes.contains(&Note::Revoked)
     }
 
     fn sample(&mut self, at_ms: i64) -> Event {

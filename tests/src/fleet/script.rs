@@ -59,6 +59,8 @@ pub struct Traits {
     pub quota_bytes: u64,
     /// Age its outbox may hold, in milliseconds.
     pub quota_age_ms: i64,
+    /// After how long it changes its key, in milliseconds.
+    pub rotate_after_ms: i64,
 }
 
 /// Draws a machine.
@@ -72,7 +74,9 @@ pub fn traits(random: &mut Random) -> Traits {
     // A third of the outboxes fill up in a long outage, and a few drop by age.
     let quota_bytes = if random.between(0, 3) == 0 { 48 * 1024 } else { 64 << 20 };
     let quota_age_ms = if random.between(0, 8) == 0 { DAY_MS } else { 60 * DAY_MS };
-    Traits { clock_ms, quota_bytes, quota_age_ms }
+    // A third change their keys again and again.
+    let longest = if random.between(0, 3) == 0 { DAY_MS } else { 10 * DAY_MS };
+    Traits { clock_ms, quota_bytes, quota_age_ms, rotate_after_ms: span(random, 8 * HOUR_MS, longest) }
 }
 
 fn span(random: &mut Random, from_ms: i64, to_ms: i64) -> i64 {

@@ -20,6 +20,8 @@ pub struct Sum {
     pub lost: u64,
     /// Destroyed with the disk they were on.
     pub indeterminate: u64,
+    /// Kept in the ledger of a machine that is shut out: a copy of it, or a machine put back to before its key changed.
+    pub kept: u64,
 }
 
 /// How presence was judged, in looks at a machine.
@@ -94,7 +96,7 @@ impl Fleet {
         families
     }
 
-    /// Fails unless every entry is accepted, lost or indeterminate, exactly one of the three, per machine and chain;
+    /// Fails unless every entry is accepted, lost, indeterminate or kept, exactly one of the four, per machine and chain;
     /// and unless every loss record counts what it bridges.
     ///
     /// # Panics
@@ -128,6 +130,8 @@ impl Fleet {
                     sum.lost += 1;
                 } else if made.orphan {
                     sum.indeterminate += 1;
+                } else if machine.is_shut_out() && (family[0].cloned_ms.is_some() || family[0].restored) {
+                    sum.kept += 1;
                 } else {
                     panic!("{}: entry {} of chain {} ({:?}) is nowhere; chains {:?}", machine.name, made.seq, made.chain_id, made.class, evidence.chains);
                 }
@@ -151,12 +155,16 @@ impl Fleet {
             let stuck =
                 chains.last().is_some_and(|chain| chain.forked) && findings.iter().any(|row| row.agent_id == agent && row.kind == FindingKind::TooManyChains);
             let spoke = findings.iter().any(|row| row.agent_id == agent && matches!(row.kind, FindingKind::OldChainSpoke | FindingKind::BootsInterleaved));
+            // Whoever does not have the newest key of the two is told apart by that.
+            let old_key =
+                findings.iter().any(|row| row.agent_id == agent && row.kind == FindingKind::OldKeySpoke) || family.iter().any(|one| one.key_unknown > 0);
             let (told, name) = (spoke || stuck, &family[0].name);
             assert!(!spoke || chains.iter().any(|chain| chain.forked), "{name}: {chains:?}");
-            assert!((!told || cloned) && (told || !must), "{name}: told {told}, cloned {cloned}, must {must}; {chains:?}");
+            assert!(!old_key || cloned || family[0].restored, "{name}: an old key spoke");
+            assert!((!told || cloned) && (told || old_key || !must), "{name}: told {told}, cloned {cloned}, must {must}; {chains:?}");
             let apart = chains.iter().filter(|chain| chain.branches > 1).count();
             assert!(apart <= usize::from(cloned) + usize::from(family[0].restored), "{name}: {chains:?}");
-            forked += usize::from(told);
+            forked += usize::from(told || old_key && cloned);
         }
         forked
     }

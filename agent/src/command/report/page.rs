@@ -15,15 +15,26 @@ use std::collections::BTreeSet;
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\"><head><meta charset=\"utf-8\">
 <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">
+<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">
 <title>Mimamori: this machine / この機器</title>
 <style>
-body { font-family: sans-serif; margin: 1.5em; max-width: 70em; color: #111; background: #fff; }
+body { font-family: sans-serif; margin: 1.5em; max-width: 70em; color: #111; background: #fff; line-height: 1.45; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin: 0.5em 0; }
 th, td { border: 1px solid #999; padding: 0.25em 0.6em; text-align: left; vertical-align: top; }
-th { background: #eee; font-weight: normal; }
-h2 { border-bottom: 2px solid #666; margin-top: 1.6em; }
+th { background: #eee; font-weight: normal; min-width: 9em; }
+tr { break-inside: avoid; }
+h2 { border-bottom: 2px solid #666; margin-top: 1.6em; break-after: avoid; }
 code { background: #eee; padding: 0.1em 0.3em; }
-.bad { background: #fdd; } .good { background: #dfd; }
+.bad, .good { padding: 0.3em 0.6em; border-left: 0.4em solid; }
+.bad { background: #fdd; border-color: #b00; } .good { background: #dfd; border-color: #080; }
+@media (max-width: 45em) {
+body { margin: 1em; }
+table, tbody, tr, th, td { display: block; }
+tr { border: 1px solid #999; margin-bottom: 0.5em; }
+th, td { border: 0; padding: 0.15em 0.6em; }
+td:first-child { font-weight: bold; }
+}
+@media print { body { margin: 0; max-width: none; font-size: 9.5pt; } }
 </style></head><body>
 ";
 

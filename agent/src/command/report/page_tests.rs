@@ -121,7 +121,7 @@ fn sound(page: &str) {
         }
         let attributes = tag.split_whitespace().skip(1).filter_map(|part| part.split_once('=')).map(|(name, _)| name);
         for attribute in attributes {
-            assert!(["lang", "class", "charset", "http-equiv", "content"].contains(&attribute), "{tag}");
+            assert!(["lang", "class", "charset", "http-equiv", "name", "content"].contains(&attribute), "{tag}");
         }
     }
     assert_eq!(open, Vec::<&str>::new());

@@ -39,6 +39,7 @@ impl Certificate {
             "not_the_agents": self.strange,
             "unsent_sent_before": ended.sent,
             "purged": ended.purged,
+            "handover": ended.handover,
             "statement": ended.statement,
             "statement_place": ended.place,
             "receipted": ended.receipt.is_some(),
@@ -92,7 +93,11 @@ impl Certificate {
             text.push_str(&format!("\nThe consent stays: it is the facility's record / 同意書は医療機関の記録のため残します: {path}\n"));
         }
         if let (Some(statement), None) = (&self.ended.statement, &self.ended.receipt) {
-            text.push_str(&format!("\nThe signed statement, to be handed over / 署名付きの通知（お渡し用）:\n{statement}"));
+            text.push_str("\nThe signed statement, to be handed over / 署名付きの通知（お渡し用）:\n");
+            if let Some(handover) = &self.ended.handover {
+                text.push_str(&format!("(The key was being changed: by the first entry the key the collector knows hands over to the one that signs the second / 鍵の更新中でした。1件目は旧鍵から新鍵への引き継ぎです)\n{handover}"));
+            }
+            text.push_str(statement);
         }
         text
     }

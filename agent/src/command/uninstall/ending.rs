@@ -30,6 +30,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 pub(super) struct Ended {
     /// The statement as its two lines; none when no chain was ever opened.
     pub(super) statement: Option<String>,
+    /// Where the collector may not have heard of the key that signs it: the entry by which the key before hands over, as
+    /// its two lines.
+    pub(super) handover: Option<String>,
     /// Where it stands.
     pub(super) place: Option<Place>,
     /// The collector's receipt for it.
@@ -71,11 +74,22 @@ pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment,
     open_behind(&mut outbox, &agent_of(&chains)?, &mut chains)?;
     let agent = agent_of(&chains)?;
     sign(&mut outbox, &agent, &mut chains, &mut ended)?;
-    let (Some(way), Some(_)) = (&mut way, &ended.statement) else { return Ok(ended) };
+    let (Some(way), Some(_)) = (&mut way, &ended.statement) else {
+        ended.handover = handover(&outbox, &chains)?;
+        return Ok(ended);
+    };
     way.deadline = Instant::now() + SENDING;
     way.send(&mut outbox, &mut chains)?;
     ended.receipt = way.receipt.take();
     Ok(ended)
+}
+
+/// The entry that hands over to a new key, as long as no receipt for it is held.
+fn handover(outbox: &Outbox, chains: &[ChainState]) -> Result<Option<String>, String> {
+    let Some(chain) = chains.iter().find(|chain| chain.successor.is_some() && chain.unsent_from < chain.tip.next_seq) else { return Ok(None) };
+    let batch = outbox.batch(chain.chain_id, chain.tip.next_seq.saturating_sub(1), 1, BATCH_BYTES).map_err(|fault| words(&fault))?;
+    let frame = batch.ok().flatten().and_then(|batch| batch.body.frames.into_iter().next());
+    Ok(frame.map(|frame| String::from_utf8_lossy(&frame.to_lines()).into_owned()))
 }
 
 fn unsent(chains: &[ChainState]) -> u64 {

@@ -68,12 +68,13 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
         }
         Err(fault) => return Err((exit::CONFIG, format!("{}; {}", fault.in_lang(lang), without(lang)))),
     };
-    let fingerprints = identity.as_ref().map(|(key, given)| fingerprints(key, given));
     let given = identity.as_ref().map(|(_, given)| given.clone());
     let ended = match identity {
         Some((_, given)) => ending::end(config, environment, &given, asked.offline, lang).map_err(|fault| not_ended(&fault.why, lang))?,
         None => Ended::default(),
     };
+    // Read again: a change of the key that was under way has come to its end.
+    let fingerprints = identity::load(&dir).ok().map(|(key, given)| fingerprints(&key, &given));
     // The outbox was opened meanwhile: its side files may be others now.
     let inventory = Inventory::of(config, &cli.config).unwrap_or(inventory);
     let removed = inventory::remove(&inventory, &dir);

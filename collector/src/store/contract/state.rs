@@ -1,9 +1,9 @@
 //! What is shown, to whom.
 
 use super::agent::Agent;
-use super::{ALL, NOW, ask, enrolled, operator, sound, token, word};
+use super::{ALL, NOW, ask, enrolled, operator, sound, terms, token, word};
 use crate::store::{Actor, ActorKind, FindingKind, NewToken, Noted, Scope, Store, StoreError};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan};
+use mimamori_shared::consent::{ConsentTerms, Plan};
 use mimamori_shared::id::{Hash, TokenId};
 use mimamori_shared::payload::{ConsentState, Counts, OpenReason, Statement};
 use mimamori_shared::sign::PayloadType;
@@ -44,18 +44,7 @@ pub(super) async fn a_preview_goes_ahead_of_its_chain(store: &Store) {
 
 pub(super) async fn statements_are_believed_in_order(store: &Store) {
     let mut agent = enrolled(store, 1, "west", "ct-1").await;
-    let terms = ConsentTerms {
-        v: 1,
-        valid_from_ms: 0,
-        valid_to_ms: NOW * 2,
-        mode: ConsentMode::Continuous,
-        utc_offset_s: 0,
-        windows: Vec::new(),
-        quiet: Vec::new(),
-        scopes: BTreeMap::new(),
-        approval_hash: Hash::ZERO,
-        example: true,
-    };
+    let terms = terms(NOW * 2);
     let consent = |state, terms: Option<&ConsentTerms>| Statement::Consent {
         state,
         terms_hash: terms.map_or(Hash::ZERO, ConsentTerms::hash),
