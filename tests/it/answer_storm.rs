@@ -12,9 +12,9 @@ use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{AgentId, BootId, ChainId, CollectorId, Hash};
 use mimamori_shared::payload::{Receipt, RefusalReason};
 use mimamori_shared::sign::{PayloadType, SecretKey};
-use mimamori_tests::Random;
 use mimamori_tests::agreed;
 use mimamori_tests::process::program;
+use mimamori_tests::{Random, times};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -272,8 +272,7 @@ fn storm(count: u64, seed: u64) {
 /// SG-09, HD-09. In a process of its own: memory is measured.
 #[test]
 fn a_storm_of_answers_moves_nothing_but_the_time_of_the_next_try() {
-    let number = |name: &str, otherwise| std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap());
-    let (count, seed) = (number("MIMAMORI_ANSWERS", 20_000), number("MIMAMORI_SEED", 1));
+    let (count, seed) = (times("MIMAMORI_ANSWERS", 20_000), times("MIMAMORI_SEED", 1));
     if std::env::var_os("MIMAMORI_ALONE").is_some() {
         return storm(count, seed);
     }

@@ -11,7 +11,7 @@ use mimamori_shared::token::Token;
 use mimamori_tests::raw::{RawAnswer, read_answer, send};
 use mimamori_tests::sim::{enrol_body, key_of, now_ms};
 use mimamori_tests::world::FACILITY;
-use mimamori_tests::{Random, Raw, SimAgent, World, get, wait_until};
+use mimamori_tests::{Random, Raw, SimAgent, World, get, times, wait_until};
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
@@ -19,12 +19,6 @@ use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
-
-/// How often, unless the environment says otherwise.
-#[allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
-fn times(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -61,7 +55,7 @@ fn of_a_hundred_keys_that_redeem_one_token_at_once_exactly_one_gets_it() {
 }
 
 /// One token, a hundred keys at the same moment.
-fn race(world: &World, raw: &Raw, round: usize) {
+fn race(world: &World, raw: &Raw, round: u64) {
     let token = world.token(Some(&format!("ct-{round}")));
     let before = (counted(world, "active"), counted(world, "refused"));
     let together = Barrier::new(100);
@@ -123,12 +117,12 @@ fn an_answer_that_is_lost_costs_nothing_the_same_key_gets_the_same_identity() {
         lost_after_redeeming = repeated - (n as u64 + 1);
         assert_eq!(world.machines().len(), n + 1, "one machine a token");
     }
-    assert_eq!(counted(&world, "active"), runs as u64, "an enrolment is counted also when nobody waits for the answer");
+    assert_eq!(counted(&world, "active"), runs, "an enrolment is counted also when nobody waits for the answer");
     let said = || world.log().matches("<5>enrolled: ").count() as u64;
-    wait_until("each is said in the log", Duration::from_secs(2), || said() == runs as u64 + counted(&world, "repeated"));
+    wait_until("each is said in the log", Duration::from_secs(2), || said() == runs + counted(&world, "repeated"));
     assert_eq!(counted(&world, "refused"), 0);
     println!("{runs} cut connections, {lost_after_redeeming} of them after the token was redeemed");
-    assert!(lost_after_redeeming >= runs as u64 / 5, "only {lost_after_redeeming} of {runs} answers were lost after the token had been redeemed");
+    assert!(lost_after_redeeming >= runs / 5, "only {lost_after_redeeming} of {runs} answers were lost after the token had been redeemed");
     world.fsck();
 }
 

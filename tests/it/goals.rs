@@ -1,6 +1,5 @@
 //! The goals of the security plan that concern what is built, each with the tests that show it; and those that nothing
 //! else shows: floods of replays, every pair of payload types, two libraries' verdicts, modes of files.
-#![allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +8,9 @@ use mimamori_shared::frame::{Batch, Frame, take};
 use mimamori_shared::id::{AgentId, ChainId, CollectorId, Hash, Lease};
 use mimamori_shared::payload::{Class, Counts, Head, Loss, LossReason, OpenReason, PushFail, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, PublicKey, SecretKey, pae, verify};
-use mimamori_tests::Random;
 use mimamori_tests::fleet::START_MS;
 use mimamori_tests::fleet::centre::Centre;
+use mimamori_tests::{Random, times};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -65,10 +64,6 @@ const SHOWN: &[(&str, &[&str])] = &[
 
 fn top() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 fn key(seed: u8) -> SecretKey {
@@ -249,7 +244,7 @@ fn nothing_signed_for_one_place_passes_at_another() {
 /// SG-05. `MIMAMORI_REPLAYS=1000000` is the whole.
 #[test]
 fn a_flood_of_replays_adds_no_row_and_gets_the_same_receipts() {
-    let count = number("MIMAMORI_REPLAYS", 4_000);
+    let count = times("MIMAMORI_REPLAYS", 4_000);
     let mut two = two();
     let (held, start) = (rows(&two), Instant::now());
     let first: Vec<_> = two.sent.clone().iter().map(|body| two.centre.take(body, START_MS)).collect();
@@ -268,10 +263,10 @@ fn a_flood_of_replays_adds_no_row_and_gets_the_same_receipts() {
 /// says how many are made.
 #[test]
 fn whatever_is_accepted_another_library_accepts_too() {
-    let (count, start) = (number("MIMAMORI_SIGNATURES", 10_000), Instant::now());
+    let (count, start) = (times("MIMAMORI_SIGNATURES", 10_000), Instant::now());
     let provider = rustls::crypto::ring::default_provider();
     let other = provider.signature_verification_algorithms.mapping.iter().find(|(scheme, _)| *scheme == rustls::SignatureScheme::ED25519).unwrap().1[0];
-    let mut random = Random(number("MIMAMORI_SEED", 1));
+    let mut random = Random(times("MIMAMORI_SEED", 1));
     let (mut ours, mut theirs) = (0_u64, 0_u64);
     for number in 0..count {
         let signer = SecretKey::from_seed(&random.bytes().into());

@@ -18,7 +18,6 @@
 //! | EN-12 strangers who try | `identity_programs::strangers_may_try_five_times_a_minute` |
 //! | EN-13 what is said of a refusal | `identity_programs::a_refusal_names_who_asked_from_where_and_why_and_never_the_secret` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests: a panic is a failed test")]
-#![allow(clippy::disallowed_methods, reason = "how long the long stories are is read from the environment")]
 
 use crate::identity_rig::{Centre, DAY, MINUTE, Machine, NOW, operator, word};
 use mimamori_agent::core::{Answered, Effect, Event, Note};
@@ -28,12 +27,8 @@ use mimamori_shared::frame::Frame;
 use mimamori_shared::id::{ChainId, Hash, Lease};
 use mimamori_shared::payload::{Head, Layer, OpenReason, PushFail, Refusal, RefusalReason, Report, Statement, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey};
+use mimamori_tests::times;
 use std::time::Instant;
-
-/// How often, unless the environment says otherwise.
-fn times(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
 
 pub(crate) fn findings(centre: &Centre, machine: &Machine, kind: FindingKind) -> u64 {
     let rows = centre.runtime.block_on(centre.store().findings(&Scope::All)).unwrap();
@@ -119,7 +114,7 @@ fn rotations_under_load_lose_nothing_and_keep_nothing_twice() {
     assert_eq!(machine.unsent(), 0);
     centre.holds_all_of(&machine);
     let all = chains(&centre, &machine);
-    assert!(all.len() > rotations && all.iter().skip(1).all(|chain| *chain == (ChainReason::Rotated, false)), "{} chains", all.len());
+    assert!(all.len() as u64 > rotations && all.iter().skip(1).all(|chain| *chain == (ChainReason::Rotated, false)), "{} chains", all.len());
     assert_eq!(machine.keys.len(), all.len(), "a chain for each key");
     // The old keys are refused, whatever they say and wherever.
     let held = centre.held(machine.agent_id).len();
@@ -152,12 +147,12 @@ fn keys_change_by_themselves_over_five_years_and_none_ends_by_the_clock() {
     let mut centre = Centre::new();
     for (name, after_ms) in [("ct-1", Some(90 * DAY)), ("ct-2", None)] {
         let mut machine = centre.enrol(name);
-        machine.interval_s = 86_400 * every_days as u64;
+        machine.interval_s = 86_400 * every_days;
         machine.set_rotate_after(after_ms);
         machine.consent(&centre);
         let first = machine.key_id();
         machine.pass(5 * 365 * DAY, &centre);
-        assert!(machine.reports >= 5 * 365 / every_days as u64 - 5, "{} reports", machine.reports);
+        assert!(machine.reports >= 5 * 365 / every_days - 5, "{} reports", machine.reports);
         assert_eq!(machine.unsent(), 0, "it reports to the end");
         let expected = if after_ms.is_some() { 19..=21 } else { 0..=0 };
         assert!(expected.contains(&(machine.keys.len() - 1)), "{} rotations", machine.keys.len() - 1);

@@ -6,6 +6,7 @@
 
 use mimamori_tests::fleet::Fleet;
 use mimamori_tests::fleet::truth::Sum;
+use mimamori_tests::times;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,10 +15,6 @@ fn folder() -> tempfile::TempDir {
     let memory = PathBuf::from("/dev/shm");
     let at = if memory.is_dir() { memory } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("mimamori-fleet-").tempdir_in(at).unwrap()
-}
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 fn size() -> (usize, i64) {
@@ -53,7 +50,7 @@ fn judge(fleet: &Fleet, seed: u64) {
 /// I6, I7, I14, I16.
 #[test]
 fn whatever_happens_to_a_fleet_everything_made_is_accounted_for_and_presence_is_what_truly_was() {
-    let ((machines, days), seed) = (size(), number("MIMAMORI_SEED", 5));
+    let ((machines, days), seed) = (size(), times("MIMAMORI_SEED", 5));
     println!("seed {seed}: {machines} machines, {days} days");
     let (dir, start) = (folder(), Instant::now());
     let fleet = Fleet::live(dir.path(), seed, machines, days);

@@ -37,11 +37,35 @@ const TEMPLATE: &str = "{about-with-newline}\n使い方: {usage}\n\n{all-args}{a
 /// Reads this process's command line; help is in the language that is asked for there, or else by the environment.
 #[must_use]
 pub fn parse<P: Parser>(texts: Texts, var: impl Fn(&str) -> Option<String>) -> P {
+    let arguments = sets_first(std::env::args_os());
     if Lang::chosen(asked(std::env::args_os()), var) == Lang::En {
-        return P::parse();
+        return P::parse_from(arguments);
     }
-    let matches = japanese(P::command(), texts).get_matches();
+    let matches = japanese(P::command(), texts).get_matches_from(arguments);
     P::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit())
+}
+
+/// The same line with every `--set` in front of the command. Where some stand before it and some behind, clap keeps only
+/// the latter, without a word.
+fn sets_first(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.fuse();
+    let mut first: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            rest.push(argument);
+            rest.extend(arguments.by_ref());
+        } else if argument == "--set" {
+            first.push(argument);
+            first.extend(arguments.next());
+        } else if argument.to_str().is_some_and(|text| text.starts_with("--set=")) {
+            first.push(argument);
+        } else {
+            rest.push(argument);
+        }
+    }
+    first.append(&mut rest);
+    first
 }
 
 /// The language a command line asks for, before it is read as a whole.
@@ -168,6 +192,22 @@ mod tests {
             /// What.
             text: String,
         },
+    }
+
+    #[test]
+    fn settings_count_in_front_of_the_command_and_behind_it() {
+        #[derive(Debug, Parser)]
+        struct Set {
+            #[command(flatten)]
+            common: crate::Common,
+            #[command(subcommand)]
+            what: What,
+        }
+        let read = |line: &str| Set::parse_from(sets_first(line.split(' ').map(OsString::from))).common.sets;
+        assert_eq!(read("sayer --set a=1 loudly --set b=2 x --set=c=3"), ["a=1", "b=2", "c=3"]);
+        assert_eq!(read("sayer loudly x"), Vec::<String>::new());
+        assert_eq!(read("sayer --set=a=1 loudly -- --set"), ["a=1"]);
+        assert!(Set::try_parse_from(sets_first(["sayer", "loudly", "x", "--set"].map(OsString::from).into_iter())).is_err(), "a value is missing");
     }
 
     const TEXTS: Texts = &[("", "言います。"), ("loudly", "大声で言います。"), ("loudly #times", "回数。"), ("loudly #text", "内容。")];

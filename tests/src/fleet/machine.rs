@@ -6,7 +6,7 @@ use crate::{Random, agreed};
 use mimamori_agent::core::{Agent, Answered, Consent, Effect, Event, Identity, KeyTask, Note, Now, Rotation};
 use mimamori_agent::identity::save_key;
 use mimamori_agent::keyring::Keyring;
-use mimamori_agent::outbox::{Outbox, Quota};
+use mimamori_agent::outbox::{Outbox, OutboxError, Quota};
 use mimamori_agent::uplink::{Answer, Detail, Outcome, PushError, Sent, Trust, judge};
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::{Readings, Scope, System};
@@ -360,7 +360,14 @@ impl Machine {
                 queue.push_front(Event::CommitFailed);
             }
             Effect::Commit(record) => {
-                life.outbox.commit(&record).unwrap();
+                match life.outbox.commit(&record) {
+                    // It is shut out or cut off for so long that everything that may be dropped was: nothing is created.
+                    Err(OutboxError::Full) => {
+                        queue.push_front(Event::CommitRefused);
+                        return self.trim(at_ms, life, queue);
+                    }
+                    committed => committed.unwrap(),
+                }
                 let (boot_id, booted_ms, clock_ms) = (self.identity.boot_id, self.booted_ms, self.clock_ms);
                 let (chain_id, seq, hash, class) = (record.chain_id, record.seq, record.hash, record.class);
                 self.made.push(Made { chain_id, seq, hash, class, at_ms, boot_id, booted_ms, clock_ms, orphan: false });
