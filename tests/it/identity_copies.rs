@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests: a panic is a failed test")]
 
 use crate::identity::{approve, chains, findings, reporting, signed};
-use crate::identity_rig::{Centre, MINUTE, Machine};
-use mimamori_agent::core::{Event, Note};
-use mimamori_collector::store::{Answered as Said, FindingKind, MachineState, Scope};
+use crate::identity_rig::{Centre, MINUTE, Machine, operator, word};
+use mimamori_agent::core::{Consent, Event, Note};
+use mimamori_collector::store::{Answered as Said, FindingKind, KeyState, MachineState, Scope};
 use mimamori_shared::frame::Frame;
-use mimamori_shared::id::{ChainId, Hash};
-use mimamori_shared::payload::{Head, Statement, encode};
+use mimamori_shared::id::{ChainId, Hash, KeyId};
+use mimamori_shared::payload::{ConsentState, Head, RefusalReason, Statement, encode};
 use mimamori_shared::sign::{PayloadType, SecretKey};
 
 /// A frame in which a key hands over to another, with a proof of the new one or with one that does not hold.
@@ -64,6 +64,82 @@ fn a_new_key_that_is_anybodys_already_or_proves_nothing_is_not_taken() {
     centre.sound();
 }
 
+fn choose(centre: &Centre, machine: &Machine, key: KeyId) {
+    let (actor, facility, alias) = (operator(), word("west"), word("ct-1"));
+    centre.runtime.block_on(centre.store().choose_key(&Scope::All, &actor, &facility, &alias, key, machine.now.wall_ms)).unwrap();
+}
+
+/// Whoever copied the key vouched for one of his own at a place far ahead: the machine could never change its key again.
+#[test]
+fn a_key_that_was_only_vouched_for_gives_way_to_the_machines_own() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    let stolen = machine.keys[0].clone();
+    let theirs = SecretKey::from_seed(&zeroize::Zeroizing::new([96; 32]));
+    let ahead = handing_over(&machine, &stolen, (ChainId([95; 16]), 77, Hash([1; 32])), (&theirs, true));
+    let said = centre.take(vec![ahead], machine.now.wall_ms);
+    assert!(matches!(said, Some(Said::Refusal { reason: RefusalReason::Behind { .. }, .. })), "{said:?}");
+    assert_eq!(findings(&centre, &machine, FindingKind::KeyVouched), 1);
+    let known = |centre: &Centre| centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap().key_id;
+    assert_eq!(known(&centre), stolen.public().id(), "the machine is known by its own key");
+    let before = machine.key_id();
+    machine.rotate(&centre);
+    machine.pass(10 * MINUTE, &centre);
+    assert!(machine.key_id() != before && machine.unsent() == 0);
+    let row = centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap();
+    assert_eq!(row.key_id, machine.key_id());
+    let theirs = centre.runtime.block_on(centre.store().key(theirs.public().id())).unwrap().unwrap();
+    assert_eq!(theirs.state, KeyState::Revoked);
+    centre.holds_all_of(&machine);
+    centre.sound();
+}
+
+/// Its first word after the start was a new key, on a branch that nobody believes: it was lost for good.
+#[test]
+fn a_machine_restored_when_its_key_is_due_hears_first_whether_it_is_alone() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    let snapshot = machine.copy_of_state();
+    machine.pass(60 * MINUTE, &centre);
+    machine.set_rotate_after(Some(MINUTE));
+    machine.restore_state(&snapshot, &centre);
+    machine.pass(60 * MINUTE, &centre);
+    assert_eq!((machine.keys.len(), machine.unsent(), machine.unknown_key), (1, 0, 0));
+    approve(&centre, &machine);
+    machine.set_rotate_after(None);
+    machine.rotate(&centre);
+    machine.pass(10 * MINUTE, &centre);
+    assert_eq!((machine.keys.len(), machine.unsent(), machine.unknown_key), (2, 0, 0));
+    centre.holds_all_of(&machine);
+    centre.sound();
+}
+
+/// The collector holds a loss record where an image of the machine still has the entries: it got a receipt for what it had
+/// never sent, and was silent from then on.
+#[test]
+fn a_machine_restored_to_before_its_loss_goes_on_in_a_new_chain() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    machine.online = false;
+    machine.pass(30 * MINUTE, &centre);
+    let image = machine.copy_of_state();
+    machine.pass(60 * MINUTE, &centre);
+    machine.event(Event::Consent(Consent::Invalid(ConsentState::Withdrawn)), &centre);
+    machine.online = true;
+    machine.pass(60 * MINUTE, &centre);
+    machine.consent(&centre);
+    machine.pass(10 * MINUTE, &centre);
+    assert_eq!(machine.unsent(), 0);
+    machine.restore_state(&image, &centre);
+    let before = machine.reports;
+    machine.pass(10 * MINUTE, &centre);
+    assert!(machine.reports > before);
+    assert_eq!(findings(&centre, &machine, FindingKind::Diverged), 1, "and somebody is told");
+    let newest = centre.runtime.block_on(centre.store().chains(&Scope::All, machine.agent_id)).unwrap().pop().unwrap();
+    assert!(newest.next_seq > 5, "its reports flow in a new chain: {newest:?}");
+    centre.sound();
+}
+
 /// I17. A copy that was found out gave the machine a new key in a fresh chain, and the machine itself was shut out.
 #[test]
 fn whoever_copied_a_key_cannot_end_it_for_the_machine_once_two_are_heard() {
@@ -95,9 +171,9 @@ fn whoever_copied_a_key_cannot_end_it_for_the_machine_once_two_are_heard() {
 }
 
 /// It changed its key in the moment in which a copy was first heard: what it signs is not known until an operator
-/// approves, and then nothing is missing.
+/// chooses its key, and then nothing is missing. An approval alone takes none of those that were refused.
 #[test]
-fn a_new_key_that_was_refused_because_two_spoke_is_taken_once_an_operator_approved() {
+fn a_new_key_that_was_refused_because_two_spoke_is_taken_once_an_operator_chose_it() {
     let mut centre = Centre::new();
     let mut machine = reporting(&mut centre, "ct-1", 5);
     let mut copy = Machine::start(machine.copy_of_state(), machine.agent_id, 2, machine.now.wall_ms);
@@ -111,7 +187,13 @@ fn a_new_key_that_was_refused_because_two_spoke_is_taken_once_an_operator_approv
     assert!(findings(&centre, &machine, FindingKind::NewKeyRefused) > 0);
     approve(&centre, &machine);
     machine.pass(120 * MINUTE, &centre);
+    assert!(machine.unsent() > 100, "what was refused once stays refused");
+    let refused = centre.runtime.block_on(centre.store().refused_keys(&Scope::All, machine.agent_id)).unwrap();
+    assert_eq!(refused.iter().map(|key| (key.key_id, key.why.as_str())).collect::<Vec<_>>(), [(machine.key_id(), "two_voices")]);
+    choose(&centre, &machine, machine.key_id());
+    machine.pass(120 * MINUTE, &centre);
     assert_eq!((machine.unsent(), machine.key_id()), (0, machine.keys[1].public().id()));
+    assert!(centre.runtime.block_on(centre.store().refused_keys(&Scope::All, machine.agent_id)).unwrap().is_empty());
     let row = centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap();
     assert_eq!(row.key_id, machine.key_id());
     let held = centre.held(machine.agent_id);

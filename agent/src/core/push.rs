@@ -44,7 +44,8 @@ pub struct Push {
     sent_to: u64,
     /// The chains that the collector went back in, and when: boot time, milliseconds.
     went_back: Vec<(ChainId, i64)>,
-    forked: bool,
+    /// Whether the collector said that this key is used twice, in the last receipt since the start.
+    forked: Option<bool>,
 }
 
 impl Push {
@@ -59,7 +60,7 @@ impl Push {
             refusals: 0,
             sent_to: u64::MAX,
             went_back: Vec::new(),
-            forked: false,
+            forked: None,
         }
     }
 
@@ -87,9 +88,9 @@ impl Push {
         self.failed_ms
     }
 
-    /// Whether the collector last said that this key is used twice.
-    pub(super) fn is_forked(&self) -> bool {
-        self.forked
+    /// Whether a receipt since the start says that nobody else uses this key: what starts may be an old image of the machine.
+    pub(super) fn is_alone(&self) -> bool {
+        self.forked == Some(false)
     }
 
     pub(super) fn failed_s(&self) -> PushFail {
@@ -200,10 +201,10 @@ impl Agent {
         self.push.not_before = i64::MIN;
         self.push.frames_max = FRAMES_MAX;
         let forked = receipt.status == ReceiptStatus::Forked;
-        if forked && !self.push.forked {
+        if forked && self.push.forked != Some(true) {
             effects.push(Effect::Note(Note::Forked));
         }
-        self.push.forked = forked;
+        self.push.forked = Some(forked);
         if let Some(chain) = self.chains.iter_mut().find(|chain| chain.chain_id == receipt.chain_id) {
             chain.unsent_from = chain.unsent_from.max(receipt.seq.saturating_add(1)).min(chain.tip.next_seq);
             chain.lease = receipt.lease;

@@ -58,10 +58,10 @@ impl Agent {
         }
     }
 
-    /// Nothing else is going on, everything signed before is held by a collector that trusts this key, so the line works
-    /// just now, and the facility consents: a statement about a key leaves under a consent only.
+    /// Nothing else is going on, everything signed before is held by a collector that has said since the start that it trusts
+    /// this key, so the line works just now, and the facility consents: a statement about a key leaves under a consent only.
     fn may_rotate(&self) -> bool {
-        let settled = self.to_open.is_none() && self.owed.is_none() && self.rotation.old.is_none() && !self.push.is_forked();
+        let settled = self.to_open.is_none() && self.owed.is_none() && self.rotation.old.is_none() && self.push.is_alone();
         let [chain] = self.chains.as_slice() else { return false };
         settled && self.may_collect() && !chain.blocked && chain.successor.is_none() && chain.unsent_from > 0 && !chain.has_unsent()
     }

@@ -26,6 +26,7 @@ pub(super) fn words(finding: &FindingRow, lang: Lang) -> String {
         FindingKind::OldKeySpoke => {
             ("a key that has handed over was used again: see `machine forks`", "引き継ぎ済みの旧い鍵が使われました（`machine forks`で確認）")
         }
+        FindingKind::KeyVouched => ("a new key was named ahead of what is held here", "保管済みの範囲より先で新しい鍵が示されました"),
         FindingKind::NewKeyRefused => {
             ("a new key was not taken; the old one stays: see `machine forks`", "新しい鍵を受け入れませんでした（旧い鍵のまま。`machine forks`で確認）")
         }

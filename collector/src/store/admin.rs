@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::named::RedeemRefusal;
 use super::network::Network;
-use super::rows::Revocations;
+use super::rows::{RefusedKey, Revocations};
 use super::scope::{Actor, Scope};
 use super::{Store, sqlite};
 use mimamori_shared::id::{AgentId, KeyId, TokenId};
@@ -120,6 +120,28 @@ impl Store {
     pub async fn redeem(&self, ask: Redeem, now_ms: i64) -> Result<Redeemed, StoreError> {
         match self {
             Store::Sqlite(engine) => engine.write(move |db| sqlite::enrol::redeem(db, &ask, now_ms)).await,
+        }
+    }
+
+    /// Decides which new key is the machine's: it is taken when its statement comes again, whatever was heard before.
+    ///
+    /// # Errors
+    /// When there is no such machine in scope, or it is revoked.
+    pub async fn choose_key(&self, scope: &Scope, actor: &Actor, facility: &Word, alias: &Word, key: KeyId, now_ms: i64) -> Result<(), StoreError> {
+        let (scope, actor, facility, alias) = (scope.clone(), actor.clone(), facility.clone(), alias.clone());
+        match self {
+            Store::Sqlite(engine) => engine.write(move |db| sqlite::machine::choose_key(db, &scope, &actor, (&facility, &alias), key, now_ms)).await,
+        }
+    }
+
+    /// The new keys that were named for a machine and not taken, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such machine in scope.
+    pub async fn refused_keys(&self, scope: &Scope, agent: AgentId) -> Result<Vec<RefusedKey>, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::handover::refused(db, &scope, agent)).await,
         }
     }
 

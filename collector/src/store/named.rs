@@ -106,6 +106,8 @@ named! {
         ConsentExpires = "consent_expires",
         /// A key spoke that has handed over to another one: somebody still holds it.
         OldKeySpoke = "old_key_spoke",
+        /// A new key was named ahead of what is held: it may speak, and is the machine's when its statement is held.
+        KeyVouched = "key_vouched",
         /// A statement names a new key that is not taken; the old one stays.
         NewKeyRefused = "new_key_refused",
     }

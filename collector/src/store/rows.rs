@@ -313,3 +313,18 @@ pub struct AuditRow {
     /// JSON, at most [`super::AUDIT_DETAIL_BYTES_MAX`] bytes.
     pub detail: String,
 }
+
+/// A new key that was named and not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// Its id.
+    pub key_id: KeyId,
+    /// The chain its statement stands in.
+    pub chain_id: ChainId,
+    /// The statement's place.
+    pub seq: u64,
+    /// Why: `two_voices`, `second_successor`, `key_in_use` or `too_many_keys`.
+    pub why: String,
+    /// When it was last refused, milliseconds since 1970.
+    pub at_ms: i64,
+}

@@ -63,10 +63,16 @@ pub(super) async fn a_loss_bridges(store: &Store) {
     let receipt = Agent::receipt(&agent.send(store, vec![opened, bridge.clone(), after], NOW).await);
     assert_eq!((receipt.seq, receipt.head_hash), (6, agent.tip.head));
     assert_eq!(rows(store, &agent, 0).await, 3);
-    // What was inside comes after all: held already, up to the loss's end.
-    let inside = Agent::receipt(&agent.send(store, vec![lost[2].clone()], NOW + 9).await);
-    assert_eq!((inside.seq, inside.head_hash, inside.received_at_ms), (5, lost[4].0.hash(), NOW));
-    assert_eq!(Agent::receipt(&agent.send(store, vec![bridge], NOW + 9).await), inside);
+    let bridged = Agent::receipt(&agent.send(store, vec![bridge.clone()], NOW + 9).await);
+    assert_eq!((bridged.seq, bridged.head_hash, bridged.received_at_ms), (5, lost[4].0.hash(), NOW));
+    // What was inside comes after all, up to the loss's end: it agrees, and the receipt is for what was sent.
+    assert_eq!(Agent::receipt(&agent.send(store, lost.clone(), NOW + 9).await), bridged);
+    assert!(store.findings(&ALL).await.unwrap().is_empty());
+    // Only a part of it: a receipt for the end would be for what was never sent. An older image of the machine spoke.
+    let refused = Agent::refusal(&agent.send(store, vec![lost[2].clone()], NOW + 9).await);
+    assert_eq!(refused, RefusalReason::Behind { next_seq: 7, head_hash: agent.tip.head });
+    let found = store.findings(&ALL).await.unwrap();
+    assert_eq!((found[0].kind, found[0].detail.as_str()), (FindingKind::Diverged, "inside_loss"));
     assert_eq!(rows(store, &agent, 0).await, 3);
     sound(store).await;
 }

@@ -1,16 +1,17 @@
 //! One request inside the group's transaction: `accept` decides, this keeps.
 
+mod hearsay;
+
 use super::chain::{self, Chain, Newest, Stored};
 use super::evidence::{self, At, Month};
 use super::finding::{self, Seen};
-use super::handover::{self, Closing, HandOver};
+use super::handover::{self, Came, Closing, HandOver};
 use super::{abuse, latest, machine, presence, session, stated};
 use crate::store::accept::{Action, Branch, Held, decide};
 use crate::store::error::StoreError;
 use crate::store::ingest::{Answered, Heard, IngestBatch, ReceiptFields, Taken};
 use crate::store::named::{ChainReason, FindingKind, KeyState, MachineState};
 use crate::store::rows::{SessionRow, Waiting};
-use mimamori_domain::source::Change;
 use mimamori_domain::wall::is_after;
 use mimamori_shared::chain::{Fit, Link, Tip};
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash};
@@ -92,7 +93,10 @@ pub(in crate::store) fn run(db: &Connection, batch: &IngestBatch) -> Result<Take
     let answered = match last {
         None => Answered::NothingToSay,
         Some(Step::Refused(reason)) => refusal(reason),
-        Some(Step::Held { branch, held }) => Answered::Receipt(ingest.receipt(branch, &held)?),
+        Some(Step::Held { branch, held }) => match ingest.inside_a_loss(branch, &held)? {
+            Some(reason) => refusal(reason),
+            None => Answered::Receipt(ingest.receipt(branch, &held)?),
+        },
     };
     Ok(Taken { answered, heard: ingest.heard })
 }
@@ -103,8 +107,7 @@ impl<'a> Ingest<'a> {
     }
 
     fn receipt(&self, branch: u32, held: &Held) -> Result<ReceiptFields, StoreError> {
-        // Of this chain for good; of any chain until an operator approves.
-        let forked = self.chain.as_ref().is_some_and(|chain| chain.forked) || finding::two_voices(self.db, self.agent)?;
+        let forked = finding::two_voices(self.db, self.agent)?;
         Ok(ReceiptFields {
             agent_id: self.agent,
             chain_id: self.id,
@@ -114,6 +117,22 @@ impl<'a> Ingest<'a> {
             received_at_ms: held.received_at_ms,
             status: if forked { ReceiptStatus::Forked } else { ReceiptStatus::Ok },
         })
+    }
+
+    /// What was sent last lies inside a loss record that is held: nothing of it is kept, and a receipt for the end of that
+    /// record would be for what was never sent. An older image of the machine, or another holder of its key, spoke.
+    fn inside_a_loss(&mut self, branch: u32, held: &Held) -> Result<Option<RefusalReason>, StoreError> {
+        let Some((verified, entry)) = self.batch.entries.last() else { return Ok(None) };
+        let link = Link::of(entry, verified.hash());
+        if (held.last_seq, held.tip_hash) == (link.last_seq, link.tip_hash) {
+            return Ok(None);
+        }
+        self.heard.other_content += 1;
+        self.found(FindingKind::Diverged, link.seq, "inside_loss")?;
+        self.mark_forked(self.id)?;
+        let stored = self.chain.iter().flat_map(|chain| &chain.branches).find(|stored| stored.branch.no == branch);
+        let tip = stored.map_or(Tip::EMPTY, |stored| stored.branch.tip);
+        Ok(Some(RefusalReason::Behind { next_seq: tip.next_seq, head_hash: tip.head }))
     }
 
     fn found(&self, kind: FindingKind, seq: u64, detail: &str) -> Result<(), StoreError> {
@@ -152,9 +171,9 @@ impl<'a> Ingest<'a> {
             Action::Replay { branch, held } => {
                 self.heard.replays += 1;
                 self.near = Some(branch);
-                // A new key that was refused while two spoke is taken once an operator approved, when it is named again.
+                // A new key that was refused while two spoke is taken when it is named again and an operator chose it.
                 if branches.iter().any(|other| other.no == branch && other.tip.next_seq == link.last_seq.saturating_add(1)) {
-                    self.hand_over(pair, (branch, true))?;
+                    self.hand_over(pair, branch, (true, true))?;
                 }
                 Ok(Step::Held { branch, held })
             }
@@ -254,7 +273,7 @@ impl<'a> Ingest<'a> {
             }
         }
         self.notice(entry, link.seq, before)?;
-        self.hand_over(pair, (at.branch, true))?;
+        self.hand_over(pair, at.branch, (true, false))?;
         if at.branch == 0 {
             self.state(pair, at)?;
         }
@@ -278,20 +297,26 @@ impl<'a> Ingest<'a> {
     /// A statement that comes ahead of its place vouches for the new key all the same: a collector that was restored
     /// to a time before it could not believe the entries of that key otherwise, whatever is missing between.
     fn vouch(&mut self, pair: &(Verified, Entry)) -> Result<(), StoreError> {
-        self.hand_over(pair, (0, false))
+        self.hand_over(pair, 0, (false, false))
     }
 
-    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), (branch, held): (u32, bool)) -> Result<(), StoreError> {
+    fn hand_over(&mut self, (verified, entry): &(Verified, Entry), branch: u32, (held, again): (bool, bool)) -> Result<(), StoreError> {
         let Body::Statement(Statement::Key { public_key, proof }) = &entry.body else { return Ok(()) };
-        let forked = branch > 0 || finding::two_voices(self.db, self.agent)?;
-        match handover::hand_over(self.db, &entry.head, verified.hash(), (public_key, proof), (forked, held), self.batch.received_at_ms)? {
-            HandOver::Done(closing) => {
-                self.closings.retain(|other| other.key_id != closing.key_id);
-                self.closings.push(closing);
-                Ok(())
+        let came = Came { branch, held, again, two_voices: finding::two_voices(self.db, self.agent)?, now_ms: self.batch.received_at_ms };
+        match handover::hand_over(self.db, &entry.head, verified.hash(), (public_key, proof), came)? {
+            HandOver::Done(closing) => self.close(closing),
+            HandOver::Vouched(closing) => {
+                self.close(closing);
+                self.found(FindingKind::KeyVouched, entry.head.seq, "ahead")?;
             }
-            HandOver::Refused(why) => self.found(FindingKind::NewKeyRefused, entry.head.seq, why),
+            HandOver::Refused(why) => self.found(FindingKind::NewKeyRefused, entry.head.seq, why)?,
         }
+        Ok(())
+    }
+
+    fn close(&mut self, closing: Closing) {
+        self.closings.retain(|other| other.key_id != closing.key_id);
+        self.closings.push(closing);
     }
 
     /// Sessions and boots; gives the session as it was. A loss carries the boot that wrote it down, not the one that it
@@ -384,7 +409,7 @@ impl<'a> Ingest<'a> {
         let mut seen = false;
         if let Some(pair) = &self.batch.preview
             && let Body::Report(report) = &pair.1.body
-            && self.believes(&pair.1)
+            && self.believes(&pair.1)?
         {
             seen = latest::preview(self.db, self.at(0), new(latest::shape(report), pair))?;
         }
@@ -397,34 +422,6 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 }
-
-impl Ingest<'_> {
-    /// Where the request came from.
-    fn hear(&mut self, seq: u64) -> Result<(), StoreError> {
-        let Some(source) = &self.batch.source else { return Ok(()) };
-        let change = abuse::heard_from(self.db, self.agent, source, self.batch.received_at_ms)?;
-        self.heard.moved = change != Change::None;
-        self.heard.flapping = change == Change::Flapping;
-        if self.heard.flapping {
-            self.found(FindingKind::SourceFlapping, seq, "to_and_fro")?;
-        }
-        Ok(())
-    }
-
-    /// Whether a preview may stand for the present: not beside a second voice, not beyond what a backlog can hold, not
-    /// from a far future. What it says is shown before its place in the chain vouches for it.
-    fn believes(&self, preview: &Entry) -> bool {
-        let Some(chain) = self.chain.as_ref().filter(|chain| !chain.forked) else { return false };
-        let next_seq = chain.branches.iter().find(|stored| stored.branch.no == 0).map_or(0, |stored| stored.branch.tip.next_seq);
-        let ahead = preview.head.seq.checked_sub(next_seq).is_some_and(|ahead| ahead <= PREVIEW_AHEAD_MAX);
-        ahead && preview.head.taken_at_ms <= self.batch.received_at_ms.saturating_add(PREVIEW_FUTURE_MS)
-    }
-}
-
-/// Places a preview may lie ahead of what is held: more than an outbox holds.
-const PREVIEW_AHEAD_MAX: u64 = 1_000_000;
-/// How far ahead the clock of a machine whose preview is believed may go, in milliseconds.
-const PREVIEW_FUTURE_MS: i64 = 86_400_000;
 
 fn held(db: &Connection, at: At, branches: &[Stored], seq: u64) -> Result<Option<Held>, StoreError> {
     let Some(stored) = branches.iter().find(|stored| stored.branch.no == at.branch) else { return Ok(None) };

@@ -61,14 +61,34 @@ pub(in crate::store) fn approve(
     if name != alias {
         need_free(db, at, name)?;
     }
+    // What was heard by a clock that ran ahead is approved as well.
+    let last: Option<i64> = db.query_row("SELECT max(last_at_ms) FROM finding WHERE agent = ?1", [found.agent.0], |row| row.get(0))?;
+    let chains_ms = last.map_or(now_ms, |last| now_ms.max(last.saturating_add(1)));
     db.execute(
-        "UPDATE machine SET state = 'active', alias = ?2, approved_at_ms = coalesce(approved_at_ms, ?3), chains_approved_at_ms = ?3
+        "UPDATE machine SET state = 'active', alias = ?2, approved_at_ms = coalesce(approved_at_ms, ?3), chains_approved_at_ms = ?4
          WHERE agent = ?1",
-        params![found.agent.0, name.as_str(), now_ms],
+        params![found.agent.0, name.as_str(), now_ms, chains_ms],
     )?;
     let detail = json!({ "alias": name, "was": alias, "key": found.key_id.fingerprint() });
     did(db, actor, now_ms, "approve", found.agent, at, detail)?;
     Ok(found.agent)
+}
+
+/// Decides which new key is the machine's: it is taken when its statement comes again, whatever was heard before.
+pub(in crate::store) fn choose_key(
+    db: &Connection,
+    scope: &Scope,
+    actor: &Actor,
+    (at, alias): (&Word, &Word),
+    key: KeyId,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let found = find(db, scope, at, alias)?;
+    if found.state == MachineState::Revoked {
+        return Err(StoreError::Invalid("the machine's key is revoked: it has to enrol again"));
+    }
+    db.execute("UPDATE machine SET chosen_key = ?2 WHERE agent = ?1", params![found.agent.0, key.0])?;
+    did(db, actor, now_ms, "choose_key", found.agent, at, json!({ "alias": alias, "was": found.key_id.fingerprint(), "key": key.fingerprint() }))
 }
 
 /// Gives a machine another alias.

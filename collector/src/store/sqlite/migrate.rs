@@ -25,6 +25,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, sql: include_str!("../migrations/0006_identity.sql"), sha256: "e0f95627aeb36dba1bff9669fa3cc08a7091299af654459834395c6a7da6c35e" },
     Migration { version: 7, sql: include_str!("../migrations/0007_abuse.sql"), sha256: "cb3f5b53bb7b8b6ca2f52e8f01c41a0fc39948abe53cec03abb92254b70bcaff" },
     Migration { version: 8, sql: include_str!("../migrations/0008_bounds.sql"), sha256: "db24bdf6fce4c45a65e887c007c4fe28adc1c6d17990d04467e6d7607f561279" },
+    Migration {
+        version: 9,
+        sql: include_str!("../migrations/0009_chosen_key.sql"),
+        sha256: "acedcb8b56e11ea4cd300ece19ce2f84089124ee307807261eed19c126230725",
+    },
 ];
 
 /// Applies what is missing, each step in a transaction of its own.
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn no_migration_was_edited() {
-        assert!(MIGRATIONS.iter().map(|migration| migration.version).eq(1..=8), "no hole, and in order");
+        assert!(MIGRATIONS.iter().map(|migration| migration.version).eq(1..=9), "no hole, and in order");
         for migration in MIGRATIONS {
             assert_eq!(sha256(migration.sql.as_bytes()).to_string(), migration.sha256, "add a migration instead of editing {}", migration.version);
         }

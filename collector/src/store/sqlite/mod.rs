@@ -13,7 +13,7 @@ pub(super) mod expiry;
 pub(super) mod facility;
 pub(super) mod finding;
 pub(super) mod fsck;
-mod handover;
+pub(super) mod handover;
 pub(super) mod ingest;
 pub(super) mod latest;
 pub(super) mod lease;
