@@ -94,7 +94,8 @@ fn counted(machine: &MachineView) -> State {
 }
 
 /// Totals over the fleet: name and help.
-pub const TOTALS: [(&str, &str); 2] = [("mimamori_facilities", "Facilities."), ("mimamori_machines", "Machines, by state. Retired ones are counted here and make no other series.")];
+pub const TOTALS: [(&str, &str); 2] =
+    [("mimamori_facilities", "Facilities."), ("mimamori_machines", "Machines, by state. Retired ones are counted here and make no other series.")];
 
 /// A metric of a machine that is no reading.
 #[derive(Debug)]
@@ -138,7 +139,9 @@ pub const OWN: &[Own] = &[
         let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
         EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
     }),
-    gauge("findings", &[], "Findings that nobody has closed.", |row, out| out.one(&[], Number::Count(row.machine.findings))),
+    gauge("findings", &[], "How often something was found of the machine, by what is kept of findings: nothing closes one.", |row, out| {
+        out.one(&[], Number::Count(row.machine.findings))
+    }),
     Own {
         name: "push_failed_seconds_total",
         kind: MetricKind::Counter,
