@@ -3,6 +3,7 @@
 use crate::store::Network;
 use clap::{Parser, Subcommand};
 use mimamori_cli::Common;
+use mimamori_shared::id::AgentId;
 use mimamori_shared::word::Word;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -58,6 +59,25 @@ impl FromStr for MachineName {
     }
 }
 
+/// A machine to look at: by its name the one in service, or the one retired last; by its agent id any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// By its name.
+    Named(MachineName),
+    /// By its agent.
+    Agent(AgentId),
+}
+
+impl FromStr for Which {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('/') {
+            return text.parse().map(Which::Named);
+        }
+        text.parse().map(Which::Agent).map_err(|_| "a machine is named FACILITY/MACHINE, or by its agent id, 32 hexadecimal digits".to_owned())
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -101,9 +121,9 @@ pub enum Command {
     },
     /// Writes the evidence of one machine as JSON lines.
     Export {
-        /// Which.
-        #[arg(value_name = "FACILITY/MACHINE")]
-        machine: MachineName,
+        /// Which; one that was replaced by its agent id, as `machine list` shows it.
+        #[arg(value_name = "FACILITY/MACHINE|AGENT_ID")]
+        machine: Which,
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -172,9 +192,9 @@ pub enum MachineCommand {
     },
     /// Shows one.
     Show {
-        /// Which.
-        #[arg(value_name = "FACILITY/MACHINE")]
-        machine: MachineName,
+        /// Which; one that was replaced by its agent id, as `machine list` shows it.
+        #[arg(value_name = "FACILITY/MACHINE|AGENT_ID")]
+        machine: Which,
         /// How to print.
         #[command(flatten)]
         output: Output,
@@ -202,9 +222,9 @@ pub enum MachineCommand {
     },
     /// Explains, in words, where a machine's key spoke with two voices and what to do.
     Forks {
-        /// Only of this one.
-        #[arg(value_name = "FACILITY/MACHINE")]
-        machine: Option<MachineName>,
+        /// Only of this one; without it, of all that are not retired.
+        #[arg(value_name = "FACILITY/MACHINE|AGENT_ID")]
+        machine: Option<Which>,
         /// How to print.
         #[command(flatten)]
         output: Output,

@@ -32,10 +32,12 @@ pub const JAPANESE: Texts = &[
     ("machine list", "機器の一覧。"),
     ("machine list #facility", "この医療機関のものだけ。"),
     ("machine show", "機器を表示します。"),
+    ("machine show #machine", "対象の機器。置き換えられた機器は`machine list`に表示されるエージェントIDで指定します。"),
     ("machine approve", "指紋の照合後に報告を許可します。新しいチェーンも再び許可します。"),
     ("machine approve #name", "機器に名前を付けます。"),
     ("machine revoke", "この機器とその鍵を以後拒否します。"),
     ("machine forks", "機器の鍵が2か所で使われた箇所と対処を説明します。"),
+    ("machine forks #machine", "この機器だけ。省略時は運用終了を除くすべての機器。"),
     ("machine retire", "運用を終了します。履歴は残ります。"),
     ("machine replace", "別の機器に置き換えます。名前を引き継ぎ、元の機器は運用終了となります。"),
     ("machine replace #new", "同じ医療機関の新しい機器。"),
@@ -57,4 +59,5 @@ pub const JAPANESE: Texts = &[
     ("digest #day", "`digest.utc_offset_h`の時間帯での日付（例：2026-11-27）。"),
     ("fsck", "証跡からすべてのチェーンを計算し直し、不一致を示します。"),
     ("export", "1台の機器の証跡をJSON Linesで書き出します。"),
+    ("export #machine", "対象の機器。置き換えられた機器は`machine list`に表示されるエージェントIDで指定します。"),
 ];

@@ -131,7 +131,7 @@ pub struct MachineView {
     pub section_s: BTreeMap<String, u64>,
     /// Seconds of failed pushes in its newest chain.
     pub push_fail: PushFail,
-    /// Findings that nobody has closed.
+    /// How often something was found of it, among the newest findings of the fleet; nothing closes one.
     pub findings: u64,
 }
 

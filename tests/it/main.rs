@@ -20,6 +20,7 @@ mod consent;
 mod documents;
 mod enrolment;
 mod facility;
+mod forks_in_words;
 mod goals;
 mod goals_agent;
 mod hostile_answers;

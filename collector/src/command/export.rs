@@ -1,7 +1,7 @@
 //! `fsck` and `export`.
 
 use super::{Done, Failed, did};
-use crate::cli::{Lang, MachineName, Output, exit};
+use crate::cli::{Lang, Output, Which, exit};
 use crate::keys::Keys;
 use crate::store::{BranchRow, MachineRow, PAGE_MAX, Scope, Store, StoreError};
 use base64::Engine as _;
@@ -40,9 +40,9 @@ pub(super) async fn fsck(store: &Store, output: Output, lang: Lang) -> Done {
 }
 
 /// One line of what is needed to verify, then each entry as its two lines and as DSSE, chain after chain.
-pub(super) async fn export(store: &Store, keys: &Keys, name: &MachineName, output: Option<&Path>, told: Output, lang: Lang) -> Done {
+pub(super) async fn export(store: &Store, keys: &Keys, which: &Which, output: Option<&Path>, told: Output, lang: Lang) -> Done {
     // First, so that no file is made for a machine that is none.
-    let machine = store.machine(&Scope::All, &name.facility, &name.machine).await?;
+    let machine = super::machine::find(store, which).await?;
     let Some(path) = output else {
         write(store, keys, &machine, io::BufWriter::new(io::stdout())).await?;
         return Ok(());
@@ -50,10 +50,15 @@ pub(super) async fn export(store: &Store, keys: &Keys, name: &MachineName, outpu
     let refused = |fault: io::Error| Failed::said(exit::USAGE, format!("--output {}", unwritable(path, &fault, lang)));
     let file = std::fs::File::create(path).map_err(refused)?;
     let entries = write(store, keys, &machine, io::BufWriter::new(file)).await.map_err(|fault| fault.of(&whole(path).display().to_string()))?;
-    let (shown, named) = (whole(path), format!("{}/{}", name.facility, name.machine));
+    let (shown, named) = (whole(path), super::machine::name_of(&machine));
     let text = lang
         .of(format!("Written: {}, {entries} entries of {named}.", shown.display()), format!("書き出しました：{}（{named}、{entries}件）。", shown.display()));
-    did(told, "export", &json!({"facility": name.facility, "machine": name.machine, "path": shown, "entries": entries}), &text);
+    did(
+        told,
+        "export",
+        &json!({"facility": machine.facility, "machine": machine.alias, "agent_id": machine.agent_id, "path": shown, "entries": entries}),
+        &text,
+    );
     Ok(())
 }
 

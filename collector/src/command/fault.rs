@@ -36,11 +36,24 @@ impl Failed {
 impl From<StoreError> for Failed {
     fn from(fault: StoreError) -> Failed {
         let code = match &fault {
-            StoreError::NotFound(_) | StoreError::Taken(_) => exit::USAGE,
+            StoreError::NotFound(_) | StoreError::Taken(_) | StoreError::Retired => exit::USAGE,
             _ => exit::FAILED,
         };
-        Failed { code, en: chain(&fault), ja: store(&fault) }
+        let mend = |lang: Lang| if is_machines_name(&fault) { free_the_name(lang) } else { "" };
+        Failed { code, en: format!("{}{}", chain(&fault), mend(Lang::En)), ja: format!("{}{}", store(&fault), mend(Lang::Ja)) }
     }
+}
+
+fn is_machines_name(fault: &StoreError) -> bool {
+    matches!(fault, StoreError::Taken("machine's alias"))
+}
+
+/// Also a machine whose key was revoked keeps its name, until somebody says that it is gone.
+fn free_the_name(lang: Lang) -> &'static str {
+    lang.of(
+        ". If the machine that has it is gone or its key is revoked, `machine retire` frees it; or enrol the new machine under another name, then `machine replace` puts it into the place of the old one",
+        "。その機器が撤去済みか鍵が失効している場合、`machine retire`で名前が空きます。または新しい機器を別の名前で登録し、`machine replace`で置き換えてください",
+    )
 }
 
 impl From<KeysError> for Failed {
@@ -80,7 +93,7 @@ fn noun(noun: &'static str) -> &'static str {
         "token" => "トークン",
         "key" => "鍵",
         "facility's alias" => "医療機関の短い名前",
-        "machine alias" | "machine's alias" => "機器の名前",
+        "machine's alias" => "機器の名前",
         "token's id" => "トークンのID",
         "agent id" => "エージェントのID",
         other => other,
@@ -91,6 +104,7 @@ fn store(fault: &StoreError) -> String {
     match fault {
         StoreError::NotFound(what) => format!("該当する{}がありません", noun(what)),
         StoreError::Taken(what) => format!("{}は既に使用されています", noun(what)),
+        StoreError::Retired => "この機器は既に運用終了です（以後の操作はできません。履歴は残り、名前は空いています）".to_owned(),
         StoreError::Invalid(what) => format!("値が規則に合いません：{what}"),
         StoreError::Newer(number) => format!("データベースは新しい版（移行{number}）のものです。作成した版をインストールしてください"),
         StoreError::OtherMigration(number) => format!("データベースの移行{number}が、この版のものと一致しません"),
@@ -154,6 +168,7 @@ mod tests {
         let faults: Vec<Failed> = vec![
             StoreError::NotFound("machine").into(),
             StoreError::Taken("machine's alias").into(),
+            StoreError::Retired.into(),
             StoreError::Invalid("x").into(),
             StoreError::Closed.into(),
             KeysError::Exists(path()).into(),
@@ -172,7 +187,7 @@ mod tests {
         for fault in faults {
             let (en, ja) = (fault.in_lang(Lang::En), fault.in_lang(Lang::Ja));
             assert!(en.is_ascii() && !ja.is_ascii() && fault.code != exit::OK, "{en} {ja}");
-            for named in ["/a/b", "denied", "7", "init", "chmod 600", "--accept-rollback", "no epoch"] {
+            for named in ["/a/b", "denied", "7", "init", "chmod 600", "--accept-rollback", "no epoch", "machine retire", "machine replace"] {
                 assert_eq!(en.contains(named), ja.contains(named), "{named}: {en} {ja}");
             }
         }

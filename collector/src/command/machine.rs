@@ -4,13 +4,13 @@ mod history;
 mod show;
 
 use super::{Done, did, print, print_json};
-use crate::cli::{Lang, MachineCommand, MachineName};
+use crate::cli::{Lang, MachineCommand, MachineName, Which};
 use crate::clock;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::revocation;
 use crate::serve::StartError;
-use crate::store::{Actor, MachineRow, MachineState, Scope, Store};
+use crate::store::{Actor, MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::as_of;
 use mimamori_cli::print::padded;
 use mimamori_domain::presence::State;
@@ -34,24 +34,29 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
             }
         }
         MachineCommand::Show { machine, output } => {
-            let row = store.machine(scope, &machine.facility, &machine.machine).await?;
+            let row = find(store, machine).await?;
             show::show(store, keys, &row, *output, lang).await?;
         }
         MachineCommand::Approve { machine, name, output } => {
+            let was = store.machine(scope, &machine.facility, &machine.machine).await?;
             let renamed = name.as_ref().map(|name| &name.0);
             let agent = store.approve_machine(scope, actor, &machine.facility, &machine.machine, renamed, now).await?;
             let row = store.machine_of(scope, agent).await?;
-            let (name, fingerprint) = (format!("{}/{}", row.facility, row.alias), row.key_id.fingerprint());
-            let text = lang.of(
-                format!("Approved: {name}, key {fingerprint}; its reports are taken."),
-                format!("承認しました：{name}（鍵 {fingerprint}）。報告を受け付けます。"),
-            );
-            did(*output, "machine approve", &value(&row), &text);
+            let lifted = !super::forks::stays_forked(store, &row).await?;
+            let mut about = value(&row);
+            if let Some(about) = about.as_object_mut() {
+                about.insert("fork_lifted".to_owned(), lifted.into());
+            }
+            did(*output, "machine approve", &about, &approved(&row, was.state == MachineState::Pending, lifted, lang));
         }
         MachineCommand::Revoke { machine, output } => {
             let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?.fingerprint();
             keep(config, keys, store).await?;
-            let text = format!("{} {key}", lang.of("refused from now on:", "以後受け付けない鍵："));
+            let name = named(machine);
+            let text = lang.of(
+                format!("Revoked: {name}, key {key}; refused from now on. It keeps its name: `machine retire {name}` frees it."),
+                format!("失効させました：{name}（鍵 {key}、以後は受け付けません）。名前を空けるには`machine retire {name}`を実行してください。"),
+            );
             did(*output, "machine revoke", &json!({"facility": machine.facility, "machine": machine.machine, "fingerprint": key}), &text);
         }
         MachineCommand::Retire { machine, output } => {
@@ -85,6 +90,39 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
 
 fn named(machine: &MachineName) -> String {
     format!("{}/{}", machine.facility, machine.machine)
+}
+
+/// `FACILITY/MACHINE`.
+pub(super) fn name_of(row: &MachineRow) -> String {
+    format!("{}/{}", row.facility, row.alias)
+}
+
+/// The machine that somebody wants to look at.
+pub(super) async fn find(store: &Store, which: &Which) -> Result<MachineRow, StoreError> {
+    match which {
+        Which::Named(name) => store.machine(&Scope::All, &name.facility, &name.machine).await,
+        Which::Agent(agent) => store.machine_of(&Scope::All, *agent).await,
+    }
+}
+
+/// What an approval came to: of a machine that waited, that it reports; of one that reports, that it may begin anew.
+fn approved(row: &MachineRow, waited: bool, lifted: bool, lang: Lang) -> String {
+    let (name, fingerprint) = (name_of(row), row.key_id.fingerprint());
+    let en = if waited { "its reports are taken" } else { "it may change its key and open new chains again" };
+    let ja = if waited { "報告を受け付けます" } else { "鍵の更新と新しいチェーンを再び許可します" };
+    let said = lang.of(format!("Approved: {name}, key {fingerprint}; {en}."), format!("承認しました：{name}（鍵 {fingerprint}）。{ja}。"));
+    if lifted {
+        return said;
+    }
+    let but = lang.of(
+        format!(
+            "But the fork stays: its key speaks with two voices, and an approval does not lift that. See `machine forks {name}`; if two copies run, stop both, `machine revoke {name}`, move the state folder away on each, and enrol each with a token of its own."
+        ),
+        format!(
+            "ただし分岐は解消していません：鍵が二重に使われており、承認では解消しません。`machine forks {name}`で確認し、複製が稼働している場合は両方を停止して`machine revoke {name}`を実行し、それぞれの状態フォルダーを退避して、別々のトークンで登録し直してください。"
+        ),
+    );
+    format!("{said}\n{but}")
 }
 
 /// The decision is in the database; now it is made to outlast that.
@@ -128,7 +166,10 @@ pub(super) fn print_rows(machines: &[MachineRow], lang: Lang) {
         if let Some(waiting) = chain.and_then(|chain| chain.waiting) {
             last.push_str(&lang.of(format!("  WAITS for place {}", waiting.for_seq), format!("  連番{}を待機中", waiting.for_seq)));
         }
-        let (name, state) = (format!("{}/{}", row.facility, row.alias), presence(row));
+        if row.state == MachineState::Retired {
+            last.push_str(&lang.of(format!("  agent id {}", row.agent_id), format!("  エージェントID {}", row.agent_id)));
+        }
+        let (name, state) = (name_of(row), presence(row));
         let place = chain.map_or(0, |chain| chain.next_seq).to_string();
         print(&line([&name, life(row.state, lang), lang.of(state.words_en(), state.words_ja()), &place, &last]));
     }

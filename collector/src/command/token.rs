@@ -4,7 +4,7 @@ use super::{Done, Failed, did, print, print_json};
 use crate::cli::{Alias, Lang, Output, TokenCommand, exit};
 use crate::config::Config;
 use crate::keys::Keys;
-use crate::store::{Actor, Network, NewToken, Scope, Store, StoreError, TokenRow};
+use crate::store::{Actor, MachineState, Network, NewToken, Scope, Store, StoreError, TokenRow};
 use crate::{clock, serve};
 use mimamori_cli::print::{padded, unwritable, whole};
 use mimamori_shared::config::parse_duration;
@@ -151,8 +151,8 @@ impl Mint<'_> {
             return Err(Failed::said(exit::USAGE, faults.join("\n")));
         }
         let taken = self.store.machines(&Scope::Facility(self.facility.clone())).await?;
-        if let Some(name) = names.iter().find(|name| taken.iter().any(|machine| machine.alias == **name && machine.ended_at_ms.is_none())) {
-            return Err(Failed::from(StoreError::Taken("machine alias")).of(name.as_str()));
+        if let Some(name) = names.iter().find(|name| taken.iter().any(|machine| machine.alias == **name && machine.state != MachineState::Retired)) {
+            return Err(Failed::from(StoreError::Taken("machine's alias")).of(name.as_str()));
         }
         let mut minted = Vec::with_capacity(names.len());
         for name in names {

@@ -2,11 +2,12 @@
 //!
 //! What an agent says is hostile: names stand in labels only, escaped; an entry that stands twice makes one series;
 //! no machine makes more than [`SERIES_PER_AGENT_MAX`], no facility more than [`SERIES_PER_FACILITY_MAX`]. Readings that no longer say how the machine is now are left
-//! out, so that a stale value never looks current; the machine's state stays.
+//! out, so that a stale value never looks current; the machine's state stays. A retired machine makes no series: another one may have its name, and
+//! Prometheus refuses a page on which a series stands twice. It is counted.
 
 use super::exposition::{Exposition, Format, MetricKind, Number};
 use super::selfmetrics::SelfMetrics;
-use crate::view::{FleetView, MachineView};
+use crate::view::{FleetView, Life, MachineView};
 use mimamori_domain::presence::State;
 use mimamori_shared::consent::EXPIRY_DAYS;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
@@ -40,6 +41,7 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     let numbered = families.iter().enumerate().flat_map(|(number, (_, rows))| rows.iter().map(move |field| (field.id, number)));
     let order: HashMap<u16, usize> = numbered.collect();
     let machines = view.facilities.iter().flat_map(|facility| facility.machines.iter().map(move |machine| (facility, machine)));
+    let machines = machines.filter(|(_, machine)| machine.life != Life::Retired);
     let current: Vec<_> = machines.map(|(facility, machine)| (facility, machine, machine.current_report(view.at_ms))).collect();
     let mut left: HashMap<&str, usize> = HashMap::new();
     let rows: Vec<Row<'_>> = current
@@ -49,7 +51,7 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
             Row::of(&facility.alias, machine, report.as_ref(), &order).within(left)
         })
         .collect();
-    totals(view, &rows, out)?;
+    totals(view, out)?;
     for own in OWN {
         out.family(&format!("{PREFIX}{}", own.name), own.kind, own.help)?;
         for row in &rows {
@@ -74,20 +76,26 @@ pub fn fleet(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn totals(view: &FleetView, rows: &[Row<'_>], out: &mut Exposition<'_>) -> fmt::Result {
+fn totals(view: &FleetView, out: &mut Exposition<'_>) -> fmt::Result {
     let [(facilities, facilities_help), (machines, machines_help)] = TOTALS;
     out.family(facilities, MetricKind::Gauge, facilities_help)?;
     out.sample(facilities, &[], count(view.facilities.len()))?;
     out.family(machines, MetricKind::Gauge, machines_help)?;
     for state in State::ALL {
-        let number = rows.iter().filter(|row| row.machine.state == state).count();
+        let number = view.facilities.iter().flat_map(|facility| &facility.machines).filter(|machine| counted(machine) == state).count();
         out.sample(machines, &[("state", state.name())], count(number))?;
     }
     Ok(())
 }
 
+/// What a machine counts as: out of service from the decision on, also before its presence is judged.
+fn counted(machine: &MachineView) -> State {
+    if machine.life == Life::Retired { State::Retired } else { machine.state }
+}
+
 /// Totals over the fleet: name and help.
-pub const TOTALS: [(&str, &str); 2] = [("mimamori_facilities", "Facilities."), ("mimamori_machines", "Machines, by state.")];
+pub const TOTALS: [(&str, &str); 2] =
+    [("mimamori_facilities", "Facilities."), ("mimamori_machines", "Machines, by state. Retired ones are counted here and make no other series.")];
 
 /// A metric of a machine that is no reading.
 #[derive(Debug)]
@@ -131,7 +139,9 @@ pub const OWN: &[Own] = &[
         let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
         EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
     }),
-    gauge("findings", &[], "Findings that nobody has closed.", |row, out| out.one(&[], Number::Count(row.machine.findings))),
+    gauge("findings", &[], "How often something was found of the machine, by what is kept of findings: nothing closes one.", |row, out| {
+        out.one(&[], Number::Count(row.machine.findings))
+    }),
     Own {
         name: "push_failed_seconds_total",
         kind: MetricKind::Counter,

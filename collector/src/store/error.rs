@@ -11,6 +11,9 @@ pub enum StoreError {
     /// Another one has the name, id or key.
     #[error("the {0} is taken already")]
     Taken(&'static str),
+    /// The machine is out of service for good.
+    #[error("the machine is retired already: nothing is decided about it any more, its history stays and its name is free")]
+    Retired,
     /// A value breaks a rule; which one.
     #[error("{0}")]
     Invalid(&'static str),

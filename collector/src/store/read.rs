@@ -114,7 +114,29 @@ impl Store {
     pub async fn findings(&self, scope: &Scope) -> Result<Vec<FindingRow>, StoreError> {
         let scope = scope.clone();
         match self {
-            Store::Sqlite(engine) => engine.read(move |db| sqlite::finding::list(db, &scope, PAGE_MAX)).await,
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::finding::list(db, &scope, None, PAGE_MAX)).await,
+        }
+    }
+
+    /// The newest findings of one machine, at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn findings_of(&self, scope: &Scope, agent: AgentId) -> Result<Vec<FindingRow>, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::finding::list(db, &scope, Some(agent), PAGE_MAX)).await,
+        }
+    }
+
+    /// Whether a machine's key was heard with two voices since an operator last approved the machine.
+    ///
+    /// # Errors
+    /// When the machine is not in scope.
+    pub async fn two_voices(&self, scope: &Scope, agent: AgentId) -> Result<bool, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::finding::heard_twice(db, &scope, agent)).await,
         }
     }
 

@@ -40,6 +40,8 @@ pub struct MachineRow {
     pub enrolled_at_ms: i64,
     /// When an operator approved it.
     pub approved_at_ms: Option<i64>,
+    /// When an operator last let it open new chains: what was heard of two voices before is settled.
+    pub chains_approved_at_ms: Option<i64>,
     /// When it was revoked or retired.
     pub ended_at_ms: Option<i64>,
     /// The machine whose place it took.

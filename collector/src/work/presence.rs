@@ -64,12 +64,16 @@ fn terms_of(machine: &MachineRow) -> Option<ConsentTerms> {
 }
 
 /// Presence at a moment as far as time alone has changed it since it was last judged: silence that is due counts although
-/// no collector runs that would have judged it. `None` before the first judgement.
+/// no collector runs that would have judged it, and so does retirement. `None` before the first judgement.
 pub(crate) fn as_of(machine: &MachineRow, now_ms: i64) -> Option<Presence> {
     let presence = machine.presence.as_ref().and_then(memory::presence)?;
+    let (event, now_ms) = match machine.state {
+        MachineState::Retired => (Event::Retire, machine.ended_at_ms.unwrap_or(now_ms).max(presence.since_ms)),
+        _ => (Event::Tick, now_ms),
+    };
     let terms = terms_of(machine);
     let interval_s = machine.plan.as_ref().map_or(INTERVAL_S, |plan| plan.longest_s(terms.as_ref()));
-    Some(step(Some(&presence), Event::Tick, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0)
+    Some(step(Some(&presence), event, now_ms, Agreed { interval_s, terms: terms.as_ref() }).0)
 }
 
 /// Judges one machine and writes the judgement down, if nobody else did meanwhile.

@@ -41,7 +41,7 @@ pub(super) async fn show(store: &Store, keys: &Keys, row: &MachineRow, output: O
         root: keys.root.id().fingerprint(),
         transitions: store.transitions(&Scope::All, row.agent_id).await?,
         sessions: store.sessions(&Scope::All, row.agent_id).await?,
-        findings: store.findings(&Scope::All).await?.into_iter().filter(|finding| finding.agent_id == row.agent_id).collect(),
+        findings: store.findings_of(&Scope::All, row.agent_id).await?,
         now_ms: clock::now_ms(),
     };
     if output.json {

@@ -78,6 +78,21 @@ fn no_machine_makes_more_series_than_its_bound_and_none_twice() {
     has(&out, r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 468"#);
 }
 
+/// A replacement takes the name of the machine before it: the page shows the one in service only, and counts both.
+#[test]
+fn a_retired_machine_and_its_successor_of_the_same_name_make_no_series_twice() {
+    let old = MachineView { life: Life::Retired, state: State::NotKnown, epoch: 7, ..machine("ct") };
+    for machines in [vec![machine("ct"), old.clone(), old.clone()], vec![old, machine("ct")]] {
+        let out = shown(machines.clone(), Format::Text);
+        let series: Vec<&str> = out.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap().0).collect();
+        assert_eq!(series.len(), series.iter().collect::<HashSet<_>>().len(), "{out}");
+        has(&out, r#"mimamori_machine_chain_epoch{facility="north",machine="ct"} 1"#);
+        has(&out, r#"mimamori_machines{state="up"} 1"#);
+        has(&out, &format!(r#"mimamori_machines{{state="retired"}} {}"#, machines.len() - 1));
+        has(&out, r#"mimamori_machines{state="not_known"} 0"#);
+    }
+}
+
 #[test]
 fn every_family_stands_together_and_is_explained_once() {
     let out = shown(vec![machine("ct"), machine("mr")], Format::Text);

@@ -109,3 +109,20 @@ pub(super) async fn a_new_machine_takes_the_place_of_an_old_one(store: &Store) {
     let machines: Vec<u64> = store.facilities(&ALL).await.unwrap().iter().map(|row| row.machines).collect();
     assert_eq!(machines, [1, 0]);
 }
+
+pub(super) async fn nothing_is_decided_about_a_retired_machine_any_more(store: &Store) {
+    enrolled(store, 1, "west", "ct-1").await;
+    let (west, ct, actor) = (word("west"), word("ct-1"), operator());
+    store.retire_machine(&ALL, &actor, &west, &ct, NOW).await.unwrap();
+    let done = [
+        store.retire_machine(&ALL, &actor, &west, &ct, NOW).await,
+        store.revoke_machine(&ALL, &actor, &west, &ct, NOW).await.map(drop),
+        store.approve_machine(&ALL, &actor, &west, &ct, None, NOW).await.map(drop),
+        store.rename_machine(&ALL, &actor, &west, &ct, &word("x"), NOW).await,
+    ];
+    assert!(done.iter().all(|done| matches!(done, Err(StoreError::Retired))), "{done:?}");
+    assert!(matches!(store.retire_machine(&ALL, &actor, &west, &word("none"), NOW).await, Err(StoreError::NotFound(_))));
+    // Its name is free, and then it is the new machine's.
+    let new = enrolled(store, 2, "west", "ct-1").await.id;
+    assert_eq!(store.revoke_machine(&ALL, &actor, &west, &ct, NOW).await.unwrap(), store.machine_of(&ALL, new).await.unwrap().key_id);
+}

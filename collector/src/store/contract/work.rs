@@ -139,6 +139,38 @@ pub(super) async fn a_machine_that_changed_too_often_is_retired_all_the_same(sto
     assert_eq!((lines.len(), lines[0].line.state.as_str()), (98, "retired"));
 }
 
+/// A machine that is silent has no report that could be overdue: the decision itself makes it looked at.
+pub(super) async fn what_is_retired_or_revoked_is_looked_at_at_once_however_silent(store: &Store) {
+    let tally = Tally::new(Arc::new(SelfMetrics::new("0", NOW).unwrap()));
+    let (west, actor) = (word("west"), operator());
+    let mut agents = Vec::new();
+    for (n, alias) in [(1, "retired"), (2, "old"), (3, "new"), (4, "revoked"), (5, "never-heard")] {
+        let mut agent = enrolled(store, n, "west", alias).await;
+        if n < 5 {
+            let sent = vec![agent.open(), agent.report()];
+            agent.send(store, sent, NOW).await;
+        }
+        agents.push(agent.id);
+    }
+    crate::work::round(store, &tally, NOW + 1).await.unwrap();
+    crate::work::round(store, &tally, NOW + 10 * 60_000).await.unwrap();
+    let now = NOW + 14 * 60_000;
+    assert!(store.dirty_machines(&ALL, 9).await.unwrap().is_empty() && store.due_machines(&ALL, now, 9).await.unwrap().is_empty(), "all is judged");
+    store.retire_machine(&ALL, &actor, &west, &word("retired"), now).await.unwrap();
+    store.replace_machine(&ALL, &actor, &west, &word("old"), &word("new"), now).await.unwrap();
+    store.revoke_machine(&ALL, &actor, &west, &word("revoked"), now).await.unwrap();
+    store.retire_machine(&ALL, &actor, &west, &word("never-heard"), now).await.unwrap();
+    let shown = crate::work::as_of(&store.machine_of(&ALL, agents[0]).await.unwrap(), now + 1).unwrap();
+    assert_eq!((shown.state.name(), shown.since_ms), ("retired", now), "also where no collector runs");
+    assert_eq!(store.dirty_machines(&ALL, 9).await.unwrap().len(), 4);
+    crate::work::round(store, &tally, now + 1000).await.unwrap();
+    let mut states = Vec::new();
+    for agent in agents {
+        states.push(store.machine_of(&ALL, agent).await.unwrap().presence.unwrap().state.to_string());
+    }
+    assert_eq!(states, ["retired", "retired", "not_known", "not_known", "retired"]);
+}
+
 pub(super) async fn news_that_comes_meanwhile_stays(store: &Store) {
     let mut agent = enrolled(store, 1, "west", "ct-1").await;
     let (opened, report) = (agent.open(), agent.report());

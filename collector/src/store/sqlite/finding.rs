@@ -1,6 +1,7 @@
 //! Findings, one row per agent, kind and day: however often something happens, the table stays small.
 
 use super::cell::{get, named, place};
+use super::machine;
 use crate::store::error::StoreError;
 use crate::store::named::FindingKind;
 use crate::store::rows::FindingRow;
@@ -55,12 +56,19 @@ pub(super) fn two_voices(db: &Connection, agent: AgentId) -> Result<bool, StoreE
     Ok(statement.exists(params![agent.0, kinds[0], kinds[1], kinds[2]])?)
 }
 
-pub(in crate::store) fn list(db: &Connection, scope: &Scope, limit: u32) -> Result<Vec<FindingRow>, StoreError> {
+/// The same, for whoever asks within their scope.
+pub(in crate::store) fn heard_twice(db: &Connection, scope: &Scope, agent: AgentId) -> Result<bool, StoreError> {
+    machine::need_agent(db, scope, agent)?;
+    two_voices(db, agent)
+}
+
+/// Of one agent, or of all.
+pub(in crate::store) fn list(db: &Connection, scope: &Scope, only: Option<AgentId>, limit: u32) -> Result<Vec<FindingRow>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT f.* FROM finding f JOIN machine m ON m.agent = f.agent WHERE ?1 IS NULL OR m.facility = ?1
+        "SELECT f.* FROM finding f JOIN machine m ON m.agent = f.agent WHERE (?1 IS NULL OR m.facility = ?1) AND (?3 IS NULL OR f.agent = ?3)
          ORDER BY f.last_at_ms DESC, f.agent, f.kind LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![scope.facility(), limit], |row| {
+    let rows = statement.query_map(params![scope.facility(), limit, only.map(|agent| agent.0)], |row| {
         Ok(FindingRow {
             agent_id: get(row, "agent")?,
             kind: named(row, "kind", FindingKind::of)?,

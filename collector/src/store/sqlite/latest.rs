@@ -137,7 +137,7 @@ pub(in crate::store) struct Only<'a> {
 pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>) -> Result<Vec<MachineRow>, StoreError> {
     let columns = chain::COLUMNS;
     let mut statement = db.prepare_cached(&format!(
-        "SELECT m.agent, m.facility, m.alias, m.state, m.key_id, m.enrolled_at_ms, m.approved_at_ms, m.ended_at_ms, m.replaces,
+        "SELECT m.agent, m.facility, m.alias, m.state, m.key_id, m.enrolled_at_ms, m.approved_at_ms, m.chains_approved_at_ms, m.ended_at_ms, m.replaces,
             s.state AS consent_state, s.hash AS consent_hash, s.terms AS consent_terms, s.valid_to_ms AS consent_valid_to_ms,
             s.example AS consent_example, s.since_ms AS consent_since_ms,
             p.plan, {columns},
@@ -191,6 +191,7 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
         key_id: get(row, "key_id")?,
         enrolled_at_ms: row.get("enrolled_at_ms")?,
         approved_at_ms: row.get("approved_at_ms")?,
+        chains_approved_at_ms: row.get("chains_approved_at_ms")?,
         ended_at_ms: row.get("ended_at_ms")?,
         replaces: maybe(row, "replaces")?,
         consent: stated::shown(row)?,

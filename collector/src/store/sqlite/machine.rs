@@ -2,7 +2,7 @@
 
 use super::audit::{self, Deed};
 use super::cell::{get, named};
-use super::{facility, revocation};
+use super::{facility, presence, revocation};
 use crate::store::error::StoreError;
 use crate::store::named::{KeyState, MachineState};
 use crate::store::rows::KeyRow;
@@ -23,11 +23,14 @@ fn find(db: &Connection, scope: &Scope, at: &Word, alias: &Word) -> Result<Found
     if !scope.covers(at) {
         return Err(StoreError::NotFound("machine"));
     }
-    let mut statement = db.prepare_cached("SELECT agent, state, key_id FROM machine WHERE facility = ?1 AND alias = ?2 AND state <> 'retired'")?;
+    // The one in service, or the one retired last: of that nothing is decided any more.
+    let mut statement =
+        db.prepare_cached("SELECT agent, state, key_id FROM machine WHERE facility = ?1 AND alias = ?2 ORDER BY state = 'retired', ended_at_ms DESC")?;
     let found = statement.query_row(params![at.as_str(), alias.as_str()], |row| {
         Ok(Found { agent: get(row, "agent")?, state: named(row, "state", MachineState::of)?, key_id: get(row, "key_id")? })
     });
-    found.optional()?.ok_or(StoreError::NotFound("machine"))
+    let found: Found = found.optional()?.ok_or(StoreError::NotFound("machine"))?;
+    if found.state == MachineState::Retired { Err(StoreError::Retired) } else { Ok(found) }
 }
 
 /// Whether a machine in service has the alias.
@@ -119,7 +122,9 @@ pub(in crate::store) fn retire(db: &Connection, scope: &Scope, actor: &Actor, (a
 
 fn end(db: &Connection, agent: AgentId, state: MachineState, now_ms: i64) -> Result<(), StoreError> {
     db.execute("UPDATE machine SET state = ?2, ended_at_ms = ?3 WHERE agent = ?1", params![agent.0, state.name(), now_ms])?;
-    revocation::revoke_all(db, agent, now_ms)
+    revocation::revoke_all(db, agent, now_ms)?;
+    // Now, not when the next report is overdue: of a machine that is silent already none ever is.
+    presence::mark(db, agent, now_ms)
 }
 
 /// Gives the place of `old` to `new`: the old machine is retired and keeps its alias, linked from the new one.

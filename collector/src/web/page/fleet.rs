@@ -1,7 +1,8 @@
 //! All facilities and machines on one page.
 
-use super::html::{Html, segment};
+use super::html::Html;
 use super::layout;
+use super::machine::path;
 use super::words::{ago, because, chain, consent, headlines, life, moment, shape, state};
 use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
@@ -76,7 +77,7 @@ fn facility(page: &mut Html, facility: &FacilityView, at_ms: i64, lang: Lang) {
 }
 
 fn row(page: &mut Html, facility: &str, machine: &MachineView, at_ms: i64, lang: Lang) {
-    let href = format!("/machines/{}/{}?lang={}", segment(facility), segment(&machine.alias), lang.tag());
+    let href = format!("{}?lang={}", path(facility, machine), lang.tag());
     page.raw("<tr>").open("th", &[("scope", "row")]).leaf("a", &[("href", &href)], &machine.alias);
     if machine.life != Life::Active {
         page.raw("<br>").leaf("span", &[("class", "bad")], life(machine.life, lang));

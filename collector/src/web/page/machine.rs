@@ -4,17 +4,26 @@ use super::fleet::{consent_cell, state_cell};
 use super::html::{Html, segment};
 use super::layout;
 use super::words::{ago, chain, life, moment};
-use crate::view::{FacilityView, FleetView, MachineView};
+use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
 use mimamori_shared::fields::Value;
+use mimamori_shared::id::AgentId;
 use mimamori_shared::payload::{Layer, Report};
 
-/// The page at `/machines/FACILITY/MACHINE`; `None` when there is no such machine.
+/// Where its page is: a retired machine's by its agent id, for its name may be another one's.
+pub(super) fn path(facility: &str, machine: &MachineView) -> String {
+    let name = if machine.life == Life::Retired { machine.agent_id.to_string() } else { machine.alias.clone() };
+    format!("/machines/{}/{}", segment(facility), segment(&name))
+}
+
+/// The page at `/machines/FACILITY/MACHINE`, or with an agent id in the place of the name; `None` when there is no such machine.
 #[must_use]
 pub fn page(view: &FleetView, facility: &str, machine: &str, lang: Lang) -> Option<String> {
     let facility = view.facilities.iter().find(|one| one.alias == facility)?;
-    let machine = facility.machines.iter().find(|one| one.alias == machine)?;
-    let here = format!("/machines/{}/{}", segment(&facility.alias), segment(&machine.alias));
+    let id = machine.parse::<AgentId>().ok();
+    let machines = || facility.machines.iter();
+    let machine = machines().find(|one| one.alias == machine).or_else(|| machines().find(|one| Some(one.agent_id) == id))?;
+    let here = path(&facility.alias, machine);
     let title = format!("{} / {}", facility.name, machine.alias);
     Some(layout(view, lang, &here, &title, |page| {
         page.open("p", &[]).leaf("a", &[("href", &format!("/?lang={}", lang.tag()))], Key::AllMachines.text(lang)).close("p");

@@ -167,6 +167,18 @@ fn the_machine_page_shows_every_reading_and_fault() {
     assert!(machine::page(&two, "south", "ct", Lang::En).is_some() && machine::page(&two, "south", "mr", Lang::En).is_none());
 }
 
+/// The newer one has the name; the page of the older one is reached by its agent id.
+#[test]
+fn a_replaced_machine_has_a_page_of_its_own() {
+    use crate::view::{Life, MachineView};
+    let old = MachineView { life: Life::Retired, agent_id: mimamori_shared::id::AgentId([0xab; 16]), agent_version: "0.0.7".to_owned(), ..machine("ct") };
+    let (id, view) = (old.agent_id.to_string(), view_of(vec![machine("ct"), old]));
+    let all = fleet::page(&view, Lang::En);
+    assert!(all.contains(&format!("href=\"/machines/north/{id}?lang=en\"")) && all.contains("href=\"/machines/north/ct?lang=en\""));
+    let [new, old] = ["ct", &id].map(|name| machine::page(&view, "north", name, Lang::En).unwrap());
+    assert!(!new.contains("0.0.7") && old.contains("0.0.7") && old.contains(&format!("href=\"/machines/north/{id}?lang=ja\"")), "{old}");
+}
+
 /// Elements are closed in the order in which they were opened.
 #[test]
 fn pages_are_well_formed() {
