@@ -82,7 +82,7 @@ fn race(world: &World, raw: &Raw, round: u64) {
     assert_eq!(constant.body, b"not granted\n");
     let machines = world.machines();
     let fingerprint = given[0].0.public().id().fingerprint();
-    assert!(machines.len() == round + 1 && machines.iter().any(|machine| machine["fingerprint"] == fingerprint.as_str()), "{machines:?}");
+    assert!(machines.len() as u64 == round + 1 && machines.iter().any(|machine| machine["fingerprint"] == fingerprint.as_str()), "{machines:?}");
     let tokens: serde_json::Value = serde_json::from_str(&world.cli(&["token", "list", "--json"])).unwrap();
     assert!(tokens["tokens"].as_array().unwrap().iter().any(|row| row["state"] == "used" && row["used_by"] == fingerprint.as_str()), "{tokens}");
     assert_eq!((counted(world, "active") - before.0, counted(world, "refused") - before.1), (1, 99));
