@@ -219,6 +219,8 @@ impl Doctor<'_> {
             let (what, mend) = noted_words(noted.kind);
             let verdict = match noted.kind {
                 NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Forked => Verdict::Fail,
+                // The steps of the way ask for what any caller may have, so they pass all the same.
+                NotedKind::KeyUnknown | NotedKind::Forbidden => Verdict::Fail,
                 NotedKind::WentBack | NotedKind::Failing(_) => Verdict::Warn,
             };
             self.add("noted", verdict, format!("{}: {}", lang.when(noted.at_ms), lang.of(what.en, what.ja)), lang.of(mend.en, mend.ja));
