@@ -1,7 +1,7 @@
 //! `check`: what would keep the agent from working, one line each, with the mend.
 
 use super::consent_state::Standing;
-use super::manifest::consent_of;
+use super::manifest::{consent_of, only_root_doubts};
 use super::noted_words::noted_words;
 use super::status::{is_running, newest_receipt};
 use super::{print, print_json};
@@ -139,6 +139,10 @@ impl Doctor<'_> {
                 } else {
                     self.ok("consent", until);
                 }
+            }
+            Err(why) if only_root_doubts(&why) => {
+                // Of root, and the way to the agent's account, the line above has said it.
+                self.add("consent", Verdict::Warn, lang.of("cannot be told from root", "rootでは判断できません"), "");
             }
             Err(why) => {
                 let mend = match &why {
