@@ -14,7 +14,7 @@ impl NoConsent {
         match self {
             NoConsent::Missing(path) => format!("{path} に同意書がありません。医療機関の管理者が置いてください（docs/CONSENT.md）"),
             NoConsent::Unreadable(path, why) => format!("{path} の同意書を読み取れません（{why}）。エージェントのアカウントが読めるようにしてください"),
-            NoConsent::Faults(path, faults) => format!("{path} の同意書を解釈できません：{faults}"),
+            NoConsent::Faults(path, faults) => format!("{path} の同意書を解釈できません：{}", faults.ja),
             NoConsent::NotProven { path, what } => {
                 format!("{path} の同意書は証拠になりません。エージェントのアカウントが {what} を変更できます。管理者の所有とし、書き込みを禁止してください")
             }
@@ -32,6 +32,7 @@ fn japanese(moment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consent_file::Fault;
 
     #[test]
     fn every_reason_is_said_in_both_languages_and_names_the_same_things() {
@@ -39,7 +40,7 @@ mod tests {
         for why in [
             NoConsent::Missing(text("/a/b")),
             NoConsent::Unreadable(text("/a/b"), text("denied")),
-            NoConsent::Faults(text("/a/b"), text("version = 2")),
+            NoConsent::Faults(text("/a/b"), Fault { en: text("/a/b:3: version = 2"), ja: text("/a/b:3：version = 2") }),
             NoConsent::NotProven { path: text("/a/b"), what: text("/a") },
             NoConsent::Withdrawn { path: text("/a/b"), keep: false },
             NoConsent::NotYet(text("2026-01-01T00:00:00Z")),

@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::keyring::Keyring;
 use crate::notify_systemd::{self as systemd, tell};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{NotedKind, Outbox, OutboxError};
 use crate::probe::{self, Names};
 use crate::say::{complain, say, say_noticed};
 use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, quota_of, rotate_after_ms_of, settings_of, uplink_of};
@@ -83,7 +83,7 @@ struct Said {
     consent: Option<NoConsent>,
     request: Option<String>,
     ends: Option<(i64, u32)>,
-    failing: Option<Layer>,
+    failing: Option<NotedKind>,
     reached: bool,
     /// Nothing noted in the outbox is waiting for a receipt to be over.
     over: bool,

@@ -41,6 +41,13 @@ impl Day {
         self.number.saturating_mul(24).saturating_sub(self.offset_h)
     }
 
+    /// Whether a collector whose first facility was added at `began_ms` could know anything of it by `now_ms`; both
+    /// UTC, milliseconds since 1970.
+    #[must_use]
+    pub fn is_known(self, began_ms: i64, now_ms: i64) -> bool {
+        self.begins_ms() <= now_ms && self.begins_ms().saturating_add(DAY_MS) > began_ms
+    }
+
     /// When it begins, milliseconds since 1970.
     pub(crate) fn begins_ms(self) -> i64 {
         self.first_hour().saturating_mul(HOUR_MS)
@@ -125,6 +132,21 @@ impl Digest {
         self.events.is_empty() && self.alarms.is_empty() && self.findings.is_empty()
     }
 
+    /// Whether something of that day is kept, were it only that something was stored.
+    #[must_use]
+    pub fn says_something(&self) -> bool {
+        !self.is_empty() || self.stored != (0, 0)
+    }
+
+    /// For people, of a day of which nothing can be known: it has not come, or the collector was not there.
+    #[must_use]
+    pub fn unknown(&self, lang: Lang) -> String {
+        lang.of(
+            format!("Digest of {}\nNothing is known of that day: it has not come yet, or this collector was not there.\n", self.day),
+            format!("日報 {}\nこの日については何も分かりません。まだ来ていない日か、このコレクターがなかった日です。\n", self.day),
+        )
+    }
+
     /// One line for the log: names and numbers only.
     #[must_use]
     pub fn line(&self) -> String {
@@ -204,6 +226,16 @@ mod tests {
         for bad in ["2026-11", "2026-02-30", "", "x"] {
             assert_eq!(Day::parse(bad, 9), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn of_a_day_to_come_and_of_one_before_the_collector_nothing_is_known() {
+        let day = |days: i64| Day::of(NOW + days * DAY_MS, 9);
+        let known: Vec<bool> = (-3..=2).map(|days| day(days).is_known(NOW - DAY_MS, NOW)).collect();
+        assert_eq!(known, [false, false, true, true, false, false], "from the first facility's day to today");
+        let none = Digest { day: day(1), events: BTreeMap::new(), alarms: Vec::new(), findings: BTreeMap::new(), stored: (0, 0) };
+        assert!(!none.says_something() && Digest { stored: (1, 9), ..none.clone() }.says_something());
+        assert!(none.unknown(Lang::En).contains("2026-11-23") && none.unknown(Lang::Ja).contains("何も分かりません"));
     }
 
     #[test]

@@ -47,9 +47,9 @@ pub enum RevocationError {
         /// Keys that the file names and the database does not.
         forgotten: usize,
     },
-    /// There is no file although there were decisions.
+    /// There is no file although there must be one.
     #[error(
-        "{path} is missing although keys were revoked, so nobody can tell whether the database went back. Restore the file; or compare `mimamori-collector machine list` with what you know to be revoked and run `mimamori-collector serve --accept-rollback`, which writes it anew"
+        "{path} is missing, so nobody can tell whether the database went back and which keys it forgot to be revoked. Restore the file; or compare `mimamori-collector machine list` with what you know to be revoked and run `mimamori-collector serve --accept-rollback`, which writes it anew"
     )]
     Missing {
         /// The file.
@@ -171,6 +171,17 @@ fn lock(path: &Path) -> Result<fs::File, RevocationError> {
     give(&file, path.parent().unwrap_or(Path::new("."))).map_err(io_error(path))?;
     flock(&file, FlockOperation::LockExclusive).map_err(|fault| io_error(path)(fault.into()))?;
     Ok(file)
+}
+
+/// Holds database and file against each other and changes nothing. Every collector has the file since `init`, so none
+/// is a fault here, whatever the database counts.
+///
+/// # Errors
+/// [`RevocationError`] names the mend.
+pub async fn compare(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
+    let database = store.revocations(&Scope::All).await?;
+    let file = read(path, keys.lease_secret.as_slice())?.ok_or_else(|| RevocationError::Missing { path: path.to_owned() })?;
+    went_back(path, &file, &database).map_or(Ok(()), Err)
 }
 
 /// Holds database and file against each other. A file that is behind is brought forward: the program ended between

@@ -35,6 +35,11 @@ pub enum StartError {
     /// Store.
     #[error("the database {0} cannot be opened")]
     Store(PathBuf, #[source] StoreError),
+    /// There are keys, and no database.
+    #[error(
+        "there is no database at {0}, or it is empty: was it left out of a restore? Restore it with the rest of the state folder; if it is lost, `mimamori-collector serve --accept-rollback` begins an empty one, to which every machine has to be enrolled anew"
+    )]
+    NoDatabase(PathBuf),
     /// TLS.
     #[error("the TLS certificate cannot be used")]
     Tls(#[from] TlsError),
@@ -69,7 +74,7 @@ impl StartError {
     pub fn is_config(&self) -> bool {
         match self {
             StartError::Revocation(RevocationError::Store(_) | RevocationError::Io { .. }) => false,
-            StartError::Keys(_) | StartError::Tls(_) | StartError::File(..) | StartError::Revocation(_) => true,
+            StartError::Keys(_) | StartError::NoDatabase(_) | StartError::Tls(_) | StartError::File(..) | StartError::Revocation(_) => true,
             StartError::Store(..) | StartError::Listen { .. } | StartError::Metrics(_) | StartError::System(_) => false,
         }
     }
@@ -160,11 +165,26 @@ pub fn public_url_fault(config: &Config, hosts: &[String], lang: Lang) -> Option
     })
 }
 
-/// Opens the store of a configuration.
+/// Opens the store of a configuration, which is there.
+///
+/// # Errors
+/// When there is none, or it cannot be opened.
+pub fn open_store(config: &Config) -> Result<Store, StartError> {
+    let path = config.state_dir().join(DATABASE);
+    // An empty database answers every question, and all its answers are wrong.
+    match std::fs::metadata(&path) {
+        Ok(file) if file.len() == 0 => return Err(StartError::NoDatabase(path)),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Err(StartError::NoDatabase(path)),
+        Ok(_) | Err(_) => {}
+    }
+    make_store(config)
+}
+
+/// Opens the store of a configuration, and makes it where there is none: for `init`, and for a start that may.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn open_store(config: &Config) -> Result<Store, StartError> {
+pub fn make_store(config: &Config) -> Result<Store, StartError> {
     let path = config.state_dir().join(DATABASE);
     Store::open(&path, clock::now_ms()).map_err(|fault| StartError::Store(path, fault))
 }
@@ -190,9 +210,12 @@ pub async fn start_as(config: &Config, accept: Option<&Actor>) -> Result<Running
     let chain = tls_files(config, &keys);
     let (certificate, key) = chain.read()?;
     let tls = Arc::new(TlsReloader::new(&certificate, &key)?);
-    let store = open_store(config)?;
+    let revocations = revocation::path(config);
+    // Without the file nothing ever started here, as after an `init` that was cut; beside it a database was there.
+    let may_make = accept.is_some() || !revocations.try_exists().unwrap_or(true);
+    let store = if may_make { make_store(config)? } else { open_store(config)? };
     // Before anything is taken.
-    revocation::check(&revocation::path(config), &keys, &store, accept, clock::now_ms()).await?;
+    revocation::check(&revocations, &keys, &store, accept, clock::now_ms()).await?;
     let metrics = Arc::new(SelfMetrics::new(env!("CARGO_PKG_VERSION"), clock::now_ms())?);
     let (stop, stopping) = watch::channel(false);
     let limits = ConnLimits::default();

@@ -100,6 +100,7 @@ fn what_was_done_is_said_in_a_line_or_as_json() {
     let ledger = home.state_dir().join("ledger.jsonl");
     let written = json(&home.cli(&["ledger", "export", "--json", "--output", &ledger.display().to_string()]));
     assert_eq!(written["lines"], fs::read_to_string(&ledger).unwrap().lines().count());
+    assert!(home.cli(&["ledger", "verify"]).starts_with("The ledger verifies ("));
     assert!(home.cli(&["config", "check"]).contains("The configuration holds"));
     let bad = home.try_cli(&["config", "check", "--json", "--set", "intervall=5s"]);
     let faults = json(&String::from_utf8_lossy(&bad.stdout));

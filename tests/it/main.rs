@@ -39,5 +39,6 @@ mod simulation;
 mod slow_connections;
 mod somebody_between;
 mod tidy;
+mod told_truly;
 mod vectors;
 mod wire_client;

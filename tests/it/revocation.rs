@@ -5,6 +5,7 @@ use mimamori_agent::uplink::Outcome;
 use mimamori_shared::token::Token;
 use mimamori_tests::world::FACILITY;
 use mimamori_tests::{SimAgent, World, wait_until};
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -101,4 +102,63 @@ fn a_revocation_holds_at_once_while_agents_push_without_a_pause() {
         assert_eq!(is_revoked(&outcome), n < 5, "{}: {outcome:?}", names[n]);
     }
     world.fsck();
+}
+
+/// A restore that left the database out, or brought an older one, or left the file of revocations out.
+#[test]
+fn a_restore_that_lacks_a_part_is_told_by_every_command_and_made_good_by_none() {
+    let mut world = World::new("restore");
+    world.start();
+    let runtime = runtime();
+    let mut agent = runtime.block_on(SimAgent::enrol(&world.token(Some("ct-1")), "one")).unwrap();
+    runtime.block_on(agent.report_now());
+    let (database, file) = (world.state_dir().join("collector.db"), world.state_dir().join("revocation"));
+    let backup = world.dir.join("backup.db");
+    rusqlite::Connection::open(&database).unwrap().execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    world.kill();
+    let clear = || {
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(world.state_dir().join(format!("collector.db{suffix}"))));
+        }
+    };
+    clear();
+    for empty in [false, true] {
+        if empty {
+            fs::write(&database, "").unwrap();
+        }
+        for args in [&["machine", "list"][..], &["fsck"], &["digest"], &["token", "list"], &["facility", "list"], &["export", "hcf-1/ct-1"], &["serve"]] {
+            for (lang, word) in [("en", "Restore it"), ("ja", "復元してください")] {
+                let refused = world.try_cli(&[args, &["--lang", lang]].concat());
+                let said = String::from_utf8_lossy(&refused.stderr);
+                assert!(refused.status.code() == Some(78) && said.contains(word) && said.contains("collector.db"), "{args:?}: {} {said}", refused.status);
+            }
+        }
+        assert_eq!(database.metadata().map_or(0, |meta| meta.len()), 0, "no command makes one");
+    }
+    clear();
+    fs::copy(&backup, &database).unwrap();
+    world.fsck();
+    world.cli(&["machine", "revoke", &format!("{FACILITY}/ct-1")]);
+    world.fsck();
+    let fsck_fails = |word: &str, ja: &str| {
+        let done = world.try_cli(&["fsck", "--json"]);
+        let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert!(done.status.code() == Some(1) && said["ok"] == false && said["faults"][0].as_str().unwrap().contains(word), "{} {said}", done.status);
+        let done = world.try_cli(&["fsck", "--lang", "ja"]);
+        assert!(done.status.code() == Some(1) && String::from_utf8_lossy(&done.stdout).contains(ja), "{done:?}");
+    };
+    let good = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    fsck_fails("is missing", "確認できません");
+    assert!(!file.try_exists().unwrap(), "fsck writes nothing");
+    fs::write(&file, good).unwrap();
+    clear();
+    fs::copy(&backup, &database).unwrap();
+    fsck_fails("went back", "以前の状態");
+    // Lost for good: an empty one is begun on purpose only, and forgets no revocation.
+    clear();
+    world.serve_args = vec!["--accept-rollback"];
+    world.start();
+    world.fsck();
+    assert!(world.machines().is_empty());
 }

@@ -1,7 +1,7 @@
 //! `check`: what would keep the agent from working, one line each, with the mend.
 
 use super::consent_state::Standing;
-use super::manifest::consent_of;
+use super::manifest::{consent_of, only_root_doubts};
 use super::noted_words::noted_words;
 use super::status::{is_running, newest_receipt};
 use super::{print, print_json};
@@ -140,6 +140,10 @@ impl Doctor<'_> {
                     self.ok("consent", until);
                 }
             }
+            Err(why) if only_root_doubts(&why) => {
+                // Of root, and the way to the agent's account, the line above has said it.
+                self.add("consent", Verdict::Warn, lang.of("cannot be told from root", "rootでは判断できません"), "");
+            }
             Err(why) => {
                 let mend = match &why {
                     NoConsent::Missing(_) => lang.of("the facility's administrator writes it", "医療機関の管理者が作成します"),
@@ -219,6 +223,8 @@ impl Doctor<'_> {
             let (what, mend) = noted_words(noted.kind);
             let verdict = match noted.kind {
                 NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Forked => Verdict::Fail,
+                // The steps of the way ask for what any caller may have, so they pass all the same.
+                NotedKind::KeyUnknown | NotedKind::Forbidden => Verdict::Fail,
                 NotedKind::WentBack | NotedKind::Failing(_) => Verdict::Warn,
             };
             self.add("noted", verdict, format!("{}: {}", lang.when(noted.at_ms), lang.of(what.en, what.ja)), lang.of(mend.en, mend.ja));

@@ -10,7 +10,7 @@ use crate::setup::{self, Environment};
 use crate::uplink::{self, judge_enrolled};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mimamori_cli::print::whole;
+use mimamori_cli::print::{quoted, whole};
 use mimamori_shared::frame::Frame;
 use mimamori_shared::id::to_hex;
 use mimamori_shared::payload::{Enrol, EnrolState, Enrolled, encode};
@@ -46,20 +46,20 @@ fn try_enroll(config: &Config, token_file: &Path, lang: Lang, environment: &Envi
     match identity::load(&dir) {
         Err(IdentityError::NotEnrolled) => {}
         Ok((_, old)) => return Err((exit::USAGE, enrolled_already(&old, &dir, lang))),
-        Err(fault) => return Err((exit::CONFIG, fault.in_lang(lang))),
+        Err(fault) => return Err((exit::CONFIG, unusable(&fault, &dir, lang))),
     }
     let token = read_token(token_file, lang).map_err(|fault| (exit::USAGE, fault))?;
     let usage = |fault: String| (exit::CONFIG, fault);
-    make_folder(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}", dir.display())))?;
+    make_folder(&dir).map_err(|fault| usage(format!("state_dir {}: {fault}{}", dir.display(), folder_mend(&dir, &fault, lang))))?;
     let root = PublicKey::from_bytes(&token.root_key).map_err(|fault| (exit::USAGE, format!("the token's root key cannot be used: {fault}")))?;
     let uplink = setup::uplink_of(config, &token.url, token.ca_pin, environment).map_err(usage)?;
     // The key is durable before it is sent: if the answer is lost, the same key asks again and gets the same identity.
-    let key = match identity::load_key(&dir).map_err(|fault| usage(fault.in_lang(lang)))? {
+    let key = match identity::load_key(&dir).map_err(|fault| usage(unusable(&fault, &dir, lang)))? {
         Some(key) => key,
         None => {
             let seed = Zeroizing::new(clock::random().map_err(|fault| (exit::FAILED, fault.to_string()))?);
             let key = SecretKey::from_seed(&seed);
-            identity::save_key(&dir, &key).map_err(|fault| usage(fault.in_lang(lang)))?;
+            identity::save_key(&dir, &key).map_err(|fault| usage(unusable(&fault, &dir, lang)))?;
             key
         }
     };
@@ -109,6 +109,24 @@ fn make_folder(dir: &Path) -> io::Result<()> {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// The folder that stands above is root's, so the agent's account cannot make its own.
+fn folder_mend(dir: &Path, fault: &io::Error, lang: Lang) -> String {
+    if fault.kind() != io::ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    let make = format!("`sudo install -d -m 0700 -o mimamori-agent -g mimamori-agent {}`", quoted(dir));
+    lang.of(
+        format!("; this account may not make or use it: let the administrator run {make}, then enrol again"),
+        format!("。このアカウントでは作成・使用できません。管理者が{make}を実行してから、登録をやり直してください"),
+    )
+}
+
+/// The same of a file in it.
+fn unusable(fault: &IdentityError, dir: &Path, lang: Lang) -> String {
+    let mend = if let IdentityError::Io { source, .. } = fault { folder_mend(dir, source, lang) } else { String::new() };
+    format!("{}{mend}", fault.in_lang(lang))
 }
 
 /// Three lines: the payload, signed by the new key, signed by the token.

@@ -5,7 +5,8 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Grant, NoConsent, parse, put, text, withdrawn};
+use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, parse, put, text, withdrawn};
+use mimamori_cli::print::quoted;
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
 use mimamori_shared::fields::{Field, Scope, fields, named};
@@ -33,7 +34,7 @@ fn as_written(config: &Config, lang: Lang) -> Result<(ConsentFile, String), Stri
         ),
         _ => format!("{shown} {}: {fault}", lang.of("cannot be read", "を読み取れません")),
     })?;
-    let read = parse(&text, &[0; 32]).map_err(|faults| NoConsent::Faults(shown.to_string(), faults.join("; ")).in_lang(lang))?;
+    let read = parse(&shown.to_string(), &text, &[0; 32]).map_err(|faults| NoConsent::Faults(shown.to_string(), Fault::all(&faults)).in_lang(lang))?;
     Ok((read, text))
 }
 
@@ -76,8 +77,9 @@ pub(super) fn grant(config: &Config, args: &GrantArgs, lang: Lang) -> u8 {
 fn written(config: &Config, args: &GrantArgs, lang: Lang) -> Result<ConsentFile, Vec<String>> {
     administrator(config, args.example, lang).map_err(|fault| vec![fault])?;
     let text = text(&of(args, lang)?);
-    let consent = parse(&text, &[0; 32])?;
     let path = config.consent_file();
+    let told = |fault: Fault| lang.of(fault.en, fault.ja);
+    let consent = parse(&path.display().to_string(), &text, &[0; 32]).map_err(|faults| faults.into_iter().map(told).collect::<Vec<_>>())?;
     if !args.replace && path.symlink_metadata().is_ok() {
         return Err(vec![format!(
             "{}: {}",
@@ -211,8 +213,21 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
     }
 }
 
+/// A consent that is not there is withdrawn: the way that needs no file that can be read.
+fn removal(path: &Path, lang: Lang) -> String {
+    let command = format!("`sudo rm {}`", quoted(path));
+    lang.of(
+        format!("; to withdraw at once, remove the file: {command}. Without it nothing is collected, what is unsent is removed, and one statement says so"),
+        format!("。すぐに撤回するには{command}でファイルを削除してください（以後は収集せず、未送信分を消去し、撤回の通知を1件だけ送ります）"),
+    )
+}
+
 fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
-    let (consent, text) = as_written(config, lang)?;
+    let path = config.consent_file();
+    let (consent, text) = as_written(config, lang).map_err(|fault| match path.try_exists() {
+        Ok(false) => fault,
+        Ok(true) | Err(_) => format!("{fault}{}", removal(&path, lang)),
+    })?;
     administrator(config, consent.terms.example, lang)?;
     if consent.withdrawn_keeping.is_some_and(|kept| !kept || keep) {
         return Err(lang
@@ -222,10 +237,9 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
             )
             .to_owned());
     }
-    let path = config.consent_file();
     let shown = path.display();
     let text = withdrawn(&text, keep);
-    let read = parse(&text, &[0; 32]).map_err(|faults| format!("{shown}: {}", faults.join("; ")))?;
+    let read = parse(&shown.to_string(), &text, &[0; 32]).map_err(|faults| NoConsent::Faults(shown.to_string(), Fault::all(&faults)).in_lang(lang))?;
     if read.withdrawn_keeping != Some(keep) {
         return Err(format!(
             "{shown}: {}",

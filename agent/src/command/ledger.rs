@@ -88,7 +88,7 @@ pub(super) fn verify(config: &Config, output: Output, lang: Lang) -> u8 {
         } else if fault.is_none() {
             print(&format!(
                 "{}: {} / {} / {} / {}\n",
-                lang.of("The ledger holds (chains / entries / reports among them / receipts)", "台帳は正しい（チェーン／エントリ／うちレポート／受領証）"),
+                lang.of("The ledger verifies (chains / entries / reports among them / receipts)", "台帳は正しい（チェーン／エントリ／うちレポート／受領証）"),
                 counts.chains,
                 counts.frames + counts.heads,
                 counts.reports,

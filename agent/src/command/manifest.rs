@@ -22,6 +22,11 @@ pub(super) fn consent_of(config: &Config, environment: &Environment) -> Result<C
     consent_file::load(&config.consent_file(), &salt, clock::now().wall_ms, stays_here)
 }
 
+/// To root no consent is proven, for root could have written it; of the agent, which is another account, that says nothing.
+pub(super) fn only_root_doubts(why: &NoConsent) -> bool {
+    matches!(why, NoConsent::NotProven { .. }) && rustix::process::geteuid().is_root()
+}
+
 pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment: &Environment) -> u8 {
     let consent = consent_of(config, environment);
     let except = config.except();
@@ -42,10 +47,11 @@ pub(super) fn manifest(config: &Config, output: Output, lang: Lang, environment:
     }
     match &consent {
         Ok(consent) => print(&format!("{} {}\n", lang.of("Under the consent", "同意"), consent.terms.hash())),
-        Err(why) => {
-            print(&format!("{}: {}\n", lang.of("Nothing leaves", "何も送信されません"), why.in_lang(lang)));
+        Err(why) if only_root_doubts(why) => {
+            print(lang.of("What leaves cannot be told from root.\n", "rootでは送信対象を判断できません。\n"));
             super::consent::as_root(lang);
         }
+        Err(why) => print(&format!("{}: {}\n", lang.of("Nothing leaves", "何も送信されません"), why.in_lang(lang))),
     }
     for field in fields() {
         let mark = match held_back(field).as_slice() {

@@ -1,7 +1,7 @@
 //! What was noted, in words and with the mend.
 
 use crate::outbox::NotedKind;
-use crate::uplink::{Words, layer_words};
+use crate::uplink::{Detail, Words, layer_words};
 
 /// What it means, and what to do.
 pub(super) fn noted_words(kind: NotedKind) -> (Words, Words) {
@@ -20,9 +20,9 @@ pub(super) fn noted_words(kind: NotedKind) -> (Words, Words) {
         ),
         NotedKind::Forked => (
             "the collector sees this machine's key used twice (forked): was this machine cloned or restored?",
-            "この機器の鍵が2か所で使われています（フォーク）。複製または復元した機器がありませんか",
-            "look for the second machine, and tell the RSC",
-            "もう1台の機器を探し、リモートサービスセンターに連絡してください",
+            "同じ鍵が二重に使われています（フォーク）。この機器を複製または復元しませんでしたか",
+            "if this machine was restored from a backup or snapshot, tell the RSC: it approves; otherwise look for the second machine, and tell the RSC",
+            "この機器をバックアップやスナップショットから復元した場合は、リモートサービスセンターに連絡してください（確認後に承認されます）。そうでなければもう1台の機器を探し、連絡してください",
         ),
         NotedKind::WentBack => (
             "the collector held less than it had receipted (it was restored or replaced) and got everything again",
@@ -31,6 +31,12 @@ pub(super) fn noted_words(kind: NotedKind) -> (Words, Words) {
             "この機器での対応は不要です。リモートサービスセンターに原因を確認してください",
         ),
         NotedKind::Failing(layer) => return layer_words(layer),
+        NotedKind::KeyUnknown => return exactly(Detail::Status(401)),
+        NotedKind::Forbidden => return exactly(Detail::Status(403)),
     };
     (Words { en, ja }, Words { en: mend_en, ja: mend_ja })
+}
+
+fn exactly(detail: Detail) -> (Words, Words) {
+    (detail.words(), detail.mend())
 }

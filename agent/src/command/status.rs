@@ -1,7 +1,7 @@
 //! `status`: how the agent is doing, from what it keeps.
 
 use super::consent_state::Standing;
-use super::manifest::consent_of;
+use super::manifest::{consent_of, only_root_doubts};
 use super::noted_words::noted_words;
 use super::queue_state;
 use super::{complain, print, print_json};
@@ -94,7 +94,8 @@ impl Status {
 
     fn json(&self) -> Value {
         let newest = self.restored.chains.last();
-        let consent = self.consent.as_ref().map_or_else(|why| json!({"valid": false, "why": why.to_string()}), Standing::json);
+        let none = |why: &NoConsent| json!({"valid": if only_root_doubts(why) { None } else { Some(false) }, "why": why.to_string()});
+        let consent = self.consent.as_ref().map_or_else(none, Standing::json);
         json!({
             "schema": "mimamori.status/1", "running": self.running, "agent_id": self.given.agent_id, "facility": self.given.facility,
             "machine": self.given.machine, "collector_url": self.given.url, "fingerprint": identity::fingerprint(&self.key),
@@ -139,6 +140,12 @@ impl Status {
                 let soon = if standing.ends_within_days().is_some() { soon } else { "" };
                 format!("{}{terms}\n{}: {}{soon}", standing.until(lang), lang.of("Taken now", "現在の収集"), standing.now(lang))
             }
+            Err(why) if only_root_doubts(why) => lang
+                .of(
+                    "cannot be told from root, to whom no consent is proven; look as the agent's account: `sudo -u mimamori-agent mimamori-agent status`",
+                    "rootでは判断できません（rootには同意を証明できないため）。エージェントのアカウントで確認してください：`sudo -u mimamori-agent mimamori-agent status`",
+                )
+                .to_owned(),
             Err(why) => format!("{}: {}", lang.of("NONE, nothing is collected", "なし（収集していません）"), why.in_lang(lang)),
         }
     }

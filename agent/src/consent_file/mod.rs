@@ -10,7 +10,7 @@ mod request;
 mod tests;
 mod write;
 
-pub use parse::parse;
+pub use parse::{Fault, parse};
 pub use request::{asked_until, request_path, request_text};
 pub use write::{Grant, put, summary, text, withdrawn};
 
@@ -51,7 +51,7 @@ pub enum NoConsent {
     Unreadable(String, String),
     /// It says something that cannot be understood; all faults.
     #[error("the consent at {0} is not understood: {1}")]
-    Faults(String, String),
+    Faults(String, Fault),
     /// The agent's own account could have written it.
     #[error("the consent at {path} proves nothing: the agent's account could change {what}; let the administrator own it and close it to writing")]
     NotProven {
@@ -84,7 +84,7 @@ pub enum NoConsent {
 pub fn load(path: &Path, salt: &[u8; 32], now_ms: i64, loopback: bool) -> Result<ConsentFile, NoConsent> {
     let shown = path.display().to_string();
     let text = read(path, &shown)?;
-    let consent = parse(&text, salt).map_err(|faults| NoConsent::Faults(shown.clone(), faults.join("; ")))?;
+    let consent = parse(&shown, &text, salt).map_err(|faults| NoConsent::Faults(shown.clone(), Fault::all(&faults)))?;
     if !(consent.terms.example && loopback)
         && let Some(what) = prove(path)
     {

@@ -9,9 +9,38 @@ use mimamori_shared::sign::hmac;
 use mimamori_shared::time;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The interval of a scope that names none, in seconds.
 const EVERY_S: u64 = 60;
+
+/// What is wrong with the text, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// In English.
+    pub en: String,
+    /// In Japanese.
+    pub ja: String,
+}
+
+impl Fault {
+    fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
+        Fault { en: en.into(), ja: ja.into() }
+    }
+
+    /// Several as one.
+    #[must_use]
+    pub fn all(faults: &[Fault]) -> Fault {
+        let joined = |of: fn(&Fault) -> &str, between: &str| faults.iter().map(of).collect::<Vec<_>>().join(between);
+        Fault { en: joined(|fault| &fault.en, "; "), ja: joined(|fault| &fault.ja, "；") }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.en)
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +76,7 @@ enum Unsent {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "days, from and to, such as days = \"mon-fri\"")]
 struct RawWindow {
     days: String,
     from: String,
@@ -55,7 +84,7 @@ struct RawWindow {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "braces, such as { every = \"60s\" } or { }")]
 struct RawScope {
     #[serde(default)]
     every: Option<String>,
@@ -63,29 +92,52 @@ struct RawScope {
     except: Vec<String>,
 }
 
-/// Reads and checks the text of a consent file. `salt` keys the hash of approver and reason.
+/// What the TOML library says, behind the place: `name` is how the file is called.
+fn unread(name: &str, text: &str, fault: &toml::de::Error) -> Fault {
+    let line = fault.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+    let message = fault.message().replace(char::is_control, " ");
+    let ja = match message.split_once('`').and_then(|(_, rest)| rest.split_once('`')) {
+        Some((key, _)) if message.starts_with("missing field") => format!("項目`{key}`がありません"),
+        Some((key, _)) if message.starts_with("unknown field") => format!("`{key}`という項目はありません"),
+        _ if message.starts_with("invalid type") => format!("値の種類が違います（{message}）"),
+        _ => format!("読み取れません（{message}）"),
+    };
+    Fault::new(format!("{name}:{line}: {message}"), format!("{name}:{line}：{ja}"))
+}
+
+/// Reads and checks the text of a consent file. `name` is how faults call it; `salt` keys the hash of approver and reason.
 ///
 /// # Errors
 /// All faults, each naming the key and the mend.
-pub fn parse(text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<String>> {
-    let raw: Raw = toml::from_str(text).map_err(|fault| vec![fault.message().to_owned()])?;
+pub fn parse(name: &str, text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<Fault>> {
+    let raw: Raw = toml::from_str(text).map_err(|fault| vec![unread(name, text, &fault)])?;
     let mut faults = Vec::new();
     if raw.version != 1 {
-        faults.push(format!("version = {}: this agent understands version 1", raw.version));
+        let version = raw.version;
+        faults.push(Fault::new(
+            format!("version = {version}: this agent understands version 1"),
+            format!("version = {version}：このエージェントが扱えるのは1です"),
+        ));
     }
     let (valid_from_ms, valid_to_ms) = validity(&raw, &mut faults);
     if raw.approver.trim().is_empty() {
-        faults.push("approver: somebody at the facility must have approved".to_owned());
+        faults.push(Fault::new("approver: somebody at the facility must have approved", "approver：医療機関の承認者が必要です"));
     }
     if raw.unsent.is_some() && !raw.withdrawn {
-        faults.push("unsent: it says what a withdrawal does; write withdrawn = true with it, or leave it out".to_owned());
+        faults.push(Fault::new(
+            "unsent: it says what a withdrawal does; write withdrawn = true with it, or leave it out",
+            "unsent：撤回時の扱いの指定です。withdrawn = trueとともに書くか、削除してください",
+        ));
     }
     let mode = raw.mode.unwrap_or(ConsentMode::Continuous);
     if (mode == ConsentMode::Periodic) == raw.period.is_empty() {
-        faults.push("mode = \"periodic\" and [[period]] belong together: write both or neither".to_owned());
+        faults.push(Fault::new(
+            "mode = \"periodic\" and [[period]] belong together: write both or neither",
+            "mode = \"periodic\"と[[period]]は両方書くか、どちらも書かないでください",
+        ));
     }
     let utc_offset_s = raw.utc_offset.as_deref().map_or(Ok(UTC_OFFSET_S), parse_offset).unwrap_or_else(|fault| {
-        faults.push(format!("utc_offset: {fault}"));
+        faults.push(Fault::new(format!("utc_offset: {fault}"), format!("utc_offset：+09:00のように書いてください（{fault}）")));
         UTC_OFFSET_S
     });
     let windows = windows("period", &raw.period, &mut faults);
@@ -100,35 +152,35 @@ pub fn parse(text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<String>> {
     Ok(ConsentFile { terms, approver: raw.approver, reason: raw.reason, withdrawn_keeping })
 }
 
-fn validity(raw: &Raw, faults: &mut Vec<String>) -> (i64, i64) {
+fn validity(raw: &Raw, faults: &mut Vec<Fault>) -> (i64, i64) {
     let mut moment = |key: &str, text: &str| {
         time::parse(text).unwrap_or_else(|fault| {
-            faults.push(format!("{key} = \"{text}\": {fault}"));
+            faults.push(Fault::new(format!("{key} = \"{text}\": {fault}"), format!("{key} = \"{text}\"：2026-11-22T09:00:00+09:00のような時刻ではありません")));
             0
         })
     };
     let (from_ms, to_ms) = (moment("valid_from", &raw.valid_from), moment("valid_to", &raw.valid_to));
     if to_ms <= from_ms {
-        faults.push("valid_to: it must lie behind valid_from".to_owned());
+        faults.push(Fault::new("valid_to: it must lie behind valid_from", "valid_to：valid_fromより後にしてください"));
     }
     (from_ms, to_ms)
 }
 
-fn windows(key: &str, raw: &[RawWindow], faults: &mut Vec<String>) -> Vec<Window> {
+fn windows(key: &str, raw: &[RawWindow], faults: &mut Vec<Fault>) -> Vec<Window> {
     if raw.len() > WINDOWS_MAX {
-        faults.push(format!("{key}: at most {WINDOWS_MAX} windows"));
+        faults.push(Fault::new(format!("{key}: at most {WINDOWS_MAX} windows"), format!("{key}：時間帯は{WINDOWS_MAX}個までです")));
     }
     let mut read = Vec::new();
     for window in raw.iter().take(WINDOWS_MAX) {
         match Window::parse(&window.days, &window.from, &window.to) {
             Ok(window) => read.push(window),
-            Err(fault) => faults.push(format!("{key}: {fault}")),
+            Err(fault) => faults.push(Fault::new(format!("{key}: {fault}"), format!("{key}：時間帯を読み取れません（{fault}）"))),
         }
     }
     read
 }
 
-fn scopes(raw: &BTreeMap<String, RawScope>, faults: &mut Vec<String>) -> BTreeMap<Scope, ScopeTerms> {
+fn scopes(raw: &BTreeMap<String, RawScope>, faults: &mut Vec<Fault>) -> BTreeMap<Scope, ScopeTerms> {
     let mut scopes = BTreeMap::new();
     for (name, scope) in raw {
         match Scope::from_name(name) {
@@ -137,24 +189,35 @@ fn scopes(raw: &BTreeMap<String, RawScope>, faults: &mut Vec<String>) -> BTreeMa
             }
             None => {
                 let hint = suggest(name, Scope::ALL.into_iter().map(Scope::name));
-                let hint = hint.map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
-                faults.push(format!("scopes.{name}: there is no such scope{hint}"));
+                let (en, ja) = hinted(hint);
+                faults.push(Fault::new(format!("scopes.{name}: there is no such scope{en}"), format!("scopes.{name}：そのような範囲はありません{ja}")));
             }
         }
     }
     scopes
 }
 
-fn scope_terms(scope: Scope, raw: &RawScope, faults: &mut Vec<String>) -> ScopeTerms {
+/// `, did you mean …` in both languages.
+fn hinted(hint: Option<&str>) -> (String, String) {
+    let Some(hint) = hint else { return Default::default() };
+    (format!(", did you mean `{hint}`?"), format!("。`{hint}`の誤りではありませんか"))
+}
+
+fn scope_terms(scope: Scope, raw: &RawScope, faults: &mut Vec<Fault>) -> ScopeTerms {
     let every_s = match raw.every.as_deref().map(parse_duration) {
         None => EVERY_S,
         Some(Ok(seconds)) if (INTERVAL_S_MIN..=INTERVAL_S_MAX).contains(&seconds) => seconds,
         Some(Ok(_)) => {
-            faults.push(format!("scopes.{}.every: must be from {INTERVAL_S_MIN}s to 1d", scope.name()));
+            let key = scope.name();
+            faults.push(Fault::new(
+                format!("scopes.{key}.every: must be from {INTERVAL_S_MIN}s to 1d"),
+                format!("scopes.{key}.every：{INTERVAL_S_MIN}sから1dまでです"),
+            ));
             EVERY_S
         }
         Some(Err(fault)) => {
-            faults.push(format!("scopes.{}.every: {fault}", scope.name()));
+            let key = scope.name();
+            faults.push(Fault::new(format!("scopes.{key}.every: {fault}"), format!("scopes.{key}.every：60sや5mのように書いてください（{fault}）")));
             EVERY_S
         }
     };
@@ -165,8 +228,11 @@ fn scope_terms(scope: Scope, raw: &RawScope, faults: &mut Vec<String>) -> ScopeT
         let mut held_back: Vec<u16> = own.iter().map(|field| field.id).filter(|id| ids.contains(id)).collect();
         if held_back.is_empty() {
             let paths: Vec<String> = own.iter().map(|field| field.path()).collect();
-            let hint = suggest(name, paths.iter().map(String::as_str)).map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
-            faults.push(format!("scopes.{}.except: `{name}` is no field of this scope{hint}", scope.name()));
+            let (key, (en, ja)) = (scope.name(), hinted(suggest(name, paths.iter().map(String::as_str))));
+            faults.push(Fault::new(
+                format!("scopes.{key}.except: `{name}` is no field of this scope{en}"),
+                format!("scopes.{key}.except：`{name}`はこの範囲の項目ではありません{ja}"),
+            ));
         }
         except.append(&mut held_back);
     }

@@ -21,19 +21,20 @@ performance = { every = "5m", except = ["cpu.steal_ms", "load"] }
 fn check(from: &str, to: &str, expected: &str) {
     let text = GOOD.replace(from, to);
     assert_ne!(text, GOOD, "{from}");
-    let faults = parse(&text, &[0; 32]).unwrap_err().join("; ");
-    assert!(faults.contains(expected), "{faults}");
+    let faults = Fault::all(&parse("c.toml", &text, &[0; 32]).unwrap_err());
+    assert!(faults.en.contains(expected), "{faults}");
+    assert!(faults.en.is_ascii() && !faults.ja.is_ascii(), "{faults:?}");
 }
 
 #[test]
 fn a_good_file_gives_terms_without_people() {
-    let consent = parse(GOOD, &[0; 32]).unwrap();
+    let consent = parse("c.toml", GOOD, &[0; 32]).unwrap();
     let json = serde_json::to_string(&consent.terms).unwrap();
     assert!(!json.contains("duty") && !json.contains("contract"), "{json}");
     assert_eq!(consent.terms.scopes[&Scope::Performance], ScopeTerms { every_s: 300, except: vec![8, 20, 21, 22] });
     assert_eq!(consent.terms.quiet, [Window { days: vec![1, 2, 3, 4, 5], from_min: 510, to_min: 720 }]);
     assert_eq!((consent.terms.utc_offset_s, consent.terms.check()), (32_400, Ok(())));
-    assert_ne!(parse(GOOD, &[1; 32]).unwrap().terms.approval_hash, consent.terms.approval_hash);
+    assert_ne!(parse("c.toml", GOOD, &[1; 32]).unwrap().terms.approval_hash, consent.terms.approval_hash);
 }
 
 #[test]
@@ -59,6 +60,13 @@ fn every_mistake_is_named_with_its_mend() {
     check("[scopes]", "[scoops]", "scoops");
     let many = "[[quiet]]\ndays = \"mon\"\nfrom = \"08:30\"\nto = \"12:00\"\n".repeat(40);
     check("[scopes]", &format!("{many}[scopes]"), "at most 32");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_by_its_line_in_plain_words() {
+    check("heartbeat = { every = \"60s\" }", "heartbeat = 1", "c.toml:11: invalid type: integer `1`, expected braces, such as { every = \"60s\" } or { }");
+    check("days = \"mon-fri\"", "days = 5", "c.toml:8: invalid type: integer `5`, expected a string");
+    check("reason = \"maintenance contract\"", "reason = maintenance", "c.toml:4: ");
 }
 
 #[test]
@@ -94,7 +102,7 @@ fn a_withdrawal_keeps_the_record_and_says_what_becomes_of_the_unsent() {
     for keep in [true, false, true] {
         let text = withdrawn(&fs::read_to_string(&path).unwrap_or(given.clone()), keep);
         put(&path, &text).unwrap();
-        assert_eq!(parse(&text, &[0; 32]).unwrap().approver, "Administrator on duty");
+        assert_eq!(parse("c.toml", &text, &[0; 32]).unwrap().approver, "Administrator on duty");
         let Err(NoConsent::Withdrawn { keep: kept, .. }) = load(&path, &[0; 32], now, true) else { panic!("{text}") };
         assert_eq!((kept, text.matches("withdrawn =").count()), (keep, 1));
     }
@@ -117,7 +125,7 @@ fn what_a_grant_writes_is_read_as_it_was_said() {
         scopes: vec![("heartbeat".to_owned(), None, vec![]), ("performance".to_owned(), Some("5m".to_owned()), vec!["load".to_owned()])],
         example: true,
     };
-    let read = parse(&text(&grant), &[0; 32]).unwrap();
+    let read = parse("c.toml", &text(&grant), &[0; 32]).unwrap();
     assert_eq!((read.approver, read.reason), (grant.approver, grant.reason));
     assert_eq!((read.terms.windows, read.terms.quiet, read.terms.mode), (grant.period, grant.quiet, grant.mode));
     assert_eq!((read.terms.valid_from_ms, read.terms.valid_to_ms, read.terms.utc_offset_s, read.terms.example), (0, 86_400_000, -12_600, true));

@@ -22,11 +22,15 @@ pub enum Kind {
     WentBack,
     /// Pushes fail at this layer.
     Failing(Layer),
+    /// Pushes fail with the status a collector gives to a key it does not know; unsigned, so it is a word and no more.
+    KeyUnknown,
+    /// Pushes fail with the status a collector gives before a machine's approval; unsigned as well.
+    Forbidden,
 }
 
 impl Kind {
     /// Every kind; pushes that fail stand once for each layer.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Revoked,
         Kind::NeedsApproval,
         Kind::Forked,
@@ -37,7 +41,15 @@ impl Kind {
         Kind::Failing(Layer::Tls),
         Kind::Failing(Layer::Http),
         Kind::Failing(Layer::Receipt),
+        Kind::KeyUnknown,
+        Kind::Forbidden,
     ];
+
+    /// Whether it says that pushes fail; at most one such holds at a time.
+    #[must_use]
+    pub fn is_failing(self) -> bool {
+        matches!(self, Kind::Failing(_) | Kind::KeyUnknown | Kind::Forbidden)
+    }
 
     /// The name in JSON and, behind `noted.`, in the file.
     #[must_use]
@@ -53,6 +65,8 @@ impl Kind {
             Kind::Failing(Layer::Tls) => "failing_tls",
             Kind::Failing(Layer::Http) => "failing_http",
             Kind::Failing(Layer::Receipt) => "failing_receipt",
+            Kind::KeyUnknown => "failing_http_401",
+            Kind::Forbidden => "failing_http_403",
         }
     }
 

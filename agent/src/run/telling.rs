@@ -6,7 +6,7 @@ use crate::core::Note;
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{NotedKind, OutboxError};
 use crate::say::{complain, say, say_note};
-use crate::uplink::PushError;
+use crate::uplink::{Detail, PushError};
 use mimamori_shared::payload::ReceiptStatus;
 
 impl Shell {
@@ -43,7 +43,8 @@ impl Shell {
         }
         let trusted = status == ReceiptStatus::Ok;
         let kept = self.outbox.clear_noted(|kind| match kind {
-            NotedKind::Revoked | NotedKind::NeedsApproval | NotedKind::Failing(_) => true,
+            NotedKind::Revoked | NotedKind::NeedsApproval => true,
+            NotedKind::Failing(_) | NotedKind::KeyUnknown | NotedKind::Forbidden => true,
             NotedKind::Forked => trusted,
             NotedKind::WentBack => false,
         });
@@ -52,16 +53,26 @@ impl Shell {
     }
 
     pub(super) fn say_failed(&mut self, fault: &PushError) {
-        if self.said.failing != Some(fault.layer) {
+        let kind = kind_of(fault);
+        if self.said.failing != Some(kind) {
             complain(&format!("reports are kept, the collector is not reached: {fault}"));
             tell(systemd::status(&format!("Collector not reached ({}): reports are kept", fault.layer.name())));
-            self.said.failing = Some(fault.layer);
+            self.said.failing = Some(kind);
             self.said.over = false;
-            let layer = fault.layer;
-            let kept = self.outbox.clear_noted(|kind| matches!(kind, NotedKind::Failing(other) if other != layer));
+            let kept = self.outbox.clear_noted(|other| other.is_failing() && other != kind);
             self.kept(kept);
-            let kept = self.outbox.note_event(NotedKind::Failing(layer), clock::now().wall_ms);
+            let kept = self.outbox.note_event(kind, clock::now().wall_ms);
             self.kept(kept);
         }
+    }
+}
+
+/// Two refusals of a collector are known by their status alone: whoever reads of them is told so, and the agent does
+/// what it does at any failure.
+fn kind_of(fault: &PushError) -> NotedKind {
+    match fault.detail {
+        Detail::Status(401) => NotedKind::KeyUnknown,
+        Detail::Status(403) => NotedKind::Forbidden,
+        _ => NotedKind::Failing(fault.layer),
     }
 }

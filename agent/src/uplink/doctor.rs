@@ -116,7 +116,8 @@ impl Uplink {
             match status {
                 200 => {}
                 300..=399 => return Err(Detail::Redirected(status).into()),
-                201..=299 => return Err(Detail::Portal.into()),
+                // No collector asks who wants to know its limits.
+                201..=299 | 401 | 403 => return Err(Detail::Portal.into()),
                 _ => return Err(Detail::Status(status).into()),
             }
             let mut body = Vec::new();

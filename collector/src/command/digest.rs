@@ -16,10 +16,18 @@ pub(super) async fn show(config: &Config, store: &Store, day: Option<&str>, outp
         })?,
     };
     let digest = load(store, &Scope::All, day).await?;
+    let now_ms = clock::now_ms();
+    let began_ms = store.facilities(&Scope::All).await?.iter().map(|facility| facility.created_at_ms).min().unwrap_or(now_ms);
+    let known = digest.says_something() || day.is_known(began_ms, now_ms);
     if output.json {
-        print_json(&digest.json())
+        let mut value = digest.json();
+        if let Some(members) = value.as_object_mut() {
+            members.insert("known".to_owned(), known.into());
+            members.insert("nothing".to_owned(), if known { digest.is_empty().into() } else { serde_json::Value::Null });
+        }
+        print_json(&value);
     } else {
-        print(&digest.text(lang))
+        print(&if known { digest.text(lang) } else { digest.unknown(lang) });
     }
     Ok(())
 }

@@ -2,18 +2,26 @@
 
 use super::{Done, Failed, did};
 use crate::cli::{Lang, Output, Which, exit};
+use crate::config::Config;
 use crate::keys::Keys;
+use crate::revocation::{self, RevocationError};
 use crate::store::{BranchRow, MachineRow, PAGE_MAX, Scope, Store, StoreError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mimamori_cli::print::{unwritable, whole};
+use mimamori_shared::error::chain;
 use mimamori_shared::frame::{Frame, wrapper};
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
 
-pub(super) async fn fsck(store: &Store, output: Output, lang: Lang) -> Done {
-    let faults = store.fsck(&Scope::All).await?;
+pub(super) async fn fsck(config: &Config, keys: &Keys, store: &Store, output: Output, lang: Lang) -> Done {
+    let mut faults = store.fsck(&Scope::All).await?;
+    match revocation::compare(&revocation::path(config), keys, store).await {
+        Ok(()) => {}
+        Err(RevocationError::Store(fault)) => return Err(fault.into()),
+        Err(fault) => faults.push(lang.of(chain(&fault), super::fault::revocation(&fault))),
+    }
     let (mut chains, mut places) = (0, 0);
     let machines = store.machines(&Scope::All).await?;
     for machine in &machines {

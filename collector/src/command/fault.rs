@@ -67,6 +67,10 @@ impl From<StartError> for Failed {
         let ja = match &fault {
             StartError::Keys(fault) => keys(fault),
             StartError::Store(path, fault) => format!("{} のデータベースを開けません：{}", path.display(), store(fault)),
+            StartError::NoDatabase(path) => format!(
+                "{} にデータベースがないか、空です。復元時に漏れていませんか。状態フォルダーの他のファイルとともに復元してください。失われた場合は`mimamori-collector serve --accept-rollback`で空のデータベースから始められますが、すべての機器の再登録が必要です",
+                path.display()
+            ),
             StartError::Tls(fault) => format!("TLS証明書を使用できません：{}", chain(fault)),
             StartError::File(path, fault) => format!("{} を読み取れません：{fault}", path.display()),
             StartError::Listen { key, address, source } => format!("{key} = {address} で待ち受けできません。別のプログラムが使用していませんか：{source}"),
@@ -137,7 +141,7 @@ fn keys(fault: &KeysError) -> String {
     }
 }
 
-fn revocation(fault: &RevocationError) -> String {
+pub(super) fn revocation(fault: &RevocationError) -> String {
     const ACCEPT: &str = "`mimamori-collector serve --accept-rollback`";
     match fault {
         RevocationError::WentBack { path, file, database, forgotten } => format!(
@@ -145,7 +149,7 @@ fn revocation(fault: &RevocationError) -> String {
             path.display()
         ),
         RevocationError::Missing { path } => format!(
-            "失効した鍵があるのに {} がありません。ファイルを復元するか、`mimamori-collector machine list`と手元の記録を照合してから{ACCEPT}を実行してください",
+            "{} がないため、データベースが以前の状態に戻っていないか、失効が忘れられていないかを確認できません。ファイルを復元するか、`mimamori-collector machine list`と手元の記録を照合してから{ACCEPT}を実行してください",
             path.display()
         ),
         RevocationError::Damaged { path, what } => format!(
@@ -179,6 +183,7 @@ mod tests {
             KeysError::OtherRoot { path: path(), expected: "00".to_owned() }.into(),
             StartError::File(path(), io()).into(),
             StartError::Store(path(), StoreError::Newer(7)).into(),
+            StartError::NoDatabase(path()).into(),
             StartError::Revocation(RevocationError::WentBack { path: path(), file: 7, database: 3, forgotten: 2 }).into(),
             StartError::Revocation(RevocationError::Missing { path: path() }).into(),
             StartError::Revocation(RevocationError::Damaged { path: path(), what: "no epoch" }).into(),

@@ -4,7 +4,8 @@ use super::{Done, Failed, print};
 use crate::cli::{Lang, exit};
 use crate::config::Config;
 use crate::keys::KeysError;
-use crate::{clock, keys, serve};
+use crate::serve::StartError;
+use crate::{clock, keys, revocation, serve};
 
 pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
     let dir = config.state_dir();
@@ -19,7 +20,11 @@ pub(super) fn init(config: &Config, hosts: &[String], lang: Lang) -> Done {
         return Err(Failed::said(exit::USAGE, fault));
     }
     let made = keys::init(&dir, hosts, clock::now_ms(), &mut clock::random)?;
-    drop(serve::open_store(config)?);
+    let store = serve::make_store(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // From here on the file is there, and its absence says something.
+    runtime.block_on(revocation::check(&revocation::path(config), &made, &store, None, clock::now_ms())).map_err(StartError::from)?;
+    drop(store);
     let rows = [
         (lang.of("Collector", "コレクター"), made.collector_id.to_string()),
         (lang.of("Fingerprint of the root", "ルート鍵の指紋"), made.root.id().fingerprint()),

@@ -66,7 +66,6 @@ fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Do
         Command::Keys(command) => keys::carry_out(config, command, lang),
         Command::Config(_) | Command::Pages(_) => Ok(()),
         Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
-            // The folder is looked at before a database is made in it.
             let keys = crate::keys::load(&config.state_dir())?;
             let store = serve::open_store(config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -100,7 +99,7 @@ async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, co
         Command::Facility(command) => facility::carry_out(store, actor, command, lang).await,
         Command::Machine(command) => machine::carry_out(config, store, keys, actor, command, lang).await,
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
-        Command::Fsck(output) => export::fsck(store, *output, lang).await,
+        Command::Fsck(output) => export::fsck(config, keys, store, *output, lang).await,
         Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
         Command::Export { machine, output, print } => export::export(store, keys, machine, output.as_deref(), *print, lang).await,
         Command::Init { .. } | Command::Serve { .. } | Command::Keys(_) | Command::Config(_) | Command::Pages(_) => Ok(()),

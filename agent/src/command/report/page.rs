@@ -1,6 +1,7 @@
 //! The page: plain HTML with both languages side by side. No script, nothing from elsewhere, every value escaped.
 
 use super::gather::{Facts, Gone, Kept, Who};
+use crate::command::manifest::only_root_doubts;
 use crate::command::noted_words::noted_words;
 use crate::consent_file::{ConsentFile, NoConsent};
 use crate::outbox::NotedKind;
@@ -152,6 +153,14 @@ fn collected(page: &mut Page, facts: &Facts) {
 }
 
 fn no_consent(page: &mut Page, why: &NoConsent) {
+    if only_root_doubts(why) {
+        let mend = "sudo -u mimamori-agent mimamori-agent report --html -";
+        return page.mark(
+            "bad",
+            &format!("What is collected cannot be told from root, to whom no consent is proven. Make this page as the agent's account: {mend}"),
+            &format!("rootには同意を証明できないため、収集項目を判断できません。エージェントのアカウントで作成してください：{mend}"),
+        );
+    }
     page.mark("good", "Nothing is collected: there is no valid consent.", "有効な同意がないため、何も収集していません。");
     page.say(&why.to_string(), &why.in_lang(crate::cli::Lang::Ja));
 }

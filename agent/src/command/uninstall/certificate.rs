@@ -3,7 +3,6 @@
 use super::ending::Ended;
 use super::inventory::{Item, Removed};
 use crate::identity::Enrolment;
-use mimamori_cli::print::quoted;
 use mimamori_shared::time;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,7 +43,7 @@ impl Certificate {
             "statement_place": ended.place,
             "receipted": ended.receipt.is_some(),
             "receipt": ended.receipt,
-            "still_to_do": self.commands(),
+            "still_to_do": self.removed.still_to_do(&self.dir),
         })
     }
 
@@ -83,7 +82,7 @@ impl Certificate {
         for path in &self.strange {
             text.push_str(&format!("  not the agent's, left alone / エージェントのものではないため残しました: {}\n", path.display()));
         }
-        let commands = self.commands();
+        let commands = self.removed.still_to_do(&self.dir);
         if !commands.is_empty() {
             text.push_str("\nStill to be done, by root / 残りの作業（root）:\n");
             commands.iter().for_each(|command| text.push_str(&format!("  {command}\n")));
@@ -112,16 +111,10 @@ impl Certificate {
                 time::show_japan(receipt.received_at_ms)
             ),
             (Some(place), None) => format!("chain {} place {}, NOT receipted / 未受領", place.chain_id, place.seq),
+            (None, _) if self.given.is_none() => {
+                "none: the identity cannot be read, so nothing could be signed / なし：識別情報を読み取れず、署名できませんでした".to_owned()
+            }
             (None, _) => "none: nothing was ever sent / なし：送信したことがありません".to_owned(),
         }
-    }
-
-    /// What only root may do.
-    fn commands(&self) -> Vec<String> {
-        let mut commands: Vec<String> = self.removed.left.iter().map(|(item, _)| format!("sudo rm {}", quoted(&item.path))).collect();
-        if !self.removed.folder_gone {
-            commands.push(format!("sudo rmdir {}", quoted(&self.dir)));
-        }
-        commands
     }
 }

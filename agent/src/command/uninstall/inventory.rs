@@ -1,7 +1,7 @@
 //! What of the agent is on this machine, and taking it away.
 
 use crate::config::{self, Config};
-use mimamori_cli::print::whole;
+use mimamori_cli::print::{quoted, whole};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::geteuid;
 use std::fs;
@@ -120,6 +120,15 @@ pub(super) struct Removed {
 }
 
 impl Removed {
+    /// What only root may do.
+    pub(super) fn still_to_do(&self, dir: &Path) -> Vec<String> {
+        let mut commands: Vec<String> = self.left.iter().map(|(item, _)| format!("sudo rm {}", quoted(&item.path))).collect();
+        if !self.folder_gone {
+            commands.push(format!("sudo rmdir {}", quoted(dir)));
+        }
+        commands
+    }
+
     /// Whether nothing of the state folder is left; configuration that only root may remove does not count.
     pub(super) fn is_whole(&self) -> bool {
         self.left.iter().all(|(item, _)| item.what == What::Configuration)

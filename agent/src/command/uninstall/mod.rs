@@ -4,6 +4,7 @@ mod certificate;
 mod ending;
 mod inventory;
 mod plan;
+mod rest;
 
 use super::{complain, print, print_json};
 use crate::cli::{Cli, Lang, Uninstall, exit};
@@ -61,7 +62,10 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let lock = run::lock(&dir).map_err(|fault| running(&fault, lang))?;
     let identity = match identity::load(&dir) {
         Ok(loaded) => Some(loaded),
-        Err(IdentityError::NotEnrolled) => None,
+        Err(IdentityError::NotEnrolled) => {
+            let removed = inventory::remove(&Inventory::of(config, &cli.config).unwrap_or(inventory), &dir);
+            return Ok(rest::say(&removed, &dir, asked.output, lang));
+        }
         Err(fault) if asked.offline => {
             complain(&fault.in_lang(lang));
             None

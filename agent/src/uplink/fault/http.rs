@@ -62,17 +62,17 @@ fn status_text(code: u16) -> Text {
     let (name, en, ja, mend_en, mend_ja) = match code {
         401 => (
             "unknown_key",
-            "the collector does not know this machine's key",
-            "収集サーバーはこの端末の鍵を認識しません",
-            "if the machine was removed from the collector, enrol it again",
-            "収集サーバーから端末が削除された場合は、再登録してください",
+            "answers 401, as a collector does that does not know this machine's key: it was restored to a time before this machine was enrolled or changed its key, or another collector answers; reports are kept",
+            "応答は401です（この機器の鍵を知らない収集サーバーの応答）。収集サーバーがこの機器の登録または鍵の更新より前の状態に復元されたか、別の収集サーバーが応答しています。報告は保持されています",
+            "ask the RSC: what was enrolled since the collector's backup must enrol anew (move the state folder away, then use a new token); where the key was used twice and a new one waits, `mimamori-collector machine approve` is enough",
+            "リモートサービスセンターに確認してください。収集サーバーのバックアップ以降に登録した機器は再登録が必要です（状態フォルダーを退避し、新しいトークンで登録）。鍵が二重に使われて新しい鍵が承認待ちの場合は、`mimamori-collector machine approve`で足ります",
         ),
         403 => (
             "forbidden",
-            "the machine is not approved yet, the token is not taken, or a filter forbids the way",
-            "端末が未承認、トークンが無効、またはフィルターにより禁止されています",
-            "compare the fingerprint with the collector's operator and have the machine approved; a token is good once and for a limited time",
-            "収集サーバーの担当者とフィンガープリントを照合し、承認を受けてください。トークンは期限付きで一度だけ有効です",
+            "answers 403, as a collector does that waits for approval of this machine; reports are kept",
+            "応答は403です（この機器の承認を待つ収集サーバーの応答）。報告は保持されています",
+            "ask the RSC for `mimamori-collector machine approve`, and compare the fingerprint of this machine's key (`mimamori-agent status`) with it; if it has approved already, a filter answers in the collector's place",
+            "リモートサービスセンターに`mimamori-collector machine approve`を依頼し、この機器の鍵の指紋（`mimamori-agent status`）を照合してください。承認済みの場合は、フィルターが代わりに応答しています",
         ),
         404 | 405 => (
             "no_such_path",

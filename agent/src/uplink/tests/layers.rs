@@ -122,6 +122,8 @@ async fn what_answers_in_the_collectors_place_is_told_by_asking() {
         (http("200 OK", "Content-Type: application/json\r\n", b"{\"ok\":true}"), Some(Detail::Portal)),
         (http("204 No Content", "", b""), Some(Detail::Portal)),
         (http("302 Found", "Location: http://portal.example/\r\n", b""), Some(Detail::Redirected(302))),
+        (http("401 Unauthorized", "", b""), Some(Detail::Portal)),
+        (http("403 Forbidden", "", b""), Some(Detail::Portal)),
         (http("511 Network Authentication Required", "", b""), Some(Detail::Status(511))),
         (http("200 OK", "Content-Type: application/json\r\n", b"{\"limits\":[{\"name\":\"report_bytes_max\"}]}"), None),
     ] {
