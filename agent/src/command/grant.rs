@@ -5,7 +5,7 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Grant, NoConsent, parse, put, text, withdrawn};
+use crate::consent_file::{ConsentFile, Grant, NoConsent, mark, mark_path, parse, put, text, withdrawn};
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
 use mimamori_shared::fields::{Field, Scope, fields, named};
@@ -59,11 +59,19 @@ pub(super) fn administrator(config: &Config, example: bool, lang: Lang) -> Resul
 }
 
 pub(super) fn grant(config: &Config, args: &GrantArgs, lang: Lang) -> u8 {
+    // A consent that is withdrawn already has said what becomes of the unsent.
+    let goes_over = args.replace && as_written(config, lang).is_ok_and(|(before, _)| before.withdrawn_keeping.is_none());
     match written(config, args, lang) {
         Ok(consent) => {
             print(&format!("{} {}\n", lang.of("Written:", "作成しました："), config.consent_file().display()));
             print_terms(&consent, lang);
             summary(config, &consent, lang);
+            if goes_over {
+                print(lang.of(
+                    "What was collected under an older consent and is unsent still leaves, also where this one is narrower; `consent withdraw` before the new grant removes it.\n",
+                    "以前の同意の下で収集した未送信分は、新しい同意の方が狭くても送信されます。送信させないためには、新しい同意を作成する前に`consent withdraw`を実行してください。\n",
+                ));
+            }
             exit::OK
         }
         Err(faults) => {
@@ -232,5 +240,7 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
             lang.of("the withdrawal cannot be written into it; remove the file instead", "撤回を書き込めません。ファイルを削除してください")
         ));
     }
+    // First: whatever becomes of the consent afterwards, the agent acts on it.
+    mark(&path, keep, clock::now().wall_ms).map_err(|fault| unwritten(&mark_path(&path), &fault, lang))?;
     put(&path, &text).map_err(|fault| unwritten(&path, &fault, lang))
 }
