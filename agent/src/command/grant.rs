@@ -201,13 +201,13 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
             print(&format!("{} {}\n", lang.of("Withdrawn:", "撤回しました："), config.consent_file().display()));
             print(if keep {
                 lang.of(
-                    "Nothing is collected any more. What was collected before leaves, then one statement.\n",
-                    "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。\n",
+                    "Nothing is collected any more. What was collected before leaves, then one statement. An agent that is stopped does so at its start.\n",
+                    "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。停止中のエージェントは起動時に実行します。\n",
                 )
             } else {
                 lang.of(
-                    "Nothing is collected any more. What was not sent is removed; one statement says so.\n",
-                    "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。\n",
+                    "Nothing is collected any more. What was not sent is removed; one statement says so. An agent that is stopped does so at its start.\n",
+                    "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。停止中のエージェントは起動時に実行します。\n",
                 )
             });
             exit::OK
