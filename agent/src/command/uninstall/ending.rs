@@ -46,13 +46,15 @@ pub(super) struct Ended {
 /// Why it did not come to that; keys, ledger and configuration are not removed then.
 pub(super) struct NotEnded {
     pub(super) why: String,
-    /// What it had come to by then: unsent entries that are dropped, a statement that lies there. Nothing at first.
-    pub(super) so_far: Ended,
+    /// Unsent entries that were dropped by then.
+    pub(super) dropped: Counts,
+    /// The statement lies there.
+    pub(super) stated: bool,
 }
 
 impl From<String> for NotEnded {
     fn from(why: String) -> NotEnded {
-        NotEnded { why, so_far: Ended::default() }
+        NotEnded { why, dropped: Counts::default(), stated: false }
     }
 }
 
@@ -111,7 +113,7 @@ pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment,
     let agent = agent_of(&chains)?;
     match last_words(&mut outbox, &agent, &mut chains, way.as_mut(), &mut ended, lang) {
         Ok(()) => Ok(ended),
-        Err(why) => Err(NotEnded { why, so_far: ended }),
+        Err(why) => Err(NotEnded { why, dropped: ended.purged, stated: ended.statement.is_some() }),
     }
 }
 

@@ -105,9 +105,9 @@ fn running(fault: &RunError, lang: Lang) -> Fault {
 }
 
 fn not_ended(fault: &NotEnded, lang: Lang) -> Fault {
-    let dropped = fault.so_far.purged.total();
-    let mut words = match (dropped, &fault.so_far.statement) {
-        (0, None) => lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした").to_owned(),
+    let dropped = fault.dropped.total();
+    let mut words = match (dropped, fault.stated) {
+        (0, false) => lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした").to_owned(),
         _ => lang.of(
             format!(
                 "keys, ledger and configuration are still there, but what was unsent is not: {dropped} unsent entries were dropped, and a signed record stands in their place"
@@ -115,7 +115,7 @@ fn not_ended(fault: &NotEnded, lang: Lang) -> Fault {
             format!("鍵・台帳・設定は残っていますが、未送信分は残っていません。未送信の{dropped}件を消去し、署名付きの欠損記録に置き換えました"),
         ),
     };
-    if fault.so_far.statement.is_some() {
+    if fault.stated {
         words.push_str(lang.of(
             ". The signed statement of the removal lies there unsent: it leaves when this is run again and the collector takes it",
             "。署名付きの削除通知は未送信のまま残っています。コレクターが受け付ける状態で再実行すると送信されます",
