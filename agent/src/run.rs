@@ -13,7 +13,7 @@ pub(crate) use begin::lock;
 
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{self, NoConsent};
+use crate::consent_file::{self, NoConsent, Pending};
 use crate::core::{Agent, Answered, Effect, Event, Identity, Restored, Settings};
 use crate::host::Host;
 use crate::identity::{self, Enrolment};
@@ -73,6 +73,8 @@ struct Shell {
     salt: [u8; 32],
     answers: mpsc::Sender<(Sent, Result<Answer, PushError>)>,
     doubted: Option<(NoConsent, i64)>,
+    /// The withdrawal being carried out, and since when, in boot time.
+    withdrawing: Option<(Pending, i64)>,
     said: Said,
     trim_at: i64,
 }
@@ -147,6 +149,7 @@ impl Shell {
             salt,
             answers,
             doubted: None,
+            withdrawing: None,
             said: Said::default(),
             trim_at: i64::MIN,
         };
@@ -205,7 +208,8 @@ impl Shell {
     fn nap(&self) -> Duration {
         let now = clock::now().boottime_ms;
         let wait = self.agent.wake_at().map_or(NAP_MAX.as_millis(), |at| u128::try_from(at.saturating_sub(now)).unwrap_or(0));
-        let most = if self.doubted.is_some() { DOUBT_NAP } else { NAP_MAX };
+        let withdrawing = self.withdrawing.as_ref().is_some_and(|(_, since)| now.saturating_sub(*since) < DOUBT_MS);
+        let most = if self.doubted.is_some() || withdrawing { DOUBT_NAP } else { NAP_MAX };
         Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(most)
     }
 

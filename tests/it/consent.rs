@@ -97,7 +97,9 @@ fn an_administrator_grants_and_narrows_and_every_report_keeps_to_it() {
     drop(guard);
     let _guard = home.run();
     // Narrower: no processor times, and the configuration holds nothing back.
-    granted(&home, &["--for", "60d", "--scope", "heartbeat=5s", "--scope", "performance=5s", "--except", "cpu", "--replace"]);
+    let narrower = ["--for", "60d", "--scope", "heartbeat=5s", "--scope", "performance=5s", "--except", "cpu", "--replace"];
+    let told = said(&grant(&home, &narrower));
+    assert!(told.contains("is unsent still leaves") && told.contains("`consent withdraw` before the new grant removes it"), "{told}");
     let second = hash(&home);
     wait_until("reports under the narrower consent", SOON, || under(&world, &second).len() >= 2);
     assert!(under(&world, &second).iter().all(|sections| !sections.contains("cpu") && !sections.contains("filesystem")));
@@ -158,6 +160,69 @@ fn a_withdrawal_lets_the_unsent_leave_or_removes_it_as_it_says() {
         drop(guard);
         world.fsck();
     }
+}
+
+/// Reports that were not sent, an agent that is stopped, a withdrawal, and a consent granted again before it starts.
+fn withdrawn_and_granted_while_stopped(name: &str, flag: &str) -> (World, AgentHome, Vec<String>) {
+    let (mut world, home) = enrolled(name);
+    let scopes = ["--for", "1y", "--scope", "heartbeat=5s", "--replace"];
+    granted(&home, &scopes);
+    let guard = home.run();
+    wait_until("a report", SOON, || held(&world).iter().any(|payload| payload["type"] == "report"));
+    world.kill();
+    let sent = ledger(&home).len();
+    wait_until("unsent reports", SOON, || ledger(&home).len() >= sent + 3);
+    story::stop(guard);
+    let arrived = held(&world);
+    let fresh = |entry: &serde_json::Value| entry["payload"]["type"] == "report" && !arrived.iter().any(|held| held["seq"] == entry["payload"]["seq"]);
+    let unsent: Vec<String> = ledger(&home).iter().filter(|entry| fresh(entry)).map(|entry| entry["payload"]["seq"].to_string()).collect();
+    assert!(unsent.len() >= 3, "{unsent:?}");
+    assert!(home.admin(&["consent", "withdraw", flag]).status.success());
+    assert!(fs::read_to_string(home.dir.join("withdrawn.toml")).unwrap().contains("_at_ms = "));
+    granted(&home, &["--for", "2y", "--scope", "heartbeat=5s", "--replace"]);
+    world.start();
+    (world, home, unsent)
+}
+
+/// What of these places arrived as a report.
+fn arrived(world: &World, places: &[String]) -> usize {
+    held(world).iter().filter(|payload| payload["type"] == "report" && places.contains(&payload["seq"].to_string())).count()
+}
+
+#[test]
+fn a_withdrawal_while_the_agent_was_stopped_happens_before_a_newer_consent_counts() {
+    for (flag, keeps) in [("--purge-unsent", false), ("--keep-unsent", true)] {
+        let (world, home, unsent) = withdrawn_and_granted_while_stopped(if keeps { "later-keeps" } else { "later-purges" }, flag);
+        let second = hash(&home);
+        assert!(home.cli(&["consent", "show"]).contains("a withdrawal before this consent"));
+        let guard = home.run();
+        wait_until("reports under the new consent", SOON, || under(&world, &second).len() >= 2);
+        assert_eq!(arrived(&world, &unsent), if keeps { unsent.len() } else { 0 }, "{unsent:?}");
+        let statements = |world: &World| -> Vec<String> {
+            held(world).iter().filter(|payload| payload["statement"] == "consent").map(|payload| payload["state"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(statements(&world), ["granted", "withdrawn", "granted"]);
+        let withdrawn = held(&world).into_iter().find(|payload| payload["state"] == "withdrawn").unwrap();
+        assert_eq!(withdrawn["purged"]["sample"].as_u64().unwrap() > 0, !keeps, "{withdrawn}");
+        // Acted upon once: neither the next look nor the next start does it again.
+        story::stop(guard);
+        let _guard = home.run();
+        let before = under(&world, &second).len();
+        wait_until("it goes on", SOON, || under(&world, &second).len() >= before + 3);
+        assert_eq!(statements(&world), ["granted", "withdrawn", "granted"]);
+        println!("{flag}: {} of {} unsent reports arrived", arrived(&world, &unsent), unsent.len());
+        world.fsck();
+    }
+}
+
+#[test]
+fn a_removal_sends_nothing_that_a_withdrawal_nobody_acted_upon_took_back() {
+    let (world, home, unsent) = withdrawn_and_granted_while_stopped("later-removed", "--purge-unsent");
+    let certificate = json(&home.cli(&["uninstall", "--purge", "--yes", "--json"]));
+    assert!(certificate["receipted"] == true && certificate["unsent_sent_before"] == 0, "{certificate}");
+    assert_eq!(arrived(&world, &unsent), 0);
+    assert_eq!(held(&world).last().unwrap()["statement"], "purge");
+    world.fsck();
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 use clap::CommandFactory as _;
 use mimamori_cli::help;
-use mimamori_tests::story::{enrolled, held, json, reports, said, stop};
+use mimamori_tests::story::{enrolled, held, json, ledger, reports, said, stop};
 use mimamori_tests::{AgentHome, World, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -194,6 +194,49 @@ fn without_a_consent_only_the_statement_leaves() {
     assert_eq!(after[before + 1]["purged"], certificate["purged"]);
     assert!(["sample", "unchanged", "change"].iter().map(|class| certificate["purged"][class].as_u64().unwrap()).sum::<u64>() >= 2, "{certificate}");
     world.fsck();
+}
+
+/// Reports that a collector which takes no more of this key has not got; the agent is stopped.
+fn unsent_and_revoked(name: &str) -> (World, AgentHome) {
+    let (mut world, home) = enrolled(name);
+    let guard = home.run();
+    wait_until("two reports", SOON, || reports(&world) >= 2);
+    world.kill();
+    let made = status(&home)["next_seq"].as_u64().unwrap();
+    wait_until("unsent ones", SOON, || status(&home)["next_seq"].as_u64().unwrap() >= made + 2);
+    stop(guard);
+    world.start();
+    world.cli(&["machine", "revoke", "hcf-1/ct-1"]);
+    (world, home)
+}
+
+#[test]
+fn a_collector_that_refuses_stops_the_removal_before_anything_is_dropped() {
+    let (world, home) = unsent_and_revoked("refuses");
+    let before = ledger(&home);
+    for (lang, words) in [("en", "nothing was removed"), ("ja", "何も削除していません")] {
+        let done = home.try_cli(&["uninstall", "--purge", "--yes", "--lang", lang]);
+        assert!(done.status.code() == Some(1) && said(&done).contains(words) && said(&done).contains("--offline"), "{}", said(&done));
+        assert_eq!(ledger(&home), before, "what was unsent still is, and nothing was signed");
+    }
+    assert!(held(&world).iter().all(|entry| entry["type"] != "loss" && entry["statement"] != "purge"));
+}
+
+#[test]
+fn a_removal_that_fails_after_signing_says_what_is_dropped_and_what_lies_there() {
+    let (_world, home) = unsent_and_revoked("signed");
+    // Without a consent nothing but the statement may leave: it is signed before anything is sent.
+    fs::remove_file(home.dir.join("consent.toml")).unwrap();
+    let done = home.try_cli(&["uninstall", "--purge", "--yes"]);
+    let text = said(&done);
+    assert!(done.status.code() == Some(1) && !text.contains("nothing was removed"), "{text}");
+    let entries = ledger(&home);
+    let [.., loss, statement] = entries.as_slice() else { panic!("{entries:?}") };
+    assert!(loss["payload"].to_string().contains("loss") && statement["payload"].to_string().contains("purge"), "{entries:#?}");
+    let purged = &json(&statement["payload"].to_string())["purged"];
+    let dropped: u64 = ["sample", "unchanged", "change", "statement"].iter().map(|class| purged[class].as_u64().unwrap()).sum();
+    assert!(dropped >= 2 && text.contains(&format!("{dropped} unsent entries were dropped")) && text.contains("lies there unsent"), "{purged} {text}");
+    assert!(home.state_dir().join("identity.key").is_file());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::cli::Lang;
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, asked_until, summary};
+use crate::consent_file::{ConsentFile, NoConsent, Pending, asked_until, pending, summary};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Pause, Reach, expiry_mark};
 use mimamori_shared::id::Hash;
 use serde_json::{Value, json};
@@ -20,13 +20,24 @@ pub(super) struct Standing {
     reach: Reach,
     asked: Result<Option<i64>, String>,
     terms: ConsentTerms,
+    withdrawal: Result<Option<Pending>, NoConsent>,
 }
 
 impl Standing {
     pub(super) fn of(config: &Config, consent: &ConsentFile) -> Standing {
         let (now_ms, terms) = (clock::now().wall_ms, &consent.terms);
         let asked = if terms.mode == ConsentMode::OnDemand { asked_until(&config.consent_file(), terms.example, now_ms) } else { Ok(None) };
-        Standing { now_ms, hash: terms.hash(), valid_to_ms: terms.valid_to_ms, mode: terms.mode, reach: terms.reach(now_ms), asked, terms: terms.clone() }
+        let withdrawal = pending(&config.consent_file(), &config.state_dir(), true);
+        Standing {
+            withdrawal,
+            now_ms,
+            hash: terms.hash(),
+            valid_to_ms: terms.valid_to_ms,
+            mode: terms.mode,
+            reach: terms.reach(now_ms),
+            asked,
+            terms: terms.clone(),
+        }
     }
 
     /// The mark before its end that it has come to: 30, 7 or 1 days.
@@ -42,6 +53,16 @@ impl Standing {
 
     /// What is taken now.
     pub(super) fn now(&self, lang: Lang) -> String {
+        match &self.withdrawal {
+            Ok(Some(_)) => {
+                return lang
+                    .of("nothing: a withdrawal before this consent is to be carried out first", "収集しません：この同意より前の撤回を先に実行します")
+                    .to_owned();
+            }
+            Err(why @ NoConsent::Faults(..)) => return why.in_lang(lang),
+            // What cannot be read from here, the agent may read.
+            Ok(None) | Err(_) => {}
+        }
         match (&self.asked, self.mode, self.reach) {
             (Err(fault), ..) => fault.clone(),
             (Ok(None), ConsentMode::OnDemand, _) => {

@@ -5,7 +5,7 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, parse, put, text, withdrawn};
+use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, mark, mark_path, parse, put, text, withdrawn};
 use mimamori_cli::print::quoted;
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
@@ -60,11 +60,19 @@ pub(super) fn administrator(config: &Config, example: bool, lang: Lang) -> Resul
 }
 
 pub(super) fn grant(config: &Config, args: &GrantArgs, lang: Lang) -> u8 {
+    // A consent that is withdrawn already has said what becomes of the unsent.
+    let goes_over = args.replace && as_written(config, lang).is_ok_and(|(before, _)| before.withdrawn_keeping.is_none());
     match written(config, args, lang) {
         Ok(consent) => {
             print(&format!("{} {}\n", lang.of("Written:", "作成しました："), config.consent_file().display()));
             print_terms(&consent, lang);
             summary(config, &consent, lang);
+            if goes_over {
+                print(lang.of(
+                    "What was collected under an older consent and is unsent still leaves, also where this one is narrower; `consent withdraw` before the new grant removes it.\n",
+                    "以前の同意の下で収集した未送信分は、新しい同意の方が狭くても送信されます。送信させないためには、新しい同意を作成する前に`consent withdraw`を実行してください。\n",
+                ));
+            }
             exit::OK
         }
         Err(faults) => {
@@ -195,13 +203,13 @@ pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
             print(&format!("{} {}\n", lang.of("Withdrawn:", "撤回しました："), config.consent_file().display()));
             print(if keep {
                 lang.of(
-                    "Nothing is collected any more. What was collected before leaves, then one statement.\n",
-                    "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。\n",
+                    "Nothing is collected any more. What was collected before leaves, then one statement. An agent that is stopped does so at its start.\n",
+                    "以後は収集しません。収集済みの未送信分を送り、最後に撤回の通知を1件送ります。停止中のエージェントは起動時に実行します。\n",
                 )
             } else {
                 lang.of(
-                    "Nothing is collected any more. What was not sent is removed; one statement says so.\n",
-                    "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。\n",
+                    "Nothing is collected any more. What was not sent is removed; one statement says so. An agent that is stopped does so at its start.\n",
+                    "以後は収集しません。未送信分は消去し、撤回の通知を1件だけ送ります。停止中のエージェントは起動時に実行します。\n",
                 )
             });
             exit::OK
@@ -246,5 +254,7 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
             lang.of("the withdrawal cannot be written into it; remove the file instead", "撤回を書き込めません。ファイルを削除してください")
         ));
     }
+    // First: whatever becomes of the consent afterwards, the agent acts on it.
+    mark(&path, keep, clock::now().wall_ms).map_err(|fault| unwritten(&mark_path(&path), &fault, lang))?;
     put(&path, &text).map_err(|fault| unwritten(&path, &fault, lang))
 }

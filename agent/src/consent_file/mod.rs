@@ -8,10 +8,12 @@ mod parse;
 mod request;
 #[cfg(test)]
 mod tests;
+mod withdrawal;
 mod write;
 
 pub use parse::{Fault, parse};
 pub use request::{asked_until, request_path, request_text};
+pub use withdrawal::{Pending, mark, mark_path, pending};
 pub use write::{Grant, put, summary, text, withdrawn};
 
 use mimamori_shared::consent::ConsentTerms;

@@ -92,6 +92,8 @@ pub fn put(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let temporary = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    // One that a process of the same number left behind when the power failed.
+    drop(fs::remove_file(&temporary));
     let written = (|| {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
         // The account's umask may have taken bits away.

@@ -117,6 +117,7 @@ fn a_chain_that_was_not_opened_before_the_withdrawal_is_opened_under_the_next_co
     rig.full = false;
     rig.pass(3600);
     assert_eq!(more(&rig, &before), Vec::<String>::new());
+    assert!(rig.agent.has_ended(), "a new consent may count");
     assert_eq!(rig.agent.chains().len(), 1, "nothing was opened");
     all_is_well_under_a_new_consent(&mut rig);
     assert_eq!(count(&said(&rig), "open Rotated"), 1);

@@ -1,6 +1,6 @@
 //! When what is taken: of plan and consent the longer interval, per scope; nothing where the terms forbid it.
 
-use super::{Agent, Consent, Now};
+use super::{Agent, Consent, Now, Purging};
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, Reach};
 use mimamori_shared::fields::{Field, Readings, Scope, fields};
 use mimamori_shared::id::AgentId;
@@ -63,6 +63,18 @@ impl Agent {
     #[must_use]
     pub fn rests(&self, now: Now) -> bool {
         self.open_scopes(now).is_empty() && !self.chains.iter().any(super::ChainState::has_unsent)
+    }
+
+    /// Whether an end of the consent is carried out: what must go is gone, and the statement stands, or there is no chain
+    /// to say it in before one is opened under a new consent.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let unsaid = self.to_open.is_some() || self.chains.is_empty();
+        match &self.consent {
+            Some(Consent::Invalid(_)) => self.purging == Purging::No && (self.owed.is_none() || unsaid),
+            Some(Consent::Keeping) => self.owed.is_none() || (unsaid && self.push_chain().is_none()),
+            Some(Consent::Valid(_) | Consent::Unclear) | None => false,
+        }
     }
 
     /// When a scope may be taken again, in boot time.

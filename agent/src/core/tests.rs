@@ -104,6 +104,33 @@ fn withdrawal_purges_what_is_unsent_says_so_once_and_then_nothing_leaves() {
 }
 
 #[test]
+fn a_withdrawal_is_over_when_it_is_stated_or_there_is_no_chain_to_state_it_in() {
+    let withdrawn = || Event::Consent(Consent::Invalid(ConsentState::Withdrawn));
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    assert!(!rig.agent.has_ended());
+    rig.mute = true;
+    rig.event(withdrawn());
+    assert!(!rig.agent.has_ended(), "the statement could not be kept");
+    rig.mute = false;
+    rig.pass(5);
+    assert!(rig.agent.has_ended(), "the statement stands; it may leave later");
+    let mut rig = Rig::granted();
+    rig.online = false;
+    rig.pass(300);
+    rig.event(Event::Consent(Consent::Keeping));
+    rig.pass(60);
+    assert!(!rig.agent.has_ended(), "what may still leave has not left");
+    rig.online = true;
+    rig.pass(600);
+    assert!(rig.agent.has_ended());
+    let mut rig = Rig::new(QUOTA);
+    rig.event(withdrawn());
+    assert!(rig.agent.has_ended(), "nothing was ever said");
+}
+
+#[test]
 fn a_withdrawal_survives_a_crash_before_it_was_stated() {
     let mut rig = Rig::granted();
     rig.online = false;

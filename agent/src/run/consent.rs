@@ -2,7 +2,7 @@
 
 use super::{DOUBT_MS, RunError, Shell};
 use crate::clock;
-use crate::consent_file::{self, NoConsent};
+use crate::consent_file::{self, ConsentFile, NoConsent};
 use crate::core::{Consent, Event};
 use crate::notify_systemd::{self as systemd, tell};
 use crate::say::complain;
@@ -27,8 +27,7 @@ impl Shell {
     }
 
     pub(super) fn consent(&mut self) -> Consent {
-        let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
-        match read {
+        match self.in_force() {
             Ok(consent) => {
                 self.said.consent = None;
                 self.doubted = None;
@@ -46,6 +45,48 @@ impl Shell {
                 self.doubt(why)
             }
         }
+    }
+
+    /// The consent as its file says it, behind every withdrawal that was not carried out.
+    fn in_force(&mut self) -> Result<ConsentFile, NoConsent> {
+        let withdrawn = self.withdrawal()?;
+        let taken_back = |keep| Err(NoConsent::Withdrawn { path: self.consent_path.display().to_string(), keep });
+        if withdrawn == Some(false) {
+            return taken_back(false);
+        }
+        let read = consent_file::load(&self.consent_path, &self.salt, clock::now().wall_ms, self.loopback);
+        // What may still leave, may under a consent that counts otherwise.
+        if withdrawn == Some(true) && read.is_ok() { taken_back(true) } else { read }
+    }
+
+    /// The withdrawal that is to be carried out before anything newer counts: whether it keeps what is unsent. It is over
+    /// when the core says so, and not before the consent, which is written behind the mark, had its time.
+    fn withdrawal(&mut self) -> Result<Option<bool>, NoConsent> {
+        let dir = self.config.state_dir();
+        let Some(pending) = consent_file::pending(&self.consent_path, &dir, self.loopback)? else {
+            self.withdrawing = None;
+            return Ok(None);
+        };
+        let keep = pending.keep;
+        let now = clock::now().boottime_ms;
+        match &self.withdrawing {
+            Some((same, since)) if *same == pending => {
+                if now.saturating_sub(*since) < DOUBT_MS || !self.agent.has_ended() {
+                    return Ok(Some(keep));
+                }
+            }
+            Some(_) | None => {
+                self.withdrawing = Some((pending, now));
+                return Ok(Some(keep));
+            }
+        }
+        if let Err(fault) = pending.acted(&dir) {
+            // Without that it would be carried out again at the next start: nothing newer counts until then.
+            complain(&format!("that the withdrawal was carried out could not be written down: {fault}"));
+            return Ok(Some(keep));
+        }
+        self.withdrawing = None;
+        Ok(None)
     }
 
     /// Collecting stops at once; but only a file that says so, or is gone or past its end and stays so, is a withdrawal.

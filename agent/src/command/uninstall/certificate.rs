@@ -56,7 +56,12 @@ impl Certificate {
             row("Agent", "エージェント", given.agent_id.to_string());
         }
         if let Some((agent, root)) = &self.fingerprints {
-            row("Fingerprint of this machine's key (now gone)", "この機器の鍵の指紋（鍵は削除済み）", agent.clone());
+            let (en, ja) = if self.removed.key_is_left() {
+                ("Fingerprint of this machine's key (STILL THERE, see below)", "この機器の鍵の指紋（鍵は残存：下記参照）")
+            } else {
+                ("Fingerprint of this machine's key (now gone)", "この機器の鍵の指紋（鍵は削除済み）")
+            };
+            row(en, ja, agent.clone());
             row("Fingerprint of the collector's root", "コレクターのルート鍵の指紋", root.clone());
         }
         row("Unsent entries sent before", "削除前に送信した未送信分", self.ended.sent.to_string());
@@ -116,5 +121,26 @@ impl Certificate {
             }
             (None, _) => "none: nothing was ever sent / なし：送信したことがありません".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::uninstall::inventory::What;
+
+    #[test]
+    fn the_key_is_said_to_be_gone_only_when_it_is() {
+        let item = |name: &str| Item { path: PathBuf::from("/state").join(name), what: What::Keys, bytes: 65 };
+        let text = |left: &str, gone: &str| {
+            let removed = Removed { gone: vec![item(gone)], left: vec![(item(left), "Operation not permitted".to_owned())], folder_gone: false };
+            let fingerprints = Some(("agent's".to_owned(), "root's".to_owned()));
+            let (ended, dir) = (Ended::default(), PathBuf::from("/state"));
+            Certificate { at_ms: 0, given: None, fingerprints, ended, removed, strange: Vec::new(), dir, consent: None }.text()
+        };
+        let left = text("identity.key", "salt");
+        assert!(left.contains("STILL THERE") && left.contains("鍵は残存") && !left.contains("now gone") && !left.contains("鍵は削除済み"), "{left}");
+        let gone = text("salt", "identity.key");
+        assert!(gone.contains("(now gone)") && gone.contains("鍵は削除済み") && !gone.contains("STILL THERE"), "{gone}");
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::Lang;
 use crate::clock;
 use crate::command::manifest::consent_of;
 use crate::config::Config;
-use crate::consent_file::ConsentFile;
+use crate::consent_file::{self, ConsentFile};
 use crate::core::{Agent, ChainState, Consent, Identity, Restored, Rotation};
 use crate::identity::{self, Enrolment};
 use crate::keyring::Keyring;
@@ -43,21 +43,55 @@ pub(super) struct Ended {
     pub(super) purged: Counts,
 }
 
-/// Why it did not come to that; nothing is removed then.
+/// Why it did not come to that; keys, ledger and configuration are not removed then.
 pub(super) struct NotEnded {
     pub(super) why: String,
+    /// Unsent entries that were dropped by then.
+    pub(super) dropped: Counts,
+    /// The statement lies there.
+    pub(super) stated: bool,
 }
 
 impl From<String> for NotEnded {
     fn from(why: String) -> NotEnded {
-        NotEnded { why }
+        NotEnded { why, dropped: Counts::default(), stated: false }
+    }
+}
+
+/// Why not everything left.
+enum Unsent {
+    /// There was not time enough. The collector takes what it is sent.
+    Late,
+    /// It cannot leave now, or the collector does not take it.
+    Failed(String),
+}
+
+impl From<String> for Unsent {
+    fn from(why: String) -> Unsent {
+        Unsent::Failed(why)
+    }
+}
+
+impl Unsent {
+    fn words(self, lang: Lang) -> String {
+        let seconds = SENDING.as_secs();
+        match self {
+            Unsent::Late => lang.of(format!("not everything left within {seconds} s"), format!("{seconds}秒以内にすべてを送信できませんでした")),
+            Unsent::Failed(why) => why,
+        }
     }
 }
 
 /// Signs and sends. `offline` signs alone.
 pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment, offline: bool, lang: Lang) -> Result<Ended, NotEnded> {
     let dir = config.state_dir();
-    let consent = consent_of(config, environment).ok();
+    // A withdrawal that nobody has acted upon comes before a newer consent: what was collected before it does not leave.
+    let withdrawn = match consent_file::pending(&config.consent_file(), &dir, true) {
+        Ok(pending) => pending.is_some(),
+        Err(_) if offline => true,
+        Err(why) => return Err(why.in_lang(lang).into()),
+    };
+    let consent = consent_of(config, environment).ok().filter(|_| !withdrawn);
     let mut way = if offline { None } else { Some(Way::open(config, environment, given, &dir, lang)?) };
     let quota = Quota { free_floor_bytes: 0, ..setup::quota_of(config) };
     let (mut outbox, restored, _) = Outbox::open(&dir, quota, clock::now().wall_ms).map_err(|fault| words(&fault))?;
@@ -65,23 +99,35 @@ pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment,
     let mut chains = restored.chains.clone();
     let mut ended = Ended::default();
     if let (Some(way), Some(_)) = (&mut way, &consent) {
-        // What does not leave in time is counted below.
         let before = unsent(&chains);
-        drop(way.send(&mut outbox, &mut chains));
+        match way.send(&mut outbox, &mut chains) {
+            // What does not leave in time is counted below.
+            Ok(()) | Err(Unsent::Late) => {}
+            // A collector that does not take this takes no statement either: nothing is dropped for one.
+            Err(fault) => return Err(fault.words(lang).into()),
+        }
         ended.sent = before.saturating_sub(unsent(&chains));
     }
     let agent_of = |chains: &[ChainState]| ending(config, &keyring, given, Restored { chains: chains.to_vec(), ..restored.clone() }, consent.as_ref());
     open_behind(&mut outbox, &agent_of(&chains)?, &mut chains)?;
     let agent = agent_of(&chains)?;
-    sign(&mut outbox, &agent, &mut chains, &mut ended)?;
-    let (Some(way), Some(_)) = (&mut way, &ended.statement) else {
-        ended.handover = handover(&outbox, &chains)?;
-        return Ok(ended);
+    match last_words(&mut outbox, &agent, &mut chains, way.as_mut(), &mut ended, lang) {
+        Ok(()) => Ok(ended),
+        Err(why) => Err(NotEnded { why, dropped: ended.purged, stated: ended.statement.is_some() }),
+    }
+}
+
+/// Signs, and sends what was signed if there is a way.
+fn last_words(outbox: &mut Outbox, agent: &Agent, chains: &mut [ChainState], way: Option<&mut Way>, ended: &mut Ended, lang: Lang) -> Result<(), String> {
+    sign(outbox, agent, chains, ended)?;
+    let (Some(way), Some(_)) = (way, &ended.statement) else {
+        ended.handover = handover(outbox, chains)?;
+        return Ok(());
     };
     way.deadline = Instant::now() + SENDING;
-    way.send(&mut outbox, &mut chains)?;
+    way.send(outbox, chains).map_err(|fault| fault.words(lang))?;
     ended.receipt = way.receipt.take();
-    Ok(ended)
+    Ok(())
 }
 
 /// The entry that hands over to a new key, as long as no receipt for it is held.
@@ -166,27 +212,26 @@ impl Way {
         Ok(Way { uplink, trust, runtime, deadline: Instant::now() + SENDING, receipt: None, lang })
     }
 
-    fn send(&mut self, outbox: &mut Outbox, chains: &mut [ChainState]) -> Result<(), String> {
+    fn send(&mut self, outbox: &mut Outbox, chains: &mut [ChainState]) -> Result<(), Unsent> {
         let lang = self.lang;
         for at in 0..chains.len() {
             while let Some((chain_id, from_seq)) = chains.get(at).filter(|chain| chain.unsent_from < chain.tip.next_seq).map(|c| (c.chain_id, c.unsent_from)) {
                 if Instant::now() >= self.deadline {
-                    let seconds = SENDING.as_secs();
-                    return Err(lang.of(format!("not everything left within {seconds} s"), format!("{seconds}秒以内にすべてを送信できませんでした")));
+                    return Err(Unsent::Late);
                 }
                 let batch = outbox.batch(chain_id, from_seq, FRAMES_MAX, BATCH_BYTES).map_err(|fault| words(&fault))?;
-                let Ok(Some(batch)) = batch else { return Err(lang.of("what is unsent is damaged", "未送信分が壊れています").to_owned()) };
+                let Ok(Some(batch)) = batch else { return Err(damaged(lang).to_owned().into()) };
                 let body = zstd::bulk::compress(&batch.body.to_bytes(), 3).map_err(|fault| fault.to_string())?;
                 let posted = self.runtime.block_on(self.uplink.post(uplink::REPORTS_PATH, uplink::REPORTS_TYPE, Some("zstd"), body, clock::now().wall_ms));
                 let answer = posted.map_err(|fault| fault.in_lang(lang))?;
                 let receipt = match uplink::judge(&answer, &mut self.trust, &batch.sent) {
                     Outcome::Receipted(receipt) => receipt,
-                    Outcome::Refused(refusal) => return Err(refused(&refusal.reason, lang).to_owned()),
-                    Outcome::Failed(fault, _) => return Err(fault.in_lang(lang)),
-                    Outcome::PreviewTaken => return Err(uplink::PushError::new(Detail::Portal).in_lang(lang)),
+                    Outcome::Refused(refusal) => return Err(refused(&refusal.reason, lang).to_owned().into()),
+                    Outcome::Failed(fault, _) => return Err(fault.in_lang(lang).into()),
+                    Outcome::PreviewTaken => return Err(uplink::PushError::new(Detail::Portal).in_lang(lang).into()),
                 };
                 if receipt.seq < from_seq {
-                    return Err(lang.of("the collector's receipt goes back", "コレクターの受領証が以前の位置に戻っています").to_owned());
+                    return Err(lang.of("the collector's receipt goes back", "コレクターの受領証が以前の位置に戻っています").to_owned().into());
                 }
                 if let Some(chain) = chains.get_mut(at) {
                     chain.unsent_from = receipt.seq.saturating_add(1);
@@ -196,8 +241,15 @@ impl Way {
                 self.receipt = Some(receipt);
             }
         }
-        outbox.save(chains).map_err(|fault| words(&fault))
+        Ok(outbox.save(chains).map_err(|fault| words(&fault))?)
     }
+}
+
+fn damaged(lang: Lang) -> &'static str {
+    lang.of(
+        "what is unsent is damaged: start the agent, let it record the loss and send the rest, stop it, and try again",
+        "未送信分が壊れています。エージェントを起動して欠損を記録させ、残りを送信させてから停止し、再実行してください",
+    )
 }
 
 /// The receipt's lines as they came: a ledger that stays, because something else fails, has them.

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 /// The agent's own files in its state folder, and what they are: these names, and what a name is followed by behind a
 /// dot or a dash.
-const OWN: [(&str, What); 7] = [
+const OWN: [(&str, What); 8] = [
     ("identity", What::Keys),
     ("rotate", What::Keys),
     ("salt", What::Keys),
     ("outbox.db", What::Queue),
     ("tip", What::Queue),
     ("consent-warned", What::Queue),
+    ("consent-withdrawn", What::Queue),
     // The lock goes last: until then no other agent can start.
     ("lock", What::Lock),
 ];
@@ -26,6 +27,9 @@ fn own(name: &str) -> Option<What> {
     let is = |own: &str| name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
     OWN.iter().find(|(own, _)| is(own)).map(|(_, what)| *what)
 }
+
+/// The file with the key that signs for this machine.
+const KEY: &str = "identity.key";
 
 /// Files looked at in a folder.
 const FILES_MAX: usize = 4096;
@@ -133,6 +137,11 @@ impl Removed {
     pub(super) fn is_whole(&self) -> bool {
         self.left.iter().all(|(item, _)| item.what == What::Configuration)
     }
+
+    /// Whether the key that signs for this machine is still there.
+    pub(super) fn key_is_left(&self) -> bool {
+        self.left.iter().any(|(item, _)| item.path.file_name().is_some_and(|name| name == KEY))
+    }
 }
 
 /// Whether this account may remove what stands at a path: its folder decides, and in one like `/tmp` also whose it is.
@@ -169,7 +178,18 @@ mod tests {
     #[test]
     fn only_the_agents_own_files_are_named_and_a_link_among_them_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let own = ["consent-warned", "identity.history", "identity.key", "lock", "outbox.db", "outbox.db-wal", "outbox.db.broken-7", "rotate.request", "tip"];
+        let own = [
+            "consent-warned",
+            "consent-withdrawn",
+            "identity.history",
+            "identity.key",
+            "lock",
+            "outbox.db",
+            "outbox.db-wal",
+            "outbox.db.broken-7",
+            "rotate.request",
+            "tip",
+        ];
         for name in own.iter().chain(&["lockers.csv", "saltmine", "tips.txt", "outbox.dbx"]) {
             fs::write(dir.path().join(name), name).unwrap();
         }

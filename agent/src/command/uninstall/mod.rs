@@ -14,7 +14,7 @@ use crate::identity::{self, Enrolment, IdentityError};
 use crate::run::{self, RunError};
 use crate::setup::Environment;
 use certificate::Certificate;
-use ending::Ended;
+use ending::{Ended, NotEnded};
 use inventory::Inventory;
 use mimamori_shared::error::chain;
 use mimamori_shared::sign::SecretKey;
@@ -74,7 +74,7 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     };
     let given = identity.as_ref().map(|(_, given)| given.clone());
     let ended = match identity {
-        Some((_, given)) => ending::end(config, environment, &given, asked.offline, lang).map_err(|fault| not_ended(&fault.why, lang))?,
+        Some((_, given)) => ending::end(config, environment, &given, asked.offline, lang).map_err(|fault| not_ended(&fault, lang))?,
         None => Ended::default(),
     };
     // Read again: a change of the key that was under way has come to its end.
@@ -108,9 +108,24 @@ fn running(fault: &RunError, lang: Lang) -> Fault {
     }
 }
 
-fn not_ended(why: &str, lang: Lang) -> Fault {
-    let words = lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした");
-    (exit::FAILED, format!("{words}: {why}\n{}", without(lang)))
+fn not_ended(fault: &NotEnded, lang: Lang) -> Fault {
+    let dropped = fault.dropped.total();
+    let mut words = match (dropped, fault.stated) {
+        (0, false) => lang.of("nothing was removed: the collector did not take the statement", "何も削除していません。コレクターに通知できませんでした").to_owned(),
+        _ => lang.of(
+            format!(
+                "keys, ledger and configuration are still there, but what was unsent is not: {dropped} unsent entries were dropped, and a signed record stands in their place"
+            ),
+            format!("鍵・台帳・設定は残っていますが、未送信分は残っていません。未送信の{dropped}件を消去し、署名付きの欠損記録に置き換えました"),
+        ),
+    };
+    if fault.stated {
+        words.push_str(lang.of(
+            ". The signed statement of the removal lies there unsent: it leaves when this is run again and the collector takes it",
+            "。署名付きの削除通知は未送信のまま残っています。コレクターが受け付ける状態で再実行すると送信されます",
+        ));
+    }
+    (exit::FAILED, format!("{words}: {}\n{}", fault.why, without(lang)))
 }
 
 fn without(lang: Lang) -> &'static str {

@@ -1,0 +1,162 @@
+//! The mark of a withdrawal: a file beside the consent that outlives a new consent put into its place, so that also an
+//! agent that was not running then acts upon it before anything newer counts.
+//!
+//! The agent cannot remove it: it remembers in its own state folder what it has acted upon. Compared is only whether a
+//! moment is another one; no clock decides.
+
+use super::{NoConsent, prove, put};
+use crate::identity::AS_IT_IS;
+use mimamori_shared::time;
+use serde::Deserialize;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Its name, in the folder of the consent.
+const FILE: &str = "withdrawn.toml";
+/// The copy in the state folder, of the mark that was acted upon last.
+const ACTED: &str = "consent-withdrawn";
+/// Largest mark, in bytes.
+const BYTES_MAX: u64 = 4096;
+
+/// The newest withdrawal of each kind, UTC, milliseconds since 1970. One that keeps does not hide an earlier one that
+/// purges and was not acted upon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    purged_at_ms: Option<i64>,
+    kept_at_ms: Option<i64>,
+}
+
+impl Mark {
+    fn text(&self) -> String {
+        let mut text =
+            String::from("# The facility took its consent back. Written by `mimamori-agent consent withdraw`; leave it here, the agent acts on it once.\n");
+        for (key, at) in [("purged_at_ms", self.purged_at_ms), ("kept_at_ms", self.kept_at_ms)] {
+            at.iter().for_each(|at| text.push_str(&format!("{key} = {at} # {}\n", time::show(*at))));
+        }
+        text
+    }
+
+    /// `None` when there is none.
+    fn read(path: &Path) -> Result<Option<Mark>, NoConsent> {
+        let shown = path.display().to_string();
+        let text = match text_of(path) {
+            Ok(text) => text,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(fault) => return Err(NoConsent::Unreadable(shown, fault.to_string())),
+        };
+        toml::from_str(&text).map(Some).map_err(|fault| NoConsent::Faults(shown, fault.message().to_owned()))
+    }
+}
+
+/// A withdrawal that the agent has not acted upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Whether what is unsent may still leave.
+    pub keep: bool,
+    mark: Mark,
+}
+
+impl Pending {
+    /// Remembers, durably, that it is acted upon.
+    ///
+    /// # Errors
+    /// When the state folder cannot be written.
+    pub fn acted(&self, state: &Path) -> io::Result<()> {
+        put(&state.join(ACTED), &self.mark.text())
+    }
+}
+
+/// Where the mark of a consent lies.
+#[must_use]
+pub fn mark_path(consent: &Path) -> PathBuf {
+    consent.with_file_name(FILE)
+}
+
+/// Leaves the mark, durably. `at_ms` is UTC, milliseconds since 1970.
+///
+/// # Errors
+/// When the folder cannot be written, or the mark that is there is not one.
+pub fn mark(consent: &Path, keep: bool, at_ms: i64) -> io::Result<()> {
+    let path = mark_path(consent);
+    let before = Mark::read(&path).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, format!("{why}; remove that file")))?.unwrap_or_default();
+    let mark = if keep { Mark { kept_at_ms: Some(at_ms), ..before } } else { Mark { purged_at_ms: Some(at_ms), ..before } };
+    put(&path, &mark.text())
+}
+
+/// The withdrawal that is not acted upon yet. `state` is the agent's state folder; `loopback` says whether the collector
+/// is on this machine: then no proof is needed, as for an example.
+///
+/// # Errors
+/// Why nothing sure can be said about it, and the mend.
+pub fn pending(consent: &Path, state: &Path, loopback: bool) -> Result<Option<Pending>, NoConsent> {
+    let path = mark_path(consent);
+    let Some(mark) = Mark::read(&path)? else { return Ok(None) };
+    if !loopback && let Some(what) = prove(&path) {
+        return Err(NoConsent::NotProven { path: path.display().to_string(), what });
+    }
+    let acted = Mark::read(&state.join(ACTED))?.unwrap_or_default();
+    let purges = mark.purged_at_ms.is_some() && mark.purged_at_ms != acted.purged_at_ms;
+    let keeps = mark.kept_at_ms.is_some() && mark.kept_at_ms != acted.kept_at_ms;
+    Ok((purges || keeps).then_some(Pending { keep: !purges, mark }))
+}
+
+/// Neither a link is followed nor a pipe waited for.
+fn text_of(path: &Path) -> io::Result<String> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() > BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is no file of at most {BYTES_MAX} bytes")));
+    }
+    let mut text = String::new();
+    file.take(BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_acted_upon_once_and_one_that_keeps_hides_none_that_purges() {
+        let (etc, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let consent = etc.path().join("consent.toml");
+        let keep = || pending(&consent, state.path(), true).unwrap().map(|pending| pending.keep);
+        assert_eq!(keep(), None);
+        mark(&consent, true, 1_000).unwrap();
+        assert_eq!(keep(), Some(true));
+        mark(&consent, false, 2_000).unwrap();
+        mark(&consent, true, 3_000).unwrap();
+        assert_eq!(keep(), Some(false), "what was to be purged is not kept by a later withdrawal");
+        pending(&consent, state.path(), true).unwrap().unwrap().acted(state.path()).unwrap();
+        assert_eq!(keep(), None);
+        // The clock was set back meanwhile.
+        mark(&consent, true, 500).unwrap();
+        assert_eq!(keep(), Some(true));
+    }
+
+    #[test]
+    fn a_mark_that_is_none_is_neither_believed_nor_passed_over() {
+        let (etc, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let consent = etc.path().join("consent.toml");
+        let path = mark_path(&consent);
+        let why = || pending(&consent, state.path(), true).unwrap_err();
+        fs::write(&path, "kept_at = 1\n").unwrap();
+        assert!(matches!(why(), NoConsent::Faults(..)));
+        assert!(mark(&consent, true, 1).unwrap_err().to_string().contains("remove that file"));
+        fs::write(&path, " ".repeat(4097)).unwrap();
+        assert!(matches!(why(), NoConsent::Unreadable(..)));
+        fs::remove_file(&path).unwrap();
+        let elsewhere = etc.path().join("elsewhere");
+        fs::write(&elsewhere, "kept_at_ms = 1\n").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(matches!(why(), NoConsent::Unreadable(..)), "a link is not followed");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "kept_at_ms = 1\n").unwrap();
+        assert!(matches!(pending(&consent, state.path(), false), Err(NoConsent::NotProven { .. })), "this account could have written it");
+        fs::write(state.path().join(ACTED), "?").unwrap();
+        assert!(matches!(why(), NoConsent::Faults(..)), "nothing is purged because the memory of it is damaged");
+    }
+}
