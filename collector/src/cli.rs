@@ -3,7 +3,7 @@
 use crate::store::Network;
 use clap::{Parser, Subcommand};
 use mimamori_cli::Common;
-use mimamori_shared::id::AgentId;
+use mimamori_shared::id::{AgentId, KeyId};
 use mimamori_shared::word::Word;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -39,6 +39,21 @@ impl FromStr for Alias {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Word::alias(text).map(Alias).map_err(|_| "an alias is 1 to 32 of the characters a-z 0-9 _ -".to_owned())
+    }
+}
+
+/// A key's fingerprint as people compare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub KeyId);
+
+impl FromStr for Fingerprint {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        digits
+            .parse()
+            .map(Fingerprint)
+            .map_err(|_| "a fingerprint is eight groups of four hex digits, such as 0011-2233-4455-6677-8899-aabb-ccdd-eeff".to_owned())
     }
 }
 
@@ -207,6 +222,9 @@ pub enum MachineCommand {
         /// Gives it its name.
         #[arg(long = "as", value_name = "ALIAS")]
         name: Option<Alias>,
+        /// Takes the new key with this fingerprint when it is named again; `machine show` lists those that were not taken.
+        #[arg(long, value_name = "FINGERPRINT")]
+        key: Option<Fingerprint>,
         /// How to print.
         #[command(flatten)]
         output: Output,

@@ -35,6 +35,7 @@ pub const JAPANESE: Texts = &[
     ("machine show #machine", "対象の機器。置き換えられた機器は`machine list`に表示されるエージェントIDで指定します。"),
     ("machine approve", "指紋の照合後に報告を許可します。新しいチェーンも再び許可します。"),
     ("machine approve #name", "機器に名前を付けます。"),
+    ("machine approve #key", "この指紋の新しい鍵を、次に示されたときに受け入れます（受け入れなかった鍵は`machine show`に表示）。"),
     ("machine revoke", "この機器とその鍵を以後拒否します。"),
     ("machine forks", "機器の鍵が2か所で使われた箇所と対処を説明します。"),
     ("machine forks #machine", "この機器だけ。省略時は運用終了を除くすべての機器。"),

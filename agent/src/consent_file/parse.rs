@@ -24,7 +24,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
+    pub(super) fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
         Fault { en: en.into(), ja: ja.into() }
     }
 

@@ -4,16 +4,17 @@ mod history;
 mod show;
 
 use super::{Done, did, print, print_json};
-use crate::cli::{Lang, MachineCommand, MachineName, Which};
+use crate::cli::{Fingerprint, Lang, MachineCommand, MachineName, Which};
 use crate::clock;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::revocation;
 use crate::serve::StartError;
-use crate::store::{Actor, MachineRow, MachineState, Scope, Store, StoreError};
+use crate::store::{Actor, MachineRow, MachineState, RefusedKey, Scope, Store, StoreError};
 use crate::work::as_of;
 use mimamori_cli::print::padded;
 use mimamori_domain::presence::State;
+use mimamori_shared::id::KeyId;
 use serde_json::{Value, json};
 
 pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor: &Actor, command: &MachineCommand, lang: Lang) -> Done {
@@ -37,8 +38,11 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
             let row = find(store, machine).await?;
             show::show(store, keys, &row, *output, lang).await?;
         }
-        MachineCommand::Approve { machine, name, output } => {
+        MachineCommand::Approve { machine, name, key, output } => {
             let was = store.machine(scope, &machine.facility, &machine.machine).await?;
+            if let Some(Fingerprint(key)) = key {
+                store.choose_key(scope, actor, &machine.facility, &machine.machine, *key, now).await?;
+            }
             let renamed = name.as_ref().map(|name| &name.0);
             let agent = store.approve_machine(scope, actor, &machine.facility, &machine.machine, renamed, now).await?;
             let row = store.machine_of(scope, agent).await?;
@@ -47,7 +51,9 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
             if let Some(about) = about.as_object_mut() {
                 about.insert("fork_lifted".to_owned(), lifted.into());
             }
-            did(*output, "machine approve", &about, &approved(&row, was.state == MachineState::Pending, lifted, lang));
+            let refused = store.refused_keys(scope, agent).await?;
+            let text = approved(&row, was.state == MachineState::Pending, lifted, lang) + &left_to_choose(&refused, key.map(|key| key.0), lang);
+            did(*output, "machine approve", &about, &text);
         }
         MachineCommand::Revoke { machine, output } => {
             let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?.fingerprint();
@@ -123,6 +129,25 @@ fn approved(row: &MachineRow, waited: bool, lifted: bool, lang: Lang) -> String 
         ),
     );
     format!("{said}\n{but}")
+}
+
+/// What an approval says of new keys that were named and not taken.
+fn left_to_choose(refused: &[RefusedKey], chosen: Option<KeyId>, lang: Lang) -> String {
+    let chosen_text = chosen.map(|key| {
+        let key = key.fingerprint();
+        lang.of(
+            format!("\nThe new key {key} is taken when the machine names it again, within about an hour."),
+            format!("\n新しい鍵 {key} は、機器が次に示したとき（約1時間以内）に受け入れます。"),
+        )
+    });
+    let others = refused.iter().filter(|refused| chosen.is_none() && refused.why != "key_in_use").map(|refused| {
+        let (key, at) = (refused.key_id.fingerprint(), lang.brief(refused.at_ms));
+        lang.of(
+            format!("\nNot taken: the new key {key}, last named {at}. If `mimamori-agent key show` on the machine says the same: `machine approve --key {key}`."),
+            format!("\n受け入れていない新しい鍵：{key}（最終 {at}）。機器の`mimamori-agent key show`と一致する場合は`machine approve --key {key}`を実行してください。"),
+        )
+    });
+    chosen_text.into_iter().chain(others).collect()
 }
 
 /// The decision is in the database; now it is made to outlast that.

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::command::finding_words::words;
 use crate::command::{Done, print, print_json};
 use crate::keys::Keys;
-use crate::store::{FindingRow, MachineRow, MachineState, Scope, SessionRow, Store, TransitionRow};
+use crate::store::{FindingRow, MachineRow, MachineState, RefusedKey, Scope, SessionRow, Store, TransitionRow};
 use crate::web::lang::Key;
 use crate::work::as_of;
 use mimamori_cli::print::padded;
@@ -30,6 +30,7 @@ struct Shown<'a> {
     transitions: Vec<TransitionRow>,
     sessions: Vec<SessionRow>,
     findings: Vec<FindingRow>,
+    refused: Vec<RefusedKey>,
     now_ms: i64,
 }
 
@@ -42,6 +43,7 @@ pub(super) async fn show(store: &Store, keys: &Keys, row: &MachineRow, output: O
         transitions: store.transitions(&Scope::All, row.agent_id).await?,
         sessions: store.sessions(&Scope::All, row.agent_id).await?,
         findings: store.findings_of(&Scope::All, row.agent_id).await?,
+        refused: store.refused_keys(&Scope::All, row.agent_id).await?,
         now_ms: clock::now_ms(),
     };
     if output.json {
@@ -68,10 +70,14 @@ impl Shown<'_> {
             json!({"kind": row.kind.name(), "words": words(row, Lang::En), "words_ja": words(row, Lang::Ja), "day": row.day, "count": row.count,
                    "last_at_ms": row.last_at_ms, "seq": row.seq, "detail": row.detail})
         });
+        let refused = self
+            .refused
+            .iter()
+            .map(|key| json!({"fingerprint": key.key_id.fingerprint(), "why": key.why, "at_ms": key.at_ms, "chain_id": key.chain_id, "seq": key.seq}));
         json!({
             "schema": "mimamori.machine/1", "machine": value(self.row), "facility_name": self.facility.0, "root_fingerprint": self.root,
             "terms": self.terms(), "history": history.collect::<Vec<_>>(), "intervals": intervals.collect::<Vec<_>>(),
-            "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(),
+            "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(), "keys_not_taken": refused.collect::<Vec<_>>(),
         })
     }
 
@@ -95,6 +101,11 @@ impl Shown<'_> {
         ];
         let mut line = |name: &str, value: &str| text.push_str(&format!("{} {value}\n", padded(&format!("{name}:"), lang.of(17, 21))));
         rows.iter().for_each(|(key, value)| line(key.text(lang), value));
+        for key in &self.refused {
+            let (name, when) = (key.key_id.fingerprint(), lang.brief(key.at_ms));
+            let said = lang.of(format!("{name}, named {when}: {}", key.why), format!("{name}（{when}）：{}", key.why));
+            line(lang.of("Key not taken", "受け入れない鍵"), &said);
+        }
         line(lang.of("Collector's root", "コレクターのルート鍵"), &self.root);
         let sessions = &self.sessions;
         let mut history = spans(&self.transitions);
