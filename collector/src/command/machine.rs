@@ -4,7 +4,7 @@ mod history;
 mod show;
 
 use super::{Done, did, print, print_json};
-use crate::cli::{Fingerprint, Lang, MachineCommand, MachineName, Which};
+use crate::cli::{Alias, Fingerprint, Lang, MachineCommand, MachineName, Output, Which};
 use crate::clock;
 use crate::config::Config;
 use crate::keys::Keys;
@@ -39,21 +39,7 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
             show::show(store, keys, &row, *output, lang).await?;
         }
         MachineCommand::Approve { machine, name, key, output } => {
-            let was = store.machine(scope, &machine.facility, &machine.machine).await?;
-            if let Some(Fingerprint(key)) = key {
-                store.choose_key(scope, actor, &machine.facility, &machine.machine, *key, now).await?;
-            }
-            let renamed = name.as_ref().map(|name| &name.0);
-            let agent = store.approve_machine(scope, actor, &machine.facility, &machine.machine, renamed, now).await?;
-            let row = store.machine_of(scope, agent).await?;
-            let lifted = !super::forks::stays_forked(store, &row).await?;
-            let mut about = value(&row);
-            if let Some(about) = about.as_object_mut() {
-                about.insert("fork_lifted".to_owned(), lifted.into());
-            }
-            let refused = store.refused_keys(scope, agent).await?;
-            let text = approved(&row, was.state == MachineState::Pending, lifted, lang) + &left_to_choose(&refused, key.map(|key| key.0), lang);
-            did(*output, "machine approve", &about, &text);
+            approve(store, actor, machine, (name.as_ref(), *key), *output, lang).await?;
         }
         MachineCommand::Revoke { machine, output } => {
             let key = store.revoke_machine(scope, actor, &machine.facility, &machine.machine, now).await?.fingerprint();
@@ -109,6 +95,26 @@ pub(super) async fn find(store: &Store, which: &Which) -> Result<MachineRow, Sto
         Which::Named(name) => store.machine(&Scope::All, &name.facility, &name.machine).await,
         Which::Agent(agent) => store.machine_of(&Scope::All, *agent).await,
     }
+}
+
+async fn approve(store: &Store, actor: &Actor, machine: &MachineName, (name, key): (Option<&Alias>, Option<Fingerprint>), output: Output, lang: Lang) -> Done {
+    let (scope, now) = (&Scope::All, clock::now_ms());
+    let was = store.machine(scope, &machine.facility, &machine.machine).await?;
+    if let Some(Fingerprint(key)) = key {
+        store.choose_key(scope, actor, &machine.facility, &machine.machine, key, now).await?;
+    }
+    let renamed = name.map(|name| &name.0);
+    let agent = store.approve_machine(scope, actor, &machine.facility, &machine.machine, renamed, now).await?;
+    let row = store.machine_of(scope, agent).await?;
+    let lifted = !super::forks::stays_forked(store, &row).await?;
+    let mut about = value(&row);
+    if let Some(about) = about.as_object_mut() {
+        about.insert("stays_forked".to_owned(), (!lifted).into());
+    }
+    let refused = store.refused_keys(scope, agent).await?;
+    let text = approved(&row, was.state == MachineState::Pending, lifted, lang) + &left_to_choose(&refused, key.map(|key| key.0), lang);
+    did(output, "machine approve", &about, &text);
+    Ok(())
 }
 
 /// What an approval came to: of a machine that waited, that it reports; of one that reports, that it may begin anew.
