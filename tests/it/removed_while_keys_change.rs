@@ -33,7 +33,7 @@ fn caught(name: &str) -> (World, AgentHome, String) {
         home.cli(&["key", "rotate"]);
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(27) && key(&home)["fingerprint"] == first.as_str() {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(500));
         }
         if key(&home)["fingerprint"] != first.as_str() && key(&home)["old_key_kept"] == true {
             // Time to send it.

@@ -24,7 +24,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
+    fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
         Fault { en: en.into(), ja: ja.into() }
     }
 
@@ -93,7 +93,7 @@ struct RawScope {
 }
 
 /// What the TOML library says, behind the place: `name` is how the file is called.
-fn unread(name: &str, text: &str, fault: &toml::de::Error) -> Fault {
+pub(super) fn unread(name: &str, text: &str, fault: &toml::de::Error) -> Fault {
     let line = fault.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
     let message = fault.message().replace(char::is_control, " ");
     let ja = match message.split_once('`').and_then(|(_, rest)| rest.split_once('`')) {

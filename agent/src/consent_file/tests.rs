@@ -64,7 +64,7 @@ fn every_mistake_is_named_with_its_mend() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_told_by_its_line_in_plain_words() {
-    check("heartbeat = { every = \"60s\" }", "heartbeat = 1", "c.toml:11: invalid type: integer `1`, expected braces, such as { every = \"60s\" } or { }");
+    check("heartbeat = { every = \"60s\" }", "heartbeat = 1", "c.toml:12: invalid type: integer `1`, expected braces, such as { every = \"60s\" } or { }");
     check("days = \"mon-fri\"", "days = 5", "c.toml:8: invalid type: integer `5`, expected a string");
     check("reason = \"maintenance contract\"", "reason = maintenance", "c.toml:4: ");
 }

@@ -4,7 +4,8 @@
 //! The agent cannot remove it: it remembers in its own state folder what it has acted upon. Compared is only whether a
 //! moment is another one; no clock decides.
 
-use super::{Fault, NoConsent, prove, put};
+use super::parse::unread;
+use super::{NoConsent, prove, put};
 use crate::identity::AS_IT_IS;
 use mimamori_shared::time;
 use serde::Deserialize;
@@ -47,7 +48,10 @@ impl Mark {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(fault) => return Err(NoConsent::Unreadable(shown, fault.to_string())),
         };
-        toml::from_str(&text).map(Some).map_err(|fault| NoConsent::Faults(shown, Fault::new(fault.message(), "内容を解釈できません")))
+        toml::from_str(&text).map(Some).map_err(|fault| {
+            let told = unread(&shown, &text, &fault);
+            NoConsent::Faults(shown, told)
+        })
     }
 }
 
