@@ -20,7 +20,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 /// Nobody's account, under which the agent runs when the tests run as root.
 const NOBODY: u32 = 65_534;
 

@@ -7,7 +7,7 @@ use mimamori_tests::{World, wait_until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 fn key(home: &AgentHome) -> Value {
     json(&home.cli(&["key", "show", "--json"]))
