@@ -20,7 +20,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(20);
 /// Nobody's account, under which the agent runs when the tests run as root.
 const NOBODY: u32 = 65_534;
 
@@ -139,7 +139,7 @@ fn a_withdrawn_consent_stops_everything_but_one_statement() {
     let guard = home.run();
     wait_until("two reports", SOON, || reports(&world) >= 2);
     fs::remove_file(&consent).unwrap();
-    wait_until("the collector knows", Duration::from_secs(15), || world.machines()[0]["presence"] == "not_consented");
+    wait_until("the collector knows", Duration::from_secs(5), || world.machines()[0]["presence"] == "not_consented");
     let after = held(&world);
     let last = after.last().unwrap();
     assert!(last["type"] == "statement" && last["reason"] == "consent" || last.to_string().contains("withdrawn"), "{last}");

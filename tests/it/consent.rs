@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Output;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(40);
 const HEARTBEAT: [&str; 3] = ["agent", "clock", "system"];
 
 /// As every story begins, and the agent has no consent.

@@ -17,7 +17,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(25);
 
 fn status(home: &AgentHome) -> Value {
     json(&home.cli(&["status", "--json"]))

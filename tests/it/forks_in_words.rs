@@ -89,7 +89,7 @@ fn replaced(world: &World, old: &str, new: &str) {
     let wrong = world.try_cli(&["machine", "show", "ct-1"]);
     assert!(wrong.status.code() == Some(2) && said(&wrong).contains("32 hexadecimal digits"), "{}", said(&wrong));
     let page = || get(world.metrics, "/metrics").unwrap().1;
-    wait_until("it counts as retired", Duration::from_secs(30), || page().contains("mimamori_machines{state=\"retired\"} 1\n"));
+    wait_until("it counts as retired", Duration::from_secs(5), || page().contains("mimamori_machines{state=\"retired\"} 1\n"));
     let page = page();
     let series: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap().0).collect();
     assert_eq!(series.len(), series.iter().collect::<HashSet<_>>().len(), "{page}");

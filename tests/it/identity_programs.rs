@@ -85,7 +85,7 @@ fn the_signing_key_is_changed_under_the_root_and_agents_never_go_back() {
     // Until it is told, the running collector signs with the old key.
     runtime.block_on(agent.report_now());
     signal(&world, "-HUP");
-    wait_until("it says so", Duration::from_secs(30), || world.log().contains("signing key and TLS certificate were read again"));
+    wait_until("it says so", Duration::from_secs(5), || world.log().contains("signing key and TLS certificate were read again"));
     runtime.block_on(agent.report_now());
     // The old files come back, as from a backup of the state folder: no agent that saw the newer certificate listens.
     world.kill();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(40);
 const REPORTS: usize = 3;
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) {

@@ -1,5 +1,5 @@
 //! The agent is removed just when its key changes: the statement that hands over lies there, and no receipt for it is held.
-//! The last words are then those of the new key. (Where the statement arrived and the answer was lost: `core::rotate_tests`.)
+//! The last words are then those of the new key.
 
 use mimamori_tests::process::{AgentHome, Guard};
 use mimamori_tests::story::{enrolled, held, json, reports, said, signal, stop};
@@ -7,7 +7,7 @@ use mimamori_tests::{World, wait_until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(40);
 
 fn key(home: &AgentHome) -> Value {
     json(&home.cli(&["key", "show", "--json"]))

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(30);
 
 fn noted(home: &AgentHome) -> Vec<String> {
     // In the moment in which the first start makes its file there is nothing to read yet.
