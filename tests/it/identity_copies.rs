@@ -94,6 +94,47 @@ fn a_key_that_was_only_vouched_for_gives_way_to_the_machines_own() {
     centre.sound();
 }
 
+/// More than a machine ever needs, and less than fills the collector: what is refused is bounded as well.
+#[test]
+fn new_keys_of_a_machine_are_bounded_by_the_day_and_so_is_what_is_listed() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    let mut key = machine.keys[0].clone();
+    let mut taken = 0;
+    for n in 0..130_u8 {
+        let (next, chain) = (SecretKey::from_seed(&zeroize::Zeroizing::new([n.wrapping_add(101); 32])), ChainId([n; 16]));
+        let ahead = handing_over(&machine, &key, (chain, 9, Hash([1; 32])), (&next, true));
+        centre.take(vec![ahead], machine.now.wall_ms);
+        if centre.runtime.block_on(centre.store().key(next.public().id())).unwrap().is_some() {
+            (key, taken) = (next, taken + 1);
+        }
+    }
+    // The key it enrolled with is not counted among those that were added by others.
+    assert!((95..=96).contains(&taken), "{taken}");
+    let refused = centre.runtime.block_on(centre.store().refused_keys(&Scope::All, machine.agent_id)).unwrap();
+    assert_eq!(refused.len(), 16);
+    assert!(refused.iter().all(|key| key.why == "too_many_keys"));
+    machine.pass(5 * MINUTE, &centre);
+    assert_eq!(machine.unsent(), 0, "its own key goes on");
+    centre.sound();
+}
+
+/// What was heard by a clock that ran ahead is approved as well: it stayed forked for as long as that, whatever was decided.
+#[test]
+fn an_approval_covers_what_was_heard_by_a_clock_that_ran_ahead() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    let snapshot = machine.copy_of_state();
+    machine.pass(60 * MINUTE, &centre);
+    machine.restore_state(&snapshot, &centre);
+    machine.pass(5 * MINUTE, &centre);
+    let at_ms = machine.now.wall_ms - 60 * MINUTE;
+    let (actor, facility, alias) = (operator(), word("west"), word("ct-1"));
+    assert!(centre.runtime.block_on(centre.store().two_voices(&Scope::All, machine.agent_id)).unwrap());
+    centre.runtime.block_on(centre.store().approve_machine(&Scope::All, &actor, &facility, &alias, None, at_ms)).unwrap();
+    assert!(!centre.runtime.block_on(centre.store().two_voices(&Scope::All, machine.agent_id)).unwrap());
+}
+
 /// Its first word after the start was a new key, on a branch that nobody believes: it was lost for good.
 #[test]
 fn a_machine_restored_when_its_key_is_due_hears_first_whether_it_is_alone() {
