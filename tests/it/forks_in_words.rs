@@ -121,6 +121,14 @@ fn an_approved_restore_is_at_rest_until_the_old_side_speaks_again() {
     assert!(text.contains("approved at") && text.contains("nothing to do") && !text.contains("If so"), "{text}");
     let at_rest = forks(&world, &name);
     assert!(at_rest.len() == 1 && at_rest[0]["settled_at_ms"].is_i64() && at_rest[0]["cause"] == "restored", "{at_rest:?}");
+    // Which new key is the machine's can be said beforehand, and a typing error is told.
+    let chosen = "0011-2233-4455-6677-8899-aabb-ccdd-eeff";
+    let said_so = world.cli(&["machine", "approve", &name, "--key", chosen]);
+    assert!(said_so.contains(&format!("The new key {chosen} is taken when the machine names it again")), "{said_so}");
+    let japanese = world.cli(&["machine", "approve", &name, "--key", chosen, "--lang", "ja"]);
+    assert!(japanese.contains(&format!("新しい鍵 {chosen} は")), "{japanese}");
+    let wrong = world.try_cli(&["machine", "approve", &name, "--key", "0011-2233"]);
+    assert!(wrong.status.code() == Some(2) && said(&wrong).contains("eight groups of four hex digits"), "{}", said(&wrong));
     // So it was no restore: there are two.
     runtime.block_on(one.report_now());
     let text = world.cli(&["machine", "forks"]);

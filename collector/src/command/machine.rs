@@ -128,10 +128,10 @@ fn approved(row: &MachineRow, waited: bool, lifted: bool, lang: Lang) -> String 
     }
     let but = lang.of(
         format!(
-            "But the fork stays: its key speaks with two voices, and an approval does not lift that. See `machine forks {name}`; if two copies run, stop both, `machine revoke {name}`, move the state folder away on each, and enrol each with a token of its own."
+            "But the fork stays: in the chain it reports in, its key was heard with two voices. That mark an approval does not lift, and its receipts say so again as soon as the second voice is heard. See `machine forks {name}`; if two copies run, stop both, `machine revoke {name}`, move the state folder away on each, and enrol each with a token of its own."
         ),
         format!(
-            "ただし分岐は解消していません：鍵が二重に使われており、承認では解消しません。`machine forks {name}`で確認し、複製が稼働している場合は両方を停止して`machine revoke {name}`を実行し、それぞれの状態フォルダーを退避して、別々のトークンで登録し直してください。"
+            "ただし分岐は解消していません：現在のチェーンでは鍵が二重に使われており、その記録は承認では消えません。もう一方から再び報告があれば、受領証にも再び表示されます。`machine forks {name}`で確認し、複製が稼働している場合は両方を停止して`machine revoke {name}`を実行し、それぞれの状態フォルダーを退避して、別々のトークンで登録し直してください。"
         ),
     );
     format!("{said}\n{but}")
