@@ -1,0 +1,41 @@
+//! The table of everything that can be read.
+
+use crate::{Outcome, Tree, Unreadable, psi};
+
+/// What a kind is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Read {
+    /// Text, decoded.
+    Text(fn(&str, Option<i64>) -> Result<Outcome, Unreadable>),
+    /// Bytes as they are.
+    Bytes(fn(&[u8], Option<i64>) -> Result<Outcome, Unreadable>),
+    /// A folder.
+    Tree(fn(&Tree, Option<i64>) -> Result<Outcome, Unreadable>),
+}
+
+/// One row of [`KINDS`].
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it reads, in English.
+    pub about: &'static str,
+    /// What it reads, in Japanese.
+    pub about_ja: &'static str,
+    /// How. The second argument is the moment to judge ages by, in milliseconds since 1970 UTC; without it no age is judged.
+    pub read: Read,
+}
+
+/// Everything that can be read, by name.
+pub const KINDS: &[Kind] = &[Kind {
+    name: "psi",
+    about: "pressure of one resource: a file of /proc/pressure",
+    about_ja: "資源の逼迫度（/proc/pressure のファイル）",
+    read: Read::Text(psi::outcome),
+}];
+
+/// The kind of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,24 @@
+//! Reads what a machine's tools and its kernel say: pure functions from bytes to typed records.
+//!
+//! Everything given to this crate is hostile. It opens no file, runs no program and knows no time: what it reads comes
+//! from the probes, from the hardware helper, or from somebody who runs `mimamori-agent parse` on a file of his own.
+//!
+//! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
+//! command. Probes use the typed records and never the judgement's text.
+
+pub mod psi;
+
+mod input;
+mod kind;
+mod outcome;
+pub mod text;
+
+pub use input::{Tree, Unreadable};
+pub use kind::{KINDS, Kind, Read, find};
+pub use outcome::{Fault, Outcome, Reading, Status};
+
+/// Largest input that is looked at, in bytes; far above what a tool prints about one machine.
+pub const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most records one input may hold; what is beyond them is a fault, `too_many`.
+pub const RECORDS_MAX: usize = 1024;
