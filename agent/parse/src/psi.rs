@@ -113,7 +113,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken(input in "(some|full|[a-z]*) (avg10|total|.)=.*\n?") {
-            let _ = outcome(&input, None);
+            if let Ok(outcome) = outcome(&input, None) {
+                prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
+            }
         }
     }
 }

@@ -107,7 +107,10 @@ mod tests {
         #[test]
         fn any_text_is_taken(text in ".*", bytes: Vec<u8>) {
             prop_assert!(plain(&text).chars().count() <= PLAIN_MAX);
-            let _ = (whole(&text), decimal(&text), milli(&text), decode(&bytes));
+            prop_assert!(whole(&text).is_none_or(|n| n >= 0));
+            prop_assert!(decimal(&text).is_none_or(f64::is_finite));
+            prop_assert!(milli(&text).is_none() || decimal(&text).is_some());
+            prop_assert!(decode(&bytes).len() <= 3 * bytes.len());
         }
     }
 }
