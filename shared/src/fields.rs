@@ -5,8 +5,14 @@
 //! ([`Readings::visit`]). Nothing else names a reading; `docs/FIELDS.md` is generated from here.
 //! Rows are never renumbered and never reused: an id means the same for ever.
 
+#[macro_use]
+mod section;
+mod hardware;
+mod os;
 mod scope;
 
+pub use hardware::{Array, Drive, Ecc, MachineCheck, Multipath, Pool, Power, Sensor, Ups};
+pub use os::{Boot, Journal, Kernel, KernelLog, Paging, Pressure, Process, Service, Tcp, Units};
 pub use scope::Scope;
 
 use crate::word::Word;
@@ -23,6 +29,8 @@ pub enum Kind {
     Flag,
     /// A word, no number.
     Text,
+    /// Rows of numbers as their source gave them: evidence, never a series.
+    Table,
 }
 
 impl Kind {
@@ -34,6 +42,7 @@ impl Kind {
             Kind::Gauge => "gauge",
             Kind::Flag => "flag",
             Kind::Text => "text",
+            Kind::Table => "table",
         }
     }
 }
@@ -75,28 +84,6 @@ impl Field {
     }
 }
 
-macro_rules! value_type {
-    (Text) => {
-        Word
-    };
-    ($other:ident) => {
-        i64
-    };
-}
-
-macro_rules! visit_value {
-    (Text, $self:ident, $field:ident, $row:expr, $name:expr, $see:ident) => {
-        if let Some(word) = &$self.$field {
-            $see($row, $name, Value::Text(word.as_str()));
-        }
-    };
-    ($other:ident, $self:ident, $field:ident, $row:expr, $name:expr, $see:ident) => {
-        if let Some(number) = $self.$field {
-            $see($row, $name, Value::Number(number));
-        }
-    };
-}
-
 /// A value as [`Readings::visit`] shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -104,54 +91,6 @@ pub enum Value<'a> {
     Number(i64),
     /// A bounded word.
     Text(&'a str),
-}
-
-macro_rules! section {
-    (
-        $(#[doc = $doc:literal])* $type:ident $section:literal $scope:ident $({ $label:ident $class:literal })?
-        $( $id:literal $field:ident $kind:ident $unit:literal $metric:literal $lname:literal $lvalue:literal $scale:literal $en:literal $ja:literal; )*
-    ) => {
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $type {
-            $( #[doc = concat!("Which one, bounded by the string class ", $class, ".")] pub $label: Word, )?
-            $(
-                #[doc = concat!($en, " Unit: ", $unit, ".")]
-                #[serde(default, skip_serializing_if = "Option::is_none")]
-                pub $field: Option<value_type!($kind)>,
-            )*
-        }
-
-        impl $type {
-            const NAME_CLASS: &'static str = concat!("" $(, $class)?);
-
-            /// The rows of this section.
-            pub const FIELDS: &'static [Field] = &[ $( Field {
-                id: $id, section: $section, name: stringify!($field), unit: $unit, kind: Kind::$kind,
-                name_class: Self::NAME_CLASS, scope: Scope::$scope, metric: $metric,
-                label: ($lname, $lvalue), scale: $scale, meaning: $en, meaning_ja: $ja,
-            }, )* ];
-
-            fn keep(&mut self, allowed: &dyn Fn(&Field) -> bool) {
-                let mut rows = Self::FIELDS.iter();
-                $( if !rows.next().is_some_and(allowed) { self.$field = None; } )*
-            }
-
-            /// True when no value is left.
-            #[must_use]
-            pub fn is_empty(&self) -> bool {
-                true $( && self.$field.is_none() )*
-            }
-
-            #[allow(unused_assignments, unused_mut, reason = "the last row of the macro advances the iterator too")]
-            fn visit<'a>(&'a self, see: &mut dyn FnMut(&'static Field, Option<&'a str>, Value<'a>)) {
-                let mut name = None;
-                $( name = Some(self.$label.as_str()); )?
-                let mut rows = Self::FIELDS.iter();
-                $( if let Some(row) = rows.next() { visit_value!($kind, self, $field, row, name, see); } )*
-            }
-        }
-    };
 }
 
 macro_rules! readings {
@@ -187,6 +126,11 @@ macro_rules! readings {
                 $( if self.$one.is_some() { held.push(stringify!($one)); } )*
                 $( if !self.$many.is_empty() { held.push(stringify!($many)); } )*
                 held
+            }
+
+            /// Empties the sections that hold a list: only they can grow.
+            pub fn clear_lists(&mut self) {
+                $( self.$many.clear(); )*
             }
 
             /// Replaces one section by that of others, whole.
@@ -226,8 +170,15 @@ pub fn named(name: &str) -> Vec<u16> {
 }
 
 readings! {
-    one { cpu: Cpu, load: Load, memory: Memory, swap: Swap, system: System, clock: ClockState, agent: AgentSelf }
-    many { filesystem: Filesystem, disk: Disk, network: Network }
+    one {
+        cpu: Cpu, load: Load, memory: Memory, swap: Swap, system: System, clock: ClockState, agent: AgentSelf,
+        pressure: Pressure, paging: Paging, kernel: Kernel, tcp: Tcp, boot: Boot, units: Units, kernel_log: KernelLog, machine_check: MachineCheck,
+    }
+    many {
+        filesystem: Filesystem, disk: Disk, network: Network,
+        service: Service, process: Process, journal: Journal,
+        drive: Drive, array: Array, pool: Pool, multipath: Multipath, sensor: Sensor, ecc: Ecc, ups: Ups, power: Power,
+    }
 }
 
 section! {
@@ -288,6 +239,10 @@ section! {
     72 cpu_ms Counter "ms" "agent_cpu_seconds_total" "" "" 0.001 "Processor time of the agent since its start." "起動以降にエージェントが使ったCPU時間。";
     73 outbox_entries Gauge "1" "agent_outbox_entries" "" "" 1.0 "Entries not yet receipted." "未受領のエントリ数。";
     74 outbox_bytes Gauge "bytes" "agent_outbox_bytes" "" "" 1.0 "Bytes of the outbox and ledger file." "送信待ちと台帳のファイルサイズ。";
+    75 stretch Gauge "1" "agent_stretch_factor" "" "" 1.0 "By how much the agent has lengthened its own intervals because the machine is busy; 1 is not at all." "機器の負荷のためにエージェントが測定間隔を延ばしている倍率。1は延長なし。";
+    76 over_budget Flag "0 or 1" "agent_over_budget" "" "" 1.0 "Whether the agent used more processor time, memory or disk writes than it may." "エージェントが自身の上限（CPU・メモリ・書き込み）を超えているか。";
+    77 written_bytes Counter "bytes" "agent_written_bytes_total" "" "" 1.0 "Bytes the agent has written to disks since its start." "起動以降にエージェントがディスクへ書き込んだ量。";
+    78 probes_ms Counter "ms" "agent_probes_seconds_total" "" "" 0.001 "Time the probes took since the agent's start, added up; what a slow disk or mount costs shows here." "起動以降に測定に要した時間の合計（遅いディスクやマウントの影響が表れる）。";
 }
 section! {
     /// One local filesystem. Its name is the facility's alias, or `fs-` and a keyed hash of the mount point.
@@ -299,6 +254,7 @@ section! {
     84 inodes Gauge "1" "filesystem_inodes" "" "" 1.0 "Inodes." "iノードの総数。";
     85 inodes_free Gauge "1" "filesystem_inodes_free" "" "" 1.0 "Inodes not used." "未使用のiノード数。";
     86 read_only Flag "0 or 1" "filesystem_read_only" "" "" 1.0 "Whether it is mounted read-only." "読み取り専用でマウントされているか。";
+    87 errors Counter "1" "filesystem_errors_total" "" "" 1.0 "Errors the filesystem has recorded about itself, over its whole life." "ファイルシステム自身が記録したエラーの累計。";
 }
 section! {
     /// One block device, by the kernel's own name.
@@ -325,6 +281,8 @@ section! {
     127 tx_drops Counter "1" "network_transmit_drops_total" "" "" 1.0 "Packets dropped before sending." "破棄された送信パケット数。";
     128 link_up Flag "0 or 1" "network_link_up" "" "" 1.0 "Whether the link has a carrier." "リンクが確立しているか。";
     129 carrier_changes Counter "1" "network_carrier_changes_total" "" "" 1.0 "How often the carrier came or went." "リンク状態が変化した回数。";
+    130 speed_mbit Gauge "Mbit/s" "network_speed_bits_per_second" "" "" 1000000.0 "Speed the link negotiated." "リンク速度。";
+    131 full_duplex Flag "0 or 1" "network_full_duplex" "" "" 1.0 "Whether both ends send at once." "全二重で接続しているか。";
 }
 
 #[cfg(test)]
@@ -374,7 +332,7 @@ mod tests {
         let mut held = Readings { disk: vec![disk("sda"), disk("sdb")], load: Some(Load::default()), ..Readings::default() };
         held.put("disk", &Readings { disk: vec![disk("sdc")], ..Readings::default() });
         assert_eq!((held.disk.len(), held.sections()), (1, vec!["load", "disk"]));
-        assert_eq!((named("load"), named("cpu.steal_ms"), named("os_state").len()), (vec![20, 21, 22], vec![8], 7));
+        assert_eq!((named("load"), named("cpu.steal_ms"), named("log_counts").len()), (vec![20, 21, 22], vec![8], 8));
         assert_eq!(named("patient"), Vec::<u16>::new());
     }
 
