@@ -1,5 +1,6 @@
 //! The agent's configuration: one table of keys, from which files, environment, flags, documents and checks follow.
 
+use crate::probe::seldom_s;
 use mimamori_cli::config::Source;
 use mimamori_shared::config::{Fault, Key, Kind, Secret, Values, suggest};
 use mimamori_shared::fields::{Field, SECTIONS, Scope, fields, named};
@@ -20,8 +21,8 @@ const fn scope_interval(path: &'static str) -> Key {
     Key::optional(
         path,
         INTERVAL,
-        "Time between two readings of this scope; the longest of this, `interval` and the consent's is kept.",
-        "この範囲の測定間隔。これと`interval`と同意の間隔のうち最も長いものに従う。",
+        "Time between two readings of this scope; the longest of this, `interval` and the consent's is kept. Without it 15min for hardware, log_counts and backup, 1h for patch, antivirus, inventory and accounts; a state that changes is told at once all the same.",
+        "この範囲の測定間隔。これと`interval`と同意の間隔のうち最も長いものに従う。省略時はhardware・log_counts・backupが15分、patch・antivirus・inventory・accountsが1時間。状態の変化は間隔によらず直ちに送る。",
     )
 }
 
@@ -144,7 +145,7 @@ impl Config {
     /// The interval of a scope, in seconds: never shorter than that of reports.
     #[must_use]
     pub fn interval_s(&self, scope: Scope) -> u64 {
-        let own = self.values.duration_s_opt(&format!("intervals.{}", scope.name())).unwrap_or(0);
+        let own = self.values.duration_s_opt(&format!("intervals.{}", scope.name())).or(seldom_s(scope)).unwrap_or(0);
         self.values.duration_s("interval").max(own)
     }
 

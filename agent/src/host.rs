@@ -7,7 +7,7 @@ use crate::probe::text;
 use mimamori_shared::payload::FaultCode;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -84,6 +84,21 @@ impl Host {
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) { Ok(bytes) } else { Err(FaultCode::TooLarge) }
     }
 
+    /// The end of a file made of records of one size, at most `bytes_max` of it, from the beginning of a record.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_tail(&self, relative: &str, bytes_max: u64, record_bytes: usize) -> Result<Vec<u8>, FaultCode> {
+        let mut file = File::open(self.path(relative)?).map_err(|e| code(&e))?;
+        let length = file.metadata().map_err(|e| code(&e))?.len();
+        let record = u64::try_from(record_bytes).unwrap_or(1).max(1);
+        let from = length.saturating_sub(bytes_max).next_multiple_of(record);
+        file.seek(SeekFrom::Start(from)).map_err(|e| code(&e))?;
+        let mut bytes = Vec::new();
+        file.take(bytes_max).read_to_end(&mut bytes).map_err(|e| code(&e))?;
+        Ok(bytes)
+    }
+
     /// The text of a file.
     ///
     /// # Errors
@@ -144,6 +159,8 @@ fn code(error: &std::io::Error) -> FaultCode {
         ErrorKind::NotFound => FaultCode::NotFound,
         ErrorKind::PermissionDenied => FaultCode::PermissionDenied,
         ErrorKind::TimedOut => FaultCode::TimedOut,
+        // Pressure files of a kernel that was started with `psi=0`.
+        ErrorKind::Unsupported => FaultCode::Unsupported,
         _ => FaultCode::IoError,
     }
 }

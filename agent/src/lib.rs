@@ -11,6 +11,7 @@ pub mod config;
 pub mod consent_file;
 mod consent_words;
 pub mod core;
+pub mod diagnosis;
 mod fault_words;
 pub mod host;
 pub mod identity;

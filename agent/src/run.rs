@@ -6,6 +6,7 @@
 mod begin;
 mod consent;
 mod keys;
+mod sampling;
 mod telling;
 
 pub use begin::RunError;
@@ -15,12 +16,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::consent_file::{self, NoConsent, Pending};
 use crate::core::{Agent, Answered, Effect, Event, Identity, Restored, Settings};
-use crate::host::Host;
 use crate::identity::{self, Enrolment};
 use crate::keyring::Keyring;
 use crate::notify_systemd::{self as systemd, tell};
 use crate::outbox::{NotedKind, Outbox, OutboxError};
-use crate::probe::{self, Names};
 use crate::say::{complain, say, say_noticed};
 use crate::setup::{Environment, boot_id, host_of, names_of, newest_signer, quota_of, rotate_after_ms_of, settings_of, uplink_of};
 use crate::uplink::{self, Answer, Outcome, PushError, Sent, Trust, Uplink};
@@ -29,6 +28,7 @@ use mimamori_shared::error::chain;
 use mimamori_shared::id::ChainId;
 use mimamori_shared::limits::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
 use mimamori_shared::payload::Layer;
+use sampling::Sampling;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,9 +56,7 @@ struct Shell {
     /// The outbox was begun anew: the agent goes on from it after the present event.
     anew: Option<Restored>,
     outbox: Outbox,
-    host: Host,
-    names: Names,
-    steps: probe::clock::Steps,
+    sampling: Sampling,
     uplink: Arc<Uplink>,
     trust: Trust,
     enrolment: Enrolment,
@@ -133,9 +131,7 @@ impl Shell {
             settings,
             anew: None,
             outbox,
-            steps: probe::clock::Steps::default(),
-            names: names_of(config, &salt).map_err(RunError::Config)?,
-            host,
+            sampling: Sampling::new(config, names_of(config, &salt).map_err(RunError::Config)?, uplink.resolves()),
             uplink: Arc::new(uplink),
             trust,
             enrolment,
@@ -163,6 +159,7 @@ impl Shell {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let (changed, mut changes) = mpsc::channel(1);
+        let Some(mut taken) = self.sampling.take.take() else { return Ok(()) };
         let watcher = watch(&self.consent_path, changed);
         say(&format!(
             "agent {} of machine {} at facility {} reports to {}",
@@ -174,6 +171,11 @@ impl Shell {
             let nap = self.nap();
             tokio::select! {
                 () = tokio::time::sleep(nap) => self.read_consent_then_wake()?,
+                Some(taken) = taken.recv() => {
+                    if let Some(event) = self.end_sample(taken) {
+                        self.handle(event)?;
+                    }
+                }
                 Some((sent, result)) = answered.recv() => self.take_answer(sent, result)?,
                 Some(()) = changes.recv() => self.read_consent()?,
                 _ = hangup.recv() => self.read_consent()?,
@@ -255,7 +257,7 @@ impl Shell {
     fn carry_out(&mut self, effect: Effect, queue: &mut VecDeque<Event>) {
         match effect {
             Effect::Sample => match self.outbox.check_space() {
-                Ok(()) => queue.push_back(self.sample()),
+                Ok(()) => self.begin_sample(),
                 Err(fault) => {
                     queue.push_back(Event::CommitFailed);
                     self.failed("nothing is collected", &fault);
@@ -313,16 +315,6 @@ impl Shell {
             say("reports are kept again");
             tell(systemd::status("Reports are kept again"));
         }
-    }
-
-    fn sample(&mut self) -> Event {
-        let (mut readings, mut faults) = probe::sample(&self.host, &self.names, &|section| self.agent.may_take(section));
-        self.steps.look(&self.host, self.agent.may_take("clock").then_some(&mut readings));
-        probe::agent::outbox(&mut readings, self.outbox.size(self.agent.chains()));
-        // What may not leave must not even decide whether a report tells of a change.
-        self.agent.filter(&mut readings, &mut faults);
-        let states = probe::state_fingerprints(&readings, &faults);
-        Event::Sampled { readings: Box::new(readings), faults, states }
     }
 
     /// Over the quota at once; over the age once an hour.

@@ -150,7 +150,7 @@ impl MachineView {
     #[must_use]
     pub fn current_report(&self, at_ms: i64) -> Option<Report> {
         let newest = self.report.as_ref()?;
-        let mut report = Report { class: newest.class, readings: Readings::default(), faults: Vec::new() };
+        let mut report = Report { class: newest.class, readings: Readings::default(), faults: Vec::new(), findings: Vec::new() };
         for section in newest.sections().into_iter().filter(|section| self.is_current(section, at_ms)) {
             report.readings.put(section, &newest.readings);
         }
@@ -310,7 +310,7 @@ pub(crate) mod tests {
             ..Readings::default()
         };
         let fault = Fault { probe: word("disk.reads"), code: FaultCode::PermissionDenied, name: Some(word("sdb")) };
-        Report { class: Class::Sample, readings, faults: vec![fault.clone(), Fault { name: None, ..fault }] }
+        Report { class: Class::Sample, readings, faults: vec![fault.clone(), Fault { name: None, ..fault }], findings: Vec::new() }
     }
 
     pub(crate) fn machine(alias: &str) -> MachineView {

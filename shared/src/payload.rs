@@ -4,10 +4,12 @@
 //! be used (a newer schema, a bound broken) is still evidence and is kept: [`Body::Unusable`].
 
 mod answers;
+mod finding;
 mod handover;
 mod push_fail;
 
 pub use answers::{Certificate, Enrol, EnrolState, Enrolled, Receipt, ReceiptStatus, Refusal, RefusalReason};
+pub use finding::{Finding, Standing};
 pub use handover::{hand_over, successor};
 pub use push_fail::{Layer, PushFail};
 
@@ -140,6 +142,9 @@ pub struct Report {
     /// What could not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What the self-diagnosis found to have changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl Report {

@@ -146,7 +146,7 @@ fn frame(kind: PayloadType, head: &Head, body: &impl Serialize, signer: &SecretK
 }
 
 fn report() -> Report {
-    Report { class: Class::Sample, readings: Default::default(), faults: Vec::new() }
+    Report { class: Class::Sample, readings: Default::default(), faults: Vec::new(), findings: Vec::new() }
 }
 
 fn body(frames: Vec<Frame>) -> Vec<u8> {

@@ -71,7 +71,7 @@ pub(crate) fn signed(machine: &Machine, key: &SecretKey, (chain_id, seq, prev_ha
         let open = Statement::Open { reason: OpenReason::StateLost, previous: None };
         (PayloadType::Statement, encode(PayloadType::Statement, &[&head, &open]))
     } else {
-        let report = Report { class: mimamori_shared::payload::Class::Sample, readings: Default::default(), faults: Vec::new() };
+        let report = Report { class: mimamori_shared::payload::Class::Sample, readings: Default::default(), faults: Vec::new(), findings: Vec::new() };
         (PayloadType::Report, encode(PayloadType::Report, &[&head, &report]))
     };
     Frame { key_id: key.public().id(), signature: key.sign(kind, &payload), payload }

@@ -71,7 +71,7 @@ fn body_of(frames: Vec<Frame>) -> Vec<u8> {
 fn report_off(agent: &mut SimAgent, off_ms: i64) {
     let mut head = agent.head();
     head.taken_at_ms += off_ms;
-    let report = Report { class: Class::Sample, readings: Readings::default(), faults: Vec::new() };
+    let report = Report { class: Class::Sample, readings: Readings::default(), faults: Vec::new(), findings: Vec::new() };
     let payload = encode(PayloadType::Report, &[&head, &report]);
     let frame = Frame { key_id: head.key_id, signature: agent.key.sign(PayloadType::Report, &payload), payload };
     agent.made.push(Made { seq: head.seq, hash: frame_hash(PayloadType::Report, &frame.payload), frame });

@@ -150,7 +150,7 @@ impl Rig {
         match effect {
             Effect::Sample => {
                 self.samples += 1;
-                let (readings, faults) = probe::sample(&Host::live(), &self.names, &|_| true);
+                let (readings, faults) = probe::sample(&probe::Sources::of(&Host::live(), &self.names), &|_| true);
                 let states = probe::state_fingerprints(&readings, &faults);
                 queue.push_back(Event::Sampled { readings: Box::new(readings), faults, states });
             }

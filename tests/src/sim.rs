@@ -133,7 +133,7 @@ impl SimAgent {
     /// Makes a report with these readings.
     pub fn report(&mut self, readings: Readings) {
         let head = self.head();
-        let report = Report { class: Class::Sample, readings, faults: Vec::new() };
+        let report = Report { class: Class::Sample, readings, faults: Vec::new(), findings: Vec::new() };
         self.chain(PayloadType::Report, encode(PayloadType::Report, &[&head, &report]));
     }
 

@@ -164,7 +164,7 @@ impl Doctor<'_> {
         let names = crate::probe::Names::new(&[0; 32], std::collections::BTreeMap::new());
         let mut faults = Vec::new();
         if let Some(probe) = probe::PROBES.iter().find(|probe| probe.name == "clock") {
-            (probe.read)(&setup::host_of(self.config), &names, &mut readings, &mut faults);
+            (probe.read)(&probe::Sources::of(&setup::host_of(self.config), &names), &mut readings, &mut faults);
         }
         let synchronised = readings.clock.and_then(|clock| clock.synchronised);
         match synchronised {

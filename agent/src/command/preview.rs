@@ -75,7 +75,7 @@ fn payload(config: &Config, lang: Lang, environment: &Environment) -> Result<Opt
                     event = Event::Committed;
                 }
                 Effect::Sample => {
-                    let (mut readings, mut faults) = probe::sample(&host, &names, &|section| agent.may_take(section));
+                    let (mut readings, mut faults) = probe::sample(&probe::Sources::of(&host, &names), &|section| agent.may_take(section));
                     agent.filter(&mut readings, &mut faults);
                     let states = probe::state_fingerprints(&readings, &faults);
                     event = Event::Sampled { readings: Box::new(readings), faults, states };

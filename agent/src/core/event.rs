@@ -2,6 +2,7 @@
 
 use super::{LossSpec, Record};
 use crate::core::push::Answered;
+use crate::diagnosis::Diagnosis;
 use crate::uplink::Sent;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::consent::ConsentTerms;
@@ -69,6 +70,8 @@ pub struct Restored {
     pub stated_consent: Option<Hash>,
     /// Hash of the plan last stated.
     pub stated_plan: Option<Hash>,
+    /// What the self-diagnosis looked after.
+    pub diagnosis: Diagnosis,
     /// The boot of the newest entry.
     pub last_boot: Option<BootId>,
     /// Milliseconds of failed pushes in the newest chain, by layer.

@@ -5,7 +5,7 @@ use super::*;
 use crate::outbox::Outbox;
 use crate::uplink::Sent;
 use mimamori_shared::fields::Scope;
-use mimamori_shared::payload::{Body, FaultCode, Receipt, ReceiptStatus, Refusal, RefusalReason};
+use mimamori_shared::payload::{Body, Fault, FaultCode, Receipt, ReceiptStatus, Refusal, RefusalReason};
 
 fn refusal(sent: &Sent, reason: RefusalReason) -> Event {
     let id = identity();

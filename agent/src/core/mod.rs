@@ -17,6 +17,7 @@ mod rig;
 mod rotate;
 #[cfg(test)]
 mod rotate_tests;
+mod sample;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
@@ -28,11 +29,12 @@ pub use push::{Answered, Push};
 pub use record::{LossSpec, Record};
 pub use rotate::Rotation;
 
+use crate::diagnosis::Diagnosis;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::consent::Plan;
-use mimamori_shared::fields::{Readings, Scope};
+use mimamori_shared::fields::Scope;
 use mimamori_shared::id::{BootId, ChainId, Hash, Lease};
-use mimamori_shared::payload::{Class, ConsentState, Counts, Fault, OpenReason, Place, Report, Statement};
+use mimamori_shared::payload::{ConsentState, Counts, OpenReason, Place, Statement};
 use mimamori_shared::sign::PayloadType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +76,9 @@ pub struct Agent {
     last_states: States,
     /// States of the report that is pending.
     pending_states: States,
+    /// What the self-diagnosis looks after, and the same as of the report that is pending.
+    diagnosis: Diagnosis,
+    pending_diagnosis: Option<Diagnosis>,
     purged: Counts,
     purging: Purging,
     stalled_until: i64,
@@ -92,6 +97,10 @@ pub struct Agent {
     phase: Option<i64>,
     /// The scopes of the sample that is being taken.
     taking: BTreeSet<Scope>,
+    /// Scopes that are not due and are looked at all the same, for a state that changed.
+    watching: BTreeSet<Scope>,
+    /// When such a change was told, in boot time.
+    told: BTreeMap<Scope, i64>,
     /// When each scope was taken last, in boot time.
     taken: BTreeMap<Scope, i64>,
     /// The same before the sample under way, and whether that is being tried again.
@@ -121,6 +130,8 @@ impl Agent {
             last_boot: restored.last_boot,
             last_states: States::new(),
             pending_states: States::new(),
+            diagnosis: restored.diagnosis,
+            pending_diagnosis: None,
             purged: Counts::default(),
             purging: Purging::No,
             stalled_until: i64::MIN,
@@ -136,6 +147,8 @@ impl Agent {
             sample_at: None,
             phase: None,
             taking: BTreeSet::new(),
+            watching: BTreeSet::new(),
+            told: BTreeMap::new(),
             taken: BTreeMap::new(),
             taken_before: BTreeMap::new(),
             again: false,
@@ -165,6 +178,7 @@ impl Agent {
             Event::CommitRefused => {
                 self.pending = None;
                 self.pending_states = States::new();
+                self.pending_diagnosis = None;
             }
             Event::Dropped(spec) => self.dropped(&spec, now, &mut effects),
             Event::Purged(whole) => self.purged(whole, now),
@@ -262,32 +276,13 @@ impl Agent {
         }
     }
 
-    fn sampled(&mut self, mut readings: Readings, mut faults: Vec<Fault>, states: States, now: Now) {
-        let was_sampling = std::mem::take(&mut self.sampling);
-        // Behind the entry that hands over nothing follows: the next report is for the next chain.
-        let handed_over = self.newest().is_some_and(|chain| chain.successor.is_some());
-        if !was_sampling || self.pending.is_some() || !self.may_collect() || handed_over {
-            return;
-        }
-        self.filter(&mut readings, &mut faults);
-        // Compared is what this report holds with what the last one that held it said.
-        let states: States = states.into_iter().filter(|(section, _)| self.may_take(section)).collect();
-        let first_of_boot = self.last_boot != Some(self.identity.boot_id);
-        let changed = first_of_boot || states.iter().any(|(section, state)| self.last_states.get(section) != Some(state));
-        let class = match (changed, readings.has_state()) {
-            (true, _) => Class::Change,
-            (false, true) => Class::Unchanged,
-            (false, false) => Class::Sample,
-        };
-        self.pending_states = states;
-        let report = Report { class, readings, faults };
-        self.pending = self.make_report(report, now).map(Box::new);
-    }
-
     fn committed(&mut self, effects: &mut Vec<Effect>) {
         let Some(record) = self.pending.take() else { return };
         // Not before: a change whose report could not be kept is still to be told.
         self.last_states.append(&mut self.pending_states);
+        if let Some(diagnosis) = self.pending_diagnosis.take() {
+            self.diagnosis = diagnosis;
+        }
         if let Some(opened) = record.opens {
             self.chains.retain(ChainState::has_unsent);
             self.chains.push(ChainState {
@@ -316,6 +311,7 @@ impl Agent {
         match &record.states {
             Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => self.stated_consent = Some(*terms_hash),
             Some(Statement::Consent { .. }) => {
+                self.diagnosis = Diagnosis::default();
                 self.stated_consent = None;
                 self.owed = None;
             }
@@ -331,6 +327,7 @@ impl Agent {
         self.stalled_until = until;
         let report = self.pending.take().is_some_and(|record| record.kind == PayloadType::Report);
         self.pending_states = States::new();
+        self.pending_diagnosis = None;
         if std::mem::take(&mut self.sampling) || report {
             self.sample_again(until);
         }

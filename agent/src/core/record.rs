@@ -38,6 +38,8 @@ pub struct Record {
     pub opens: Option<OpenReason>,
     /// Set when it is a statement.
     pub states: Option<Statement>,
+    /// What the self-diagnosis looks after from here on, to be kept with the entry; `None` when nothing changed.
+    pub diagnosis: Option<Vec<u8>>,
     /// Milliseconds of failed pushes up to here, by layer.
     pub push_fail_ms: [u64; 6],
     /// How far the chains are receipted: made durable together with the entry.
@@ -75,9 +77,7 @@ impl Agent {
         let mut payload = encode(PayloadType::Report, &[&head, &report]);
         if payload.len() > REPORT_BYTES_MAX {
             // Only list sections can grow; without them the bound holds by construction.
-            report.readings.filesystem.clear();
-            report.readings.disk.clear();
-            report.readings.network.clear();
+            report.readings.clear_lists();
             report.faults.truncate(64);
             report.faults.push(Fault { probe: "report".parse().unwrap_or_default(), code: FaultCode::TooLarge, name: None });
             payload = encode(PayloadType::Report, &[&head, &report]);
@@ -160,6 +160,7 @@ impl Agent {
             boot_id: head.boot_id,
             opens: None,
             states: None,
+            diagnosis: None,
             push_fail_ms: self.push.failed_ms(),
             receipts: Vec::new(),
             given: false,

@@ -5,7 +5,7 @@ use crate::outbox::{Outbox, OutboxError, Quota};
 use crate::uplink::Sent;
 use mimamori_shared::chain::{Fit, Link, lease};
 use mimamori_shared::consent::ConsentTerms;
-use mimamori_shared::fields::{Filesystem, Scope, System};
+use mimamori_shared::fields::{Filesystem, Readings, Scope, System};
 use mimamori_shared::id::{AgentId, CollectorId, KeyId};
 use mimamori_shared::payload::{Body, Entry, Layer, Receipt, ReceiptStatus, Refusal, RefusalReason, successor};
 use mimamori_shared::sign::{PublicKey, SecretKey, verify};

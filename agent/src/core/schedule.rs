@@ -27,12 +27,17 @@ impl Agent {
     /// Whether a section may be measured for the report that is being made.
     #[must_use]
     pub fn may_take(&self, section: &str) -> bool {
-        fields().any(|field| field.section == section && self.taking.contains(&field.scope) && self.leaves(field))
+        fields().any(|field| field.section == section && self.looks_at(field.scope) && self.leaves(field))
+    }
+
+    /// Whether a scope is in the report that is being made: because it is due, or to see whether a state in it changed.
+    fn looks_at(&self, scope: Scope) -> bool {
+        self.taking.contains(&scope) || self.watching.contains(&scope)
     }
 
     /// Removes what may not stand in the report that is being made: nothing else can leave.
     pub fn filter(&self, readings: &mut Readings, faults: &mut Vec<Fault>) {
-        readings.keep(&|field| self.taking.contains(&field.scope) && self.leaves(field));
+        readings.keep(&|field| self.looks_at(field.scope) && self.leaves(field));
         faults.retain(|fault| self.concerns(fault));
     }
 
@@ -40,7 +45,7 @@ impl Agent {
     fn concerns(&self, fault: &Fault) -> bool {
         let (probe, section) = (fault.probe.as_str(), fault.section());
         let own = |field: &&Field| field.section == section && (section == probe || field.path() == probe);
-        fields().filter(own).any(|field| self.taking.contains(&field.scope) && self.leaves(field))
+        fields().filter(own).any(|field| self.looks_at(field.scope) && self.leaves(field))
     }
 
     /// The scopes of which something may be taken at this moment.
@@ -84,9 +89,18 @@ impl Agent {
         self.taken.get(&scope).map_or(now.boottime_ms, |at| at.saturating_add(interval_ms))
     }
 
-    /// Begins a sample of what is due. False when nothing is.
+    /// Whether the consent would let a scope leave again, although it is not due by the plan: a change in it is told at once.
+    fn may_watch(&self, scope: Scope, now: Now) -> bool {
+        let consented_ms = self.terms().and_then(|terms| terms.scopes.get(&scope)).map_or(0, |scope| milliseconds(scope.every_s));
+        let left = [&self.taken, &self.told].into_iter().filter_map(|times| times.get(&scope)).max();
+        scope.is_state() && left.is_none_or(|at| at.saturating_add(consented_ms) <= now.boottime_ms)
+    }
+
+    /// Begins a sample of what is due, with a look at what is not. False when nothing is due.
     pub(super) fn begin_sample(&mut self, now: Now) -> bool {
-        self.taking = self.open_scopes(now).into_iter().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
+        let open = self.open_scopes(now);
+        self.taking = open.iter().copied().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
+        self.watching = open.into_iter().filter(|scope| !self.taking.contains(scope) && self.may_watch(*scope, now)).collect();
         self.taken_before.clone_from(&self.taken);
         let again = std::mem::take(&mut self.again);
         let punctual = self.sample_at.filter(|at| !again && now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);

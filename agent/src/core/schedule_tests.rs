@@ -3,8 +3,8 @@
 use super::rig::{QUOTA, Rig, identity, settings, terms};
 use super::*;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, ScopeTerms, Window};
-use mimamori_shared::fields::{Cpu, Field, Filesystem, Network, System, fields};
-use mimamori_shared::payload::{Body, FaultCode, Loss};
+use mimamori_shared::fields::{Cpu, Field, Filesystem, Network, Readings, System, fields};
+use mimamori_shared::payload::{Body, Class, Fault, FaultCode, Loss, Report};
 use proptest::prelude::*;
 
 /// Thursday, 1970-01-01, 00:00 UTC: windows are written in UTC here.

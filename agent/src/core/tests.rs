@@ -3,7 +3,8 @@
 use super::rig::{QUOTA, Rig, identity, settings, terms};
 use super::*;
 use crate::outbox::{Outbox, Quota};
-use mimamori_shared::payload::{Body, Refusal, RefusalReason};
+use mimamori_shared::fields::Readings;
+use mimamori_shared::payload::{Body, Class, Refusal, RefusalReason};
 use proptest::prelude::*;
 
 #[test]

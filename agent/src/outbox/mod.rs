@@ -339,13 +339,18 @@ fn save_state(transaction: &Transaction<'_>, record: &Record) -> Result<(), rusq
     let mut put = |key: &str, value: &[u8]| statement.execute(params![key, value, sum(&[key.as_bytes(), value])]).map(|_| ());
     put("push_fail_ms", &write_numbers(record.push_fail_ms))?;
     put("boot", &record.boot_id.0)?;
+    if let Some(diagnosis) = &record.diagnosis {
+        put("diagnosis", diagnosis)?;
+    }
     if record.opens.is_some() {
         transaction.execute("DELETE FROM state WHERE key = 'plan'", [])?;
     }
     match &record.states {
         Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => put("consent", &terms_hash.0),
         // After a statement of its end an agent that is started all the same states its consent anew.
-        Some(Statement::Consent { .. } | Statement::Purge { .. }) => transaction.execute("DELETE FROM state WHERE key = 'consent'", []).map(|_| ()),
+        Some(Statement::Consent { .. } | Statement::Purge { .. }) => {
+            transaction.execute("DELETE FROM state WHERE key IN ('consent', 'diagnosis')", []).map(|_| ())
+        }
         Some(Statement::Plan { plan }) => put("plan", &plan.hash().0),
         Some(Statement::Open { .. } | Statement::Key { .. }) | None => Ok(()),
     }

@@ -4,6 +4,7 @@ use super::rows::{self, sum, tip_of};
 use super::tip::TipFile;
 use super::{CHAINS_MAX, ChainNo, FILE, Noticed, Outbox, OutboxError, Quota, chain_sum, heads, id_of, read_numbers, schema, seq_of};
 use crate::core::{ChainState, Restored};
+use crate::diagnosis::Diagnosis;
 use mimamori_shared::chain::Tip;
 use mimamori_shared::id::{BootId, ChainId, Hash, KeyId, Lease};
 use mimamori_shared::payload::Place;
@@ -226,6 +227,7 @@ fn restore(db: &Connection, mut chains: Vec<ChainState>) -> Result<Restored, Out
         chains,
         stated_consent: hash("consent"),
         stated_plan: hash("plan"),
+        diagnosis: state.get("diagnosis").map(|kept| Diagnosis::read(kept)).unwrap_or_default(),
         last_boot: state.get("boot").and_then(|bytes| bytes.as_slice().try_into().ok()).map(BootId),
         push_fail_ms: state.get("push_fail_ms").map(|bytes| read_numbers(bytes)).unwrap_or_default(),
         lost: None,

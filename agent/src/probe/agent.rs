@@ -1,14 +1,13 @@
 //! The agent's own footprint, from `proc/self`. What it has yet to send, its core adds.
 
 use super::memory::{kibibytes, value};
-use super::{Names, Take, cpu};
-use crate::host::Host;
+use super::{Sources, Take, cpu};
 use mimamori_shared::fields::{AgentSelf, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
 
 const BYTES_MAX: u64 = 16 * 1024;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("agent", faults);
     let status = host.read("proc/self/status", BYTES_MAX).and_then(|text| resident_bytes(&text));
     let stat = host.read("proc/self/stat", BYTES_MAX).and_then(|text| cpu_ms(&text));
@@ -20,9 +19,11 @@ pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut
     });
 }
 
-/// What waits in the outbox, as entries and bytes of its file.
-pub fn outbox(readings: &mut Readings, (entries, bytes): (u64, u64)) {
+/// What only the agent itself knows: what waits in the outbox, as entries and bytes of its file, and how long all probes
+/// took since its start, in milliseconds.
+pub fn own(readings: &mut Readings, (entries, bytes): (u64, u64), probes_ms: i64) {
     let own = readings.agent.get_or_insert_with(AgentSelf::default);
+    own.probes_ms = Some(probes_ms);
     own.outbox_entries = i64::try_from(entries).ok();
     own.outbox_bytes = i64::try_from(bytes).ok();
 }

@@ -7,7 +7,7 @@
 //! Nor does chrony help: its socket and its folders are its own (mode 0750), and what `chronyc` asks needs root or a port.
 //! With another time service (chrony, ntpd, a hypervisor's tools) this says `unsupported`, not "unsynchronised".
 
-use super::{Names, Take};
+use super::{Sources, Take};
 use crate::host::{Host, Now};
 use mimamori_shared::fields::{ClockState, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
@@ -19,7 +19,7 @@ const TRUST_MS: i64 = 16_000_000 / 500 * 1000;
 /// Times of files are taken from a coarser clock than the present.
 const COARSE_MS: i64 = 1000;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("clock", faults);
     let touched = match host.modified_ms(TOUCHED) {
         Err(FaultCode::NotFound) if host.list(FOLDER, usize::MAX).is_ok() => Ok(None),
@@ -141,7 +141,7 @@ mod tests {
         put("recorded/modified", "");
         let taken = || {
             let (mut readings, mut faults) = (Readings::default(), Vec::new());
-            read(&Host::recorded(folder.path()), &Names::new(b"", [].into()), &mut readings, &mut faults);
+            read(&Sources::of(&Host::recorded(folder.path()), &crate::probe::Names::new(b"", [].into())), &mut readings, &mut faults);
             (readings.clock.and_then(|clock| clock.synchronised), faults.first().map(|fault| fault.probe.to_string()))
         };
         assert_eq!(taken(), (None, Some("clock".to_owned())));

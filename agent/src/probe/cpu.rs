@@ -1,7 +1,6 @@
 //! Processor time since boot, from `proc/stat`.
 
-use super::{Names, Take, text};
-use crate::host::Host;
+use super::{Sources, Take, text};
 use mimamori_shared::fields::{Cpu, Readings};
 use mimamori_shared::payload::Fault;
 
@@ -10,7 +9,7 @@ const BYTES_MAX: u64 = 512 * 1024;
 /// The kernel shows processor time in `USER_HZ`, which is 100 on every architecture this is built for.
 const MS_PER_TICK: i64 = 10;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     readings.cpu = Take::new("cpu", faults).section(host.read("proc/stat", BYTES_MAX), parse, Cpu::is_empty);
 }
 

@@ -1,8 +1,7 @@
 //! Whole disks, from `proc/diskstats`. Partitions, loop devices and memory disks are left out.
 
 use super::take::Entries;
-use super::{Names, Take, names, text};
-use crate::host::Host;
+use super::{Sources, Take, names, text};
 use mimamori_shared::fields::{Disk, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
 
@@ -10,7 +9,7 @@ const BYTES_MAX: u64 = 256 * 1024;
 /// The kernel counts in sectors of 512 bytes, whatever those of the disk.
 const SECTOR_BYTES: i64 = 512;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("disk", faults);
     if let Some(text) = take.whole(host.read("proc/diskstats", BYTES_MAX)) {
         readings.disk = parse(&text, &mut take);

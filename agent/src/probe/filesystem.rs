@@ -8,13 +8,14 @@
 //! would look like figures of the disk beneath, so a mount point that is another device here is a fault, `hidden`.
 
 use super::take::Entries;
-use super::{Names, Take, text};
+use super::{Sources, Take, text};
 use crate::host::{Host, Space};
 use mimamori_shared::fields::{Filesystem, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
 use std::collections::HashSet;
 
 const BYTES_MAX: u64 = 1024 * 1024;
+const UEVENT_BYTES_MAX: u64 = 4096;
 const LOCAL_KINDS: [&str; 13] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat", "f2fs", "zfs", "ntfs", "ntfs3", "jfs", "reiserfs"];
 
 /// One line of `mountinfo`.
@@ -27,7 +28,7 @@ struct Mount {
     super_read_only: bool,
 }
 
-pub(super) fn read(host: &Host, names: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, names, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("filesystem", faults);
     let Some(own) = take.whole(host.read_bytes("proc/self/mountinfo", BYTES_MAX)) else { return };
     let own = parse(&own, &mut take);
@@ -48,6 +49,7 @@ pub(super) fn read(host: &Host, names: &Names, readings: &mut Readings, faults: 
         let mut filesystem = take.whole(space).map(|space| sizes(space, &mut take)).unwrap_or_default();
         filesystem.name = name;
         filesystem.kind = mount.kind.parse().ok();
+        filesystem.errors = errors(host, &mount.device).and_then(|found| take.value("errors", found));
         filesystem.read_only = Some(i64::from(mount.super_read_only || (trust_mount_flag && mount.mount_read_only)));
         readings.filesystem.push(filesystem);
     }
@@ -69,6 +71,14 @@ fn sizes(space: Space, take: &mut Take<'_>) -> Filesystem {
     let inodes = count("inodes", space.inodes);
     let inodes_free = count("inodes_free", space.inodes_free);
     Filesystem { size_bytes, free_bytes, available_bytes, inodes, inodes_free, ..Filesystem::default() }
+}
+
+/// What an ext4 filesystem has recorded about itself; `None` for those that keep no such count.
+fn errors(host: &Host, device: &str) -> Option<Result<i64, FaultCode>> {
+    let uevent = host.read(&format!("sys/dev/block/{device}/uevent"), UEVENT_BYTES_MAX).ok()?;
+    let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    let count = host.read(&format!("sys/fs/ext4/{name}/errors_count"), UEVENT_BYTES_MAX).ok()?;
+    Some(text::whole(count.trim_end()).ok_or(FaultCode::Malformed))
 }
 
 /// The local filesystems, each device once, where it was mounted first and nothing covers it.

@@ -16,7 +16,7 @@ fn check(own: &str, machine: Option<&str>, statvfs: &str, expected: &[&str], fau
     }
     let (mut readings, mut found) = (Readings::default(), Vec::new());
     let aliases = ["/", "/home", "/data", "/boot"].map(|m| (m.to_owned(), m.replace('/', "at-").parse().unwrap()));
-    read(&Host::recorded(folder.path()), &Names::new(b"salt", aliases.into()), &mut readings, &mut found);
+    read(&Sources::of(&Host::recorded(folder.path()), &crate::probe::Names::new(b"salt", aliases.into())), &mut readings, &mut found);
     let lines: Vec<String> = readings.filesystem.iter().map(|f| serde_json::to_string(f).unwrap()).collect();
     assert_eq!(lines, expected);
     assert_eq!(shown(&found), faults);

@@ -1,13 +1,12 @@
 //! Run queue averages, from `proc/loadavg`.
 
-use super::{Names, Take, text};
-use crate::host::Host;
+use super::{Sources, Take, text};
 use mimamori_shared::fields::{Load, Readings};
 use mimamori_shared::payload::Fault;
 
 const BYTES_MAX: u64 = 4096;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     readings.load = Take::new("load", faults).section(host.read("proc/loadavg", BYTES_MAX), parse, Load::is_empty);
 }
 

@@ -1,13 +1,12 @@
 //! Main memory, from `proc/meminfo`.
 
-use super::{Names, Take, text};
-use crate::host::Host;
+use super::{Sources, Take, text};
 use mimamori_shared::fields::{Memory, Readings};
 use mimamori_shared::payload::Fault;
 
 pub(super) const BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     readings.memory = Take::new("memory", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Memory::is_empty);
 }
 

@@ -4,25 +4,33 @@
 //! it never costs the report. Nothing here writes, waits for a network, or looks at processes other than the agent.
 
 pub mod agent;
+mod boot;
 pub mod clock;
-pub mod cpu;
-pub mod disk;
-pub mod filesystem;
-pub mod load;
-pub mod memory;
+mod cpu;
+mod disk;
+mod filesystem;
+mod kernel;
+mod load;
+mod machine_check;
+mod memory;
 pub mod names;
-pub mod network;
+mod network;
+mod paging;
+pub(crate) mod pressure;
 pub mod state;
-pub mod swap;
-pub mod system;
+mod swap;
+mod system;
 mod table;
 mod take;
+mod tcp;
 pub mod text;
+mod worker;
 
 pub use names::Names;
 pub use state::state_fingerprints;
-pub use table::PROBES;
+pub use table::{PROBES, seldom_s};
 use take::Take;
+pub use worker::{Machine, Worker};
 
 use crate::host::Host;
 use mimamori_shared::fields::{Readings, Scope};
@@ -46,7 +54,7 @@ pub struct Probe {
     pub name: &'static str,
     /// The consent it needs.
     pub scope: Scope,
-    /// Between two readings unless the plan says otherwise, in seconds.
+    /// Between two reports unless the configuration or the consent says otherwise, in seconds.
     pub interval_s: u64,
     /// What it reads, in English.
     pub about: &'static str,
@@ -59,15 +67,34 @@ pub struct Probe {
     /// Which program runs it.
     pub runs_in: Program,
     /// Reads it into the report.
-    pub read: fn(&Host, &Names, &mut Readings, &mut Vec<Fault>),
+    pub read: fn(&Sources<'_>, &mut Readings, &mut Vec<Fault>),
+}
+
+/// Where probes read from.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The machine.
+    pub host: &'a Host,
+    /// Its names, as they may leave.
+    pub names: &'a Names,
+    /// A name that the machine's resolver is timed with; `None` where nothing is looked up.
+    pub resolve: Option<&'a str>,
+}
+
+impl<'a> Sources<'a> {
+    /// A machine, without a look at its resolver.
+    #[must_use]
+    pub fn of(host: &'a Host, names: &'a Names) -> Sources<'a> {
+        Sources { host, names, resolve: None }
+    }
 }
 
 /// Takes the sections that are wanted. What could not be taken stands among the faults, each fault once.
-pub fn sample(host: &Host, names: &Names, wanted: &dyn Fn(&str) -> bool) -> (Readings, Vec<Fault>) {
+pub fn sample(sources: &Sources<'_>, wanted: &dyn Fn(&str) -> bool) -> (Readings, Vec<Fault>) {
     let mut readings = Readings::default();
     let mut faults = Vec::new();
     for probe in PROBES.iter().filter(|probe| wanted(probe.name)) {
-        (probe.read)(host, names, &mut readings, &mut faults);
+        (probe.read)(sources, &mut readings, &mut faults);
     }
     faults.sort();
     faults.dedup();
@@ -75,4 +102,4 @@ pub fn sample(host: &Host, names: &Names, wanted: &dyn Fn(&str) -> bool) -> (Rea
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

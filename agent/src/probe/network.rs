@@ -1,7 +1,7 @@
 //! Network interfaces, from `proc/net/dev` and the carrier files of `sys/class/net`.
 
 use super::take::Entries;
-use super::{Names, Take, text};
+use super::{Names, Sources, Take, text};
 use crate::host::Host;
 use mimamori_shared::fields::{Network, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
@@ -10,13 +10,16 @@ use mimamori_shared::word::Word;
 const BYTES_MAX: u64 = 256 * 1024;
 const CARRIER_BYTES_MAX: u64 = 64;
 
-pub(super) fn read(host: &Host, names: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, names, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("network", faults);
     let Some(text) = take.whole(host.read("proc/net/dev", BYTES_MAX)) else { return };
     for (device, mut network) in parse(&text, names, &mut take) {
         let mut take = take.entry(&network.name);
         network.link_up = take.value("link_up", link_up(host, &device));
         network.carrier_changes = take.value("carrier_changes", carrier_changes(host, &device));
+        // The kernel refuses both of a link that is down, and of devices without a speed: nothing is wrong with them.
+        network.speed_mbit = attribute(host, &device, "speed").and_then(|text| text::whole(&text));
+        network.full_duplex = attribute(host, &device, "duplex").and_then(|text| duplex(&text));
         readings.network.push(network);
     }
 }
@@ -81,6 +84,20 @@ fn carrier_changes(host: &Host, device: &str) -> Result<i64, FaultCode> {
     text::whole(text.trim_end()).ok_or(FaultCode::Malformed)
 }
 
+fn attribute(host: &Host, device: &str, file: &str) -> Option<String> {
+    let text = host.read(&format!("sys/class/net/{device}/{file}"), CARRIER_BYTES_MAX).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
+fn duplex(text: &str) -> Option<i64> {
+    match text {
+        "full" => Some(1),
+        "half" => Some(0),
+        // `unknown`, as virtual machines say.
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +154,18 @@ mod tests {
                 }
             }
             assert_eq!(link_up(&Host::recorded(folder.path()), "eth0"), expected, "{carrier:?} {state:?}");
+        }
+    }
+
+    #[test]
+    fn speed_and_duplex_are_told_only_where_the_link_has_them() {
+        let table = [("1000\n", "full\n", Some(1000), Some(1)), ("100\n", "half\n", Some(100), Some(0)), ("-1\n", "unknown\n", None, None)];
+        for (speed, duplex, expected_speed, expected_duplex) in table {
+            let text = format!("{HEAD}  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
+            let host = crate::probe::tests::recorded(&[("proc/net/dev", &text), ("sys/class/net/eth0/speed", speed), ("sys/class/net/eth0/duplex", duplex)]);
+            let mut readings = Readings::default();
+            read(&Sources::of(&host, &Names::new(b"salt", [].into())), &mut readings, &mut Vec::new());
+            assert_eq!((readings.network[0].speed_mbit, readings.network[0].full_duplex), (expected_speed, expected_duplex));
         }
     }
 

@@ -1,13 +1,12 @@
 //! What counts as a state: when it differs from the report before, the report is a change and is never dropped.
 
 use crate::core::States;
-use mimamori_shared::fields::{Readings, SECTIONS};
+use mimamori_shared::fields::{Kind, Readings, SECTIONS, Value};
 use mimamori_shared::payload::Fault;
 use mimamori_shared::sign::sha256;
 use std::collections::BTreeSet;
 
-/// For each section a number that changes when a state in it does: a flag of a filesystem, link or clock, the set of names,
-/// the set of faults.
+/// For each section a number that changes when a state in it does: a flag or a word, the set of names, the set of faults.
 /// Figures, and the order in which the machine lists things, do not touch it. It is the same in every run and build,
 /// so it can be kept over a restart.
 #[must_use]
@@ -25,17 +24,19 @@ fn fingerprint(section: &str, readings: &Readings, faults: &[Fault]) -> u64 {
         states.insert(format!("fault {} {} {name}", fault.probe, fault.code.name()));
     }
     if let Some(clock) = &readings.clock {
-        states.insert(format!("clock {:?} {:?}", clock.synchronised, clock.steps));
+        // A step is no figure that grows by itself.
+        states.insert(format!("clock steps {:?}", clock.steps));
     }
-    for entry in &readings.filesystem {
-        states.insert(format!("filesystem {} {:?}", entry.name, entry.read_only));
-    }
-    for entry in &readings.network {
-        states.insert(format!("network {} {:?}", entry.name, entry.link_up));
-    }
-    for entry in &readings.disk {
-        states.insert(format!("disk {}", entry.name));
-    }
+    readings.visit(|field, name, value| {
+        // That there is such an entry is a state of its own.
+        states.extend(name.map(|name| format!("entry {name}")));
+        let name = name.unwrap_or_default();
+        match (field.kind, value) {
+            (Kind::Flag | Kind::Text, Value::Number(number)) => states.insert(format!("{name} {} {number}", field.name)),
+            (Kind::Flag | Kind::Text, Value::Text(word)) => states.insert(format!("{name} {} {word}", field.name)),
+            (Kind::Counter | Kind::Gauge | Kind::Table, _) => false,
+        };
+    });
     let text: Vec<String> = states.into_iter().collect();
     let hash = sha256(text.join("\n").as_bytes());
     hash.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))

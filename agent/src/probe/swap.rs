@@ -1,12 +1,11 @@
 //! Swap space, from `proc/meminfo`. A machine without swap has 0 bytes of it; that is a reading, not a fault.
 
 use super::memory::{BYTES_MAX, kibibytes, value};
-use super::{Names, Take};
-use crate::host::Host;
+use super::{Sources, Take};
 use mimamori_shared::fields::{Readings, Swap};
 use mimamori_shared::payload::Fault;
 
-pub(super) fn read(host: &Host, _: &Names, readings: &mut Readings, faults: &mut Vec<Fault>) {
+pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     readings.swap = Take::new("swap", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Swap::is_empty);
 }
 

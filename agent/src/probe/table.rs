@@ -1,122 +1,169 @@
-//! The rows of [`PROBES`]: everything the agent itself measures.
+//! The rows of [`PROBES`].
 
-use super::{Probe, Program, agent, clock, cpu, disk, filesystem, load, memory, network, swap, system};
-use mimamori_shared::fields::Scope;
+use super::{Probe, Program, Sources};
+use super::{agent, boot, clock, cpu, disk, filesystem, kernel, load, machine_check, memory, network, paging, pressure, swap, system, tcp};
+use mimamori_shared::fields::{Readings, Scope};
+use mimamori_shared::payload::Fault;
 
-const INTERVAL_S: u64 = 60;
 const PROC: &str = "Mount /proc for the agent's service and let its account read it; look for ProcSubset= and hidepid=.";
 const PROC_JA: &str = "エージェントのサービスに /proc を見せ、そのアカウントに読み取りを許可してください（ProcSubset= と hidepid= を確認）。";
 
+type Read = fn(&Sources<'_>, &mut Readings, &mut Vec<Fault>);
+
+/// Between two reports of a scope that is seldom news, in seconds, unless configuration or consent say otherwise; a
+/// state that changes is told at once all the same. `None` for what stands in every report.
+#[must_use]
+pub const fn seldom_s(scope: Scope) -> Option<u64> {
+    match scope {
+        Scope::Heartbeat | Scope::Performance | Scope::OsState | Scope::Network | Scope::ApplicationProbe => None,
+        Scope::Hardware | Scope::LogCounts | Scope::Backup => Some(900),
+        Scope::Patch | Scope::Antivirus | Scope::Inventory | Scope::Accounts => Some(3600),
+    }
+}
+
+const fn default_s(scope: Scope) -> u64 {
+    match seldom_s(scope) {
+        Some(seldom) => seldom,
+        None => 60,
+    }
+}
+
+/// A probe that the agent runs itself.
+const fn own(name: &'static str, scope: Scope, about: [&'static str; 2], mend: [&'static str; 2], read: Read) -> Probe {
+    let ([about, about_ja], [mend, mend_ja]) = (about, mend);
+    Probe { name, scope, interval_s: default_s(scope), about, about_ja, mend, mend_ja, runs_in: Program::Agent, read }
+}
+
 /// What is measured, in the order of the table of fields.
 pub const PROBES: &[Probe] = &[
-    Probe {
-        name: "cpu",
-        scope: Scope::Performance,
-        interval_s: INTERVAL_S,
-        about: "Processor time since boot, from /proc/stat.",
-        about_ja: "起動以降のプロセッサ時間（/proc/stat）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: cpu::read,
-    },
-    Probe {
-        name: "load",
-        scope: Scope::Performance,
-        interval_s: INTERVAL_S,
-        about: "Run queue averages, from /proc/loadavg.",
-        about_ja: "負荷平均（/proc/loadavg）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: load::read,
-    },
-    Probe {
-        name: "memory",
-        scope: Scope::Performance,
-        interval_s: INTERVAL_S,
-        about: "Main memory, from /proc/meminfo.",
-        about_ja: "メモリ（/proc/meminfo）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: memory::read,
-    },
-    Probe {
-        name: "swap",
-        scope: Scope::Performance,
-        interval_s: INTERVAL_S,
-        about: "Swap space, from /proc/meminfo.",
-        about_ja: "スワップ領域（/proc/meminfo）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: swap::read,
-    },
-    Probe {
-        name: "system",
-        scope: Scope::Heartbeat,
-        interval_s: INTERVAL_S,
-        about: "Time since boot, from the kernel's clocks.",
-        about_ja: "起動からの経過時間（カーネルの時計）。",
-        mend: "The kernel always answers this; report a fault here to the maintainers.",
-        mend_ja: "カーネルが必ず答える値です。失敗する場合は保守担当に連絡してください。",
-        runs_in: Program::Agent,
-        read: system::read,
-    },
-    Probe {
-        name: "clock",
-        scope: Scope::Heartbeat,
-        interval_s: INTERVAL_S,
-        about: "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock.",
-        about_ja: "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。",
-        mend: "Run systemd-timesyncd against the facility's time server, or watch chrony or ntpd by its own means.",
-        mend_ja: "施設の時刻サーバーに対して systemd-timesyncd を動かすか、chrony や ntpd はその仕組みで監視してください。",
-        runs_in: Program::Agent,
-        read: clock::read,
-    },
-    Probe {
-        name: "agent",
-        scope: Scope::Heartbeat,
-        interval_s: INTERVAL_S,
-        about: "The agent's own memory and processor time, from /proc/self.",
-        about_ja: "エージェント自身のメモリとCPU時間（/proc/self）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: agent::read,
-    },
-    Probe {
-        name: "filesystem",
-        scope: Scope::OsState,
-        interval_s: INTERVAL_S,
-        about: "Local filesystems, from /proc/1/mountinfo and statvfs; network filesystems are never touched.",
-        about_ja: "ローカルのファイルシステム（/proc/1/mountinfo と statvfs）。ネットワークのものには触れません。",
-        mend: "A hidden filesystem is behind the service's sandbox: name it in BindReadOnlyPaths= or drop ProtectHome=.",
-        mend_ja: "hidden はサービスのサンドボックスに隠れています。BindReadOnlyPaths= に加えるか ProtectHome= を外してください。",
-        runs_in: Program::Agent,
-        read: filesystem::read,
-    },
-    Probe {
-        name: "disk",
-        scope: Scope::Performance,
-        interval_s: INTERVAL_S,
-        about: "Operations of whole disks, from /proc/diskstats.",
-        about_ja: "ディスク単位の入出力（/proc/diskstats）。",
-        mend: PROC,
-        mend_ja: PROC_JA,
-        runs_in: Program::Agent,
-        read: disk::read,
-    },
-    Probe {
-        name: "network",
-        scope: Scope::Network,
-        interval_s: INTERVAL_S,
-        about: "Traffic and link state of interfaces, from /proc/net/dev and /sys/class/net.",
-        about_ja: "ネットワークの通信量とリンク状態（/proc/net/dev と /sys/class/net）。",
-        mend: "Let the service see /sys and the machine's own network; look for PrivateNetwork=.",
-        mend_ja: "サービスに /sys と機器のネットワークを見せてください（PrivateNetwork= を確認）。",
-        runs_in: Program::Agent,
-        read: network::read,
-    },
+    own("cpu", Scope::Performance, ["Processor time since boot, from /proc/stat.", "起動以降のプロセッサ時間（/proc/stat）。"], [PROC, PROC_JA], cpu::read),
+    own("load", Scope::Performance, ["Run queue averages, from /proc/loadavg.", "負荷平均（/proc/loadavg）。"], [PROC, PROC_JA], load::read),
+    own("memory", Scope::Performance, ["Main memory, from /proc/meminfo.", "メモリ（/proc/meminfo）。"], [PROC, PROC_JA], memory::read),
+    own("swap", Scope::Performance, ["Swap space, from /proc/meminfo.", "スワップ領域（/proc/meminfo）。"], [PROC, PROC_JA], swap::read),
+    own(
+        "system",
+        Scope::Heartbeat,
+        ["Time since boot, from the kernel's clocks.", "起動からの経過時間（カーネルの時計）。"],
+        ["The kernel always answers this; report a fault here to the maintainers.", "カーネルが必ず答える値です。失敗する場合は保守担当に連絡してください。"],
+        system::read,
+    ),
+    own(
+        "clock",
+        Scope::Heartbeat,
+        [
+            "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock.",
+            "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。",
+        ],
+        [
+            "Run systemd-timesyncd against the facility's time server, or watch chrony or ntpd by its own means.",
+            "施設の時刻サーバーに対して systemd-timesyncd を動かすか、chrony や ntpd はその仕組みで監視してください。",
+        ],
+        clock::read,
+    ),
+    own(
+        "agent",
+        Scope::Heartbeat,
+        ["The agent's own memory and processor time, from /proc/self.", "エージェント自身のメモリとCPU時間（/proc/self）。"],
+        [PROC, PROC_JA],
+        agent::read,
+    ),
+    own(
+        "pressure",
+        Scope::Performance,
+        ["Time in which tasks waited for processor, memory or disks, from /proc/pressure.", "CPU・メモリ・ディスクを待った時間（/proc/pressure）。"],
+        [
+            "Kernels before 4.20, and those started with psi=0, do not tell it: boot with psi=1.",
+            "4.20より古いカーネルや psi=0 では得られません。psi=1 で起動してください。",
+        ],
+        pressure::read,
+    ),
+    own(
+        "paging",
+        Scope::Performance,
+        [
+            "Page faults, swapping and processes killed for want of memory, from /proc/vmstat.",
+            "ページフォールト・スワップ・メモリ不足による終了（/proc/vmstat）。",
+        ],
+        [PROC, PROC_JA],
+        paging::read,
+    ),
+    own(
+        "kernel",
+        Scope::Performance,
+        [
+            "File handles, threads and tasks, from /proc/sys/fs/file-nr, /proc/loadavg and /proc/stat.",
+            "ファイルハンドル・スレッド・タスク数（/proc/sys/fs/file-nr、/proc/loadavg、/proc/stat）。",
+        ],
+        [PROC, PROC_JA],
+        kernel::read,
+    ),
+    own(
+        "tcp",
+        Scope::Network,
+        [
+            "Retransmissions, connection table, default route and the time of a name lookup, from /proc/net.",
+            "再送・接続追跡・デフォルト経路・名前解決時間（/proc/net）。",
+        ],
+        [
+            "dns_us not_found: the machine cannot look up the collector; see /etc/resolv.conf. Anything else: let the service see /proc/net.",
+            "dns_us の not_found は収集サーバーの名前解決失敗です（/etc/resolv.conf を確認）。それ以外は /proc/net を見せてください。",
+        ],
+        tcp::read,
+    ),
+    own(
+        "boot",
+        Scope::OsState,
+        [
+            "How the run before this one ended, from /var/log/wtmp and the kernel’s persistent store.",
+            "前回の停止の種類（/var/log/wtmp とカーネルの永続記憶）。",
+        ],
+        [
+            "Let the account read /var/log/wtmp (chmod 664); systems that no longer keep it cannot tell.",
+            "/var/log/wtmp を読めるようにしてください（chmod 664）。このファイルがないOSでは判定できません。",
+        ],
+        boot::read,
+    ),
+    own(
+        "machine_check",
+        Scope::Hardware,
+        [
+            "Machine checks, thermal events and throttling of processors, from /proc/interrupts and /sys.",
+            "マシンチェック・温度イベント・速度抑制（/proc/interrupts と /sys）。",
+        ],
+        ["Only x86 processors count them; otherwise mount /proc for the service.", "x86以外のCPUにはありません。それ以外は /proc をサービスに見せてください。"],
+        machine_check::read,
+    ),
+    own(
+        "filesystem",
+        Scope::OsState,
+        [
+            "Local filesystems, from /proc/1/mountinfo and statvfs; network filesystems are never touched.",
+            "ローカルのファイルシステム（/proc/1/mountinfo と statvfs）。ネットワークのものには触れません。",
+        ],
+        [
+            "A hidden filesystem is behind the service's sandbox: name it in BindReadOnlyPaths= or drop ProtectHome=.",
+            "hidden はサービスのサンドボックスに隠れています。BindReadOnlyPaths= に加えるか ProtectHome= を外してください。",
+        ],
+        filesystem::read,
+    ),
+    own(
+        "disk",
+        Scope::Performance,
+        ["Operations of whole disks, from /proc/diskstats.", "ディスク単位の入出力（/proc/diskstats）。"],
+        [PROC, PROC_JA],
+        disk::read,
+    ),
+    own(
+        "network",
+        Scope::Network,
+        [
+            "Traffic and link state of interfaces, from /proc/net/dev and /sys/class/net.",
+            "ネットワークの通信量とリンク状態（/proc/net/dev と /sys/class/net）。",
+        ],
+        [
+            "Let the service see /sys and the machine's own network; look for PrivateNetwork=.",
+            "サービスに /sys と機器のネットワークを見せてください（PrivateNetwork= を確認）。",
+        ],
+        network::read,
+    ),
 ];

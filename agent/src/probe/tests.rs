@@ -52,6 +52,28 @@ pub(super) fn check_list<T: Serialize>(section: &'static str, text: &str, parse:
     assert_eq!(shown(&found), faults);
 }
 
+/// A machine of a few text files. Its folder goes when the test's process does.
+pub(crate) fn recorded(files: &[(&str, &str)]) -> Host {
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    recorded_bytes(&files)
+}
+
+pub(super) fn recorded_bytes(files: &[(&str, &[u8])]) -> Host {
+    let folder = tempfile::tempdir().unwrap().keep();
+    for (path, bytes) in files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    Host::recorded(folder)
+}
+
+/// One section of a machine as JSON, and its faults.
+pub(super) fn taken(host: &Host, section: &str) -> (String, Vec<String>) {
+    let (readings, faults) = sample(&Sources::of(host, &names()), &|wanted| wanted == section);
+    (serde_json::to_string(&readings).unwrap(), shown(&faults))
+}
+
 fn tree(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/host")).join(name)
 }
@@ -70,14 +92,14 @@ fn every_section_has_exactly_one_probe_of_its_scope() {
         assert!(fields::fields().filter(|f| f.section == probe.name).all(|f| f.scope == probe.scope), "{}", probe.name);
         assert!(probe.about.ends_with('.') && probe.mend.ends_with('.'), "{}", probe.name);
         assert!(probe.about_ja.ends_with('。') && probe.mend_ja.ends_with('。'), "{}", probe.name);
-        assert_eq!((probe.interval_s, probe.runs_in), (60, Program::Agent), "{}", probe.name);
+        assert_eq!((probe.interval_s, probe.runs_in), (seldom_s(probe.scope).unwrap_or(60), Program::Agent), "{}", probe.name);
     }
 }
 
 /// Written anew with `MIMAMORI_BLESS=1`; read the difference before committing it.
 #[test]
 fn debian12_gives_exactly_the_golden_report() {
-    let (mut readings, faults) = sample(&Host::recorded(tree("debian12")), &names(), &|_| true);
+    let (mut readings, faults) = sample(&Sources::of(&Host::recorded(tree("debian12")), &names()), &|_| true);
     // The version moves with every release and is no business of the probes.
     let agent = readings.agent.as_mut().unwrap();
     assert_eq!(agent.version.take().unwrap().as_str(), env!("CARGO_PKG_VERSION"));
@@ -93,7 +115,7 @@ fn debian12_gives_exactly_the_golden_report() {
 fn debian12_reaches_every_row_that_a_file_can_give() {
     // No file says the first two (clock.rs); the agent's shell adds the others.
     let elsewhere = ["clock.offset_us", "clock.max_error_us", "clock.steps", "clock.step_ms", "agent.outbox_entries", "agent.outbox_bytes"];
-    let (readings, _) = sample(&Host::recorded(tree("debian12")), &names(), &|_| true);
+    let (readings, _) = sample(&Sources::of(&Host::recorded(tree("debian12")), &names()), &|_| true);
     let mut reached = BTreeSet::new();
     readings.visit(|field, _, _| {
         reached.insert(field.path());
@@ -104,14 +126,14 @@ fn debian12_reaches_every_row_that_a_file_can_give() {
 
 #[test]
 fn only_what_is_wanted_is_read() {
-    let (readings, faults) = sample(&Host::recorded(tree("debian12")), &names(), &|section| section == "load");
+    let (readings, faults) = sample(&Sources::of(&Host::recorded(tree("debian12")), &names()), &|section| section == "load");
     assert_eq!(serde_json::to_string(&readings).unwrap(), r#"{"load":{"load1_milli":80,"load5_milli":110,"load15_milli":90}}"#);
     assert!(faults.is_empty());
 }
 
 #[test]
 fn a_broken_machine_yields_only_faults() {
-    let (mut readings, faults) = sample(&Host::recorded(tree("broken")), &names(), &|_| true);
+    let (mut readings, faults) = sample(&Sources::of(&Host::recorded(tree("broken")), &names()), &|_| true);
     assert_eq!(readings.agent.take().map(|agent| (agent.resident_bytes, agent.cpu_ms)), Some((None, None)));
     assert_eq!(readings, Readings::default());
     let expected = [
@@ -133,7 +155,7 @@ fn a_broken_machine_yields_only_faults() {
 #[test]
 fn an_empty_folder_yields_only_faults() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut readings, faults) = sample(&Host::recorded(folder.path()), &names(), &|_| true);
+    let (mut readings, faults) = sample(&Sources::of(&Host::recorded(folder.path()), &names()), &|_| true);
     readings.agent = None;
     assert_eq!(readings, Readings::default());
     assert_eq!(faults.len(), 11);
@@ -142,7 +164,7 @@ fn an_empty_folder_yields_only_faults() {
 
 #[test]
 fn live_machine_gives_plausible_values() {
-    let (readings, faults) = sample(&Host::live(), &names(), &|_| true);
+    let (readings, faults) = sample(&Sources::of(&Host::live(), &names()), &|_| true);
     let cpu = readings.cpu.unwrap();
     assert!(cpu.idle_ms.unwrap() > 0 && (1..10_000).contains(&cpu.logical_count.unwrap()));
     let memory = readings.memory.unwrap();

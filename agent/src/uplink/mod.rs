@@ -244,6 +244,13 @@ impl Uplink {
         self.proxy.is_none() && self.host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
+    /// The name that this machine's resolver is asked for before a push: none through a proxy, none for an address.
+    #[must_use]
+    pub fn resolves(&self) -> Option<String> {
+        let literal = self.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        (self.proxy.is_none() && !literal).then(|| self.host.clone())
+    }
+
     /// The proxy on the way, as `host:port`.
     #[must_use]
     pub fn proxy(&self) -> Option<String> {

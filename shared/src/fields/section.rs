@@ -76,4 +76,3 @@ macro_rules! section {
         }
     };
 }
-

@@ -320,7 +320,7 @@ fn thirty_days_of_an_outage_fit_into_the_default_quota() {
     all.scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
     writer.event(&mut outbox, Event::Consent(Consent::Valid(all)));
     let names = crate::probe::Names::new(&[5; 32], BTreeMap::new());
-    let (readings, faults) = crate::probe::sample(&crate::host::Host::live(), &names, &|_| true);
+    let (readings, faults) = crate::probe::sample(&crate::probe::Sources::of(&crate::host::Host::live(), &names), &|_| true);
     writer.readings = Some((readings, faults));
     let before = outbox.bytes;
     const TAKEN: i64 = 300;

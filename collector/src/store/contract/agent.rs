@@ -76,7 +76,7 @@ impl Agent {
     }
 
     pub(super) fn report(&mut self) -> Pair {
-        self.say(PayloadType::Report, &Report { class: Class::Sample, readings: Readings::default(), faults: Vec::new() })
+        self.say(PayloadType::Report, &Report { class: Class::Sample, readings: Readings::default(), faults: Vec::new(), findings: Vec::new() })
     }
 
     pub(super) fn reports(&mut self, count: usize) -> Vec<Pair> {

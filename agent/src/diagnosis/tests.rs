@@ -1,0 +1,122 @@
+use super::*;
+use mimamori_shared::fields::{Filesystem, Network, Paging, SECTIONS, fields};
+use mimamori_shared::payload::FaultCode;
+use proptest::prelude::*;
+
+fn disk(available: i64) -> Readings {
+    let filesystem =
+        |name: &str, available| Filesystem { name: name.parse().unwrap(), size_bytes: Some(1000), available_bytes: Some(available), ..Filesystem::default() };
+    Readings { filesystem: vec![filesystem("data", available), filesystem("root", 900)], ..Readings::default() }
+}
+
+fn shown(found: &[Finding]) -> Vec<String> {
+    found.iter().map(|f| format!("{} {} {} {}", f.check, f.name.as_ref().map_or("-", Word::as_str), f.state.name(), f.since_ms)).collect()
+}
+
+fn all(_: &str) -> bool {
+    true
+}
+
+#[test]
+fn every_check_judges_a_section_that_exists_by_fields_that_exist() {
+    let mut ids = BTreeSet::new();
+    for check in CHECKS {
+        assert!(ids.insert(check.id) && check.id.parse::<Word>().is_ok(), "{}", check.id);
+        assert!(SECTIONS.contains(&check.section), "{}", check.id);
+        for field in check.evidence {
+            assert!(fields().any(|row| row.section == check.section && row.name == *field), "{}.{field}", check.section);
+        }
+        assert!(check.about.ends_with('.') && check.about_ja.ends_with('。'));
+    }
+}
+
+#[test]
+fn a_change_is_found_once_with_its_evidence_and_its_end_is_found_too() {
+    let (state, found) = Diagnosis::default().look(&disk(100), &[], &all, 1);
+    assert_eq!(shown(&found), [] as [&str; 0], "what is in order is no news");
+    let (state, found) = state.look(&disk(49), &[], &all, 2);
+    assert_eq!(shown(&found), ["filesystem_full data bad 2"]);
+    assert_eq!(found[0].evidence.iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(), [("available_bytes", 49), ("size_bytes", 1000)]);
+    let (state, found) = state.look(&disk(60), &[], &all, 3);
+    assert_eq!(shown(&found), [] as [&str; 0], "a little room does not end it");
+    let (_, found) = state.look(&disk(80), &[], &all, 4);
+    assert_eq!(shown(&found), ["filesystem_full data ok 4"]);
+}
+
+#[test]
+fn what_cannot_be_measured_is_neither_fine_nor_gone() {
+    let (state, _) = Diagnosis::default().look(&disk(100), &[], &all, 1);
+    let fault = |name: Option<&str>| Fault { probe: "filesystem".parse().unwrap(), code: FaultCode::TimedOut, name: name.map(|name| name.parse().unwrap()) };
+    let (unknown, found) = state.look(&Readings::default(), &[fault(None)], &all, 2);
+    assert_eq!(shown(&found), ["filesystem_full data unknown 2", "filesystem_full root unknown 2"]);
+    assert_eq!(shown(&unknown.look(&disk(100), &[], &all, 3).1), ["filesystem_full data ok 3", "filesystem_full root ok 3"]);
+    let mut one = disk(100);
+    one.filesystem.remove(0);
+    assert_eq!(shown(&state.look(&one, &[fault(Some("data"))], &all, 2).1), ["filesystem_full data unknown 2"]);
+    assert_eq!(shown(&state.look(&one, &[], &all, 2).1), ["filesystem_full data gone 2"]);
+}
+
+#[test]
+fn sections_that_were_not_looked_at_stand_as_they_were() {
+    let (state, _) = Diagnosis::default().look(&disk(10), &[], &all, 1);
+    assert_eq!(state.look(&Readings::default(), &[], &|section| section != "filesystem", 2), (state.clone(), vec![]));
+}
+
+#[test]
+fn what_was_never_up_is_not_missed_and_what_was_is() {
+    let link = |up| Readings { network: vec![Network { name: "eth1".parse().unwrap(), link_up: Some(up), ..Network::default() }], ..Readings::default() };
+    let (spare, found) = Diagnosis::default().look(&link(0), &[], &all, 1);
+    assert_eq!((shown(&found), spare.standing().count()), (vec![], 0));
+    let (used, _) = spare.look(&link(1), &[], &all, 2);
+    let (down, found) = used.look(&link(0), &[], &all, 3);
+    assert_eq!(shown(&found), ["link_down eth1 bad 3"]);
+    assert_eq!(shown(&down.look(&link(0), &[], &all, 4).1), [] as [&str; 0]);
+}
+
+#[test]
+fn read_only_from_the_beginning_is_a_wish_unless_there_were_errors() {
+    let mounted = |read_only, errors| {
+        let data = Filesystem { name: "data".parse().unwrap(), read_only: Some(read_only), errors, ..Filesystem::default() };
+        Readings { filesystem: vec![data], ..Readings::default() }
+    };
+    let fresh = Diagnosis::default();
+    assert_eq!(shown(&fresh.look(&mounted(1, Some(0)), &[], &all, 1).1), [] as [&str; 0]);
+    assert_eq!(shown(&fresh.look(&mounted(1, Some(2)), &[], &all, 1).1), ["filesystem_read_only data bad 1", "filesystem_errors data bad 1"]);
+    let (was, _) = fresh.look(&mounted(0, None), &[], &all, 1);
+    assert_eq!(shown(&was.look(&mounted(1, None), &[], &all, 2).1), ["filesystem_read_only data bad 2"]);
+}
+
+#[test]
+fn what_stands_is_kept_and_read_again_and_nonsense_is_begun_anew() {
+    let killed = Readings { paging: Some(Paging { oom_kills: Some(1), ..Paging::default() }), ..disk(10) };
+    let (state, found) = Diagnosis::default().look(&killed, &[], &all, 7);
+    assert_eq!(shown(&found), ["filesystem_full data bad 7", "oom_kill - bad 7"]);
+    assert_eq!(Diagnosis::read(&state.keep()), state);
+    for nonsense in [&b""[..], b"{}", b"[[\"a b\",null,{}]]"] {
+        assert_eq!(Diagnosis::read(nonsense), Diagnosis::default());
+    }
+}
+
+proptest! {
+    /// Whatever happens, every change is told exactly once, and telling them all gives what stands.
+    #[test]
+    fn the_changes_add_up_to_what_stands(looks in proptest::collection::vec((0_i64..120, any::<bool>(), any::<bool>()), 1..30)) {
+        let mut state = Diagnosis::default();
+        let mut told: BTreeMap<Subject, Standing> = BTreeMap::new();
+        for (now, (available, there, faulty)) in looks.into_iter().enumerate() {
+            let readings = if there { disk(available) } else { Readings::default() };
+            let fault = Fault { probe: "filesystem".parse().unwrap(), code: FaultCode::IoError, name: None };
+            let faults = if faulty { vec![fault] } else { vec![] };
+            let (next, found) = state.look(&readings, &faults, &all, now as i64);
+            for finding in found {
+                let before = told.insert((finding.check, finding.name), finding.state);
+                prop_assert_ne!(before, Some(finding.state));
+            }
+            for (subject, since) in next.standing() {
+                prop_assert_eq!(told.get(subject).copied().unwrap_or(Standing::Ok), since.state);
+            }
+            prop_assert_eq!(&Diagnosis::read(&next.keep()), &next);
+            state = next;
+        }
+    }
+}
