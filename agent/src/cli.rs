@@ -58,6 +58,9 @@ pub enum Command {
         #[arg(long = "for", value_name = "DURATION")]
         lasting: String,
     },
+    /// Reads a tool's output, or a file of the kernel's, and prints how the agent understands it, as JSON; needs no
+    /// configuration.
+    Parse(ParseArgs),
     /// The facility's consent.
     #[command(subcommand)]
     Consent(ConsentCommand),
@@ -75,6 +78,23 @@ pub enum Command {
     /// Completions and man pages.
     #[command(flatten)]
     Pages(Pages),
+}
+
+/// What to read.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ParseArgs {
+    /// What it is, such as `smartctl`.
+    #[arg(required_unless_present = "list")]
+    pub kind: Option<String>,
+    /// The file, or the folder for `hwmon` and `edac`; packed with gzip or not. `-` reads standard input.
+    #[arg(required_unless_present = "list")]
+    pub path: Option<PathBuf>,
+    /// The moment by which ages are judged, with its offset, such as 2026-11-22T09:00:00+09:00; without it no age is judged.
+    #[arg(long, value_name = "RFC3339")]
+    pub at: Option<String>,
+    /// Lists everything that can be read.
+    #[arg(long, conflicts_with_all = ["kind", "path", "at"])]
+    pub list: bool,
 }
 
 /// How to uninstall.

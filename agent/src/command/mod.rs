@@ -11,6 +11,7 @@ mod key;
 mod ledger;
 mod manifest;
 mod noted_words;
+mod parse;
 mod preview;
 mod queue_state;
 mod report;
@@ -33,6 +34,9 @@ const PROGRAM: &str = "mimamori-agent";
 pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment: &Environment) -> u8 {
     if let Command::Pages(pages) = &cli.command {
         return pages.carry_out(Cli::command(), lang);
+    }
+    if let Command::Parse(args) = &cli.command {
+        return parse::parse(args, lang);
     }
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
@@ -67,7 +71,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Ledger(LedgerCommand::Export { output, print }) => ledger::export(&config, output.as_deref(), *print, lang),
         Command::Ledger(LedgerCommand::Trust { output, print }) => ledger::trust(&config, output.as_deref(), *print, lang),
         Command::Config(command) => config::carry_out(&config, &cli.config, command, lang),
-        Command::Pages(_) => exit::OK,
+        Command::Pages(_) | Command::Parse(_) => exit::OK,
     }
 }
 

@@ -24,6 +24,7 @@ mod table;
 mod take;
 mod tcp;
 pub mod text;
+pub(crate) mod tree;
 mod worker;
 
 pub use names::Names;
