@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, psi};
+use crate::{Outcome, Tree, Unreadable, hwmon, psi};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +27,20 @@ pub struct Kind {
 }
 
 /// Everything that can be read, by name.
-pub const KINDS: &[Kind] = &[Kind {
-    name: "psi",
-    about: "pressure of one resource: a file of /proc/pressure",
-    about_ja: "資源の逼迫度（/proc/pressure のファイル）",
-    read: Read::Text(psi::outcome),
-}];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "hwmon",
+        about: "sensors of the kernel: a folder as under /sys/class/hwmon",
+        about_ja: "温度・ファン・電圧などのセンサー（/sys/class/hwmon のフォルダー）",
+        read: Read::Tree(hwmon::outcome),
+    },
+    Kind {
+        name: "psi",
+        about: "pressure of one resource: a file of /proc/pressure",
+        about_ja: "資源の逼迫度（/proc/pressure のファイル）",
+        read: Read::Text(psi::outcome),
+    },
+];
 
 /// The kind of a name.
 #[must_use]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 /// Longest text taken over from an input into an answer, in characters.
 const PLAIN_MAX: usize = 200;
+/// Longest name of a piece of hardware, in characters.
+const HARDWARE_MAX: usize = 64;
 
 /// Text as the tools of the world write it: UTF-8, with or without a mark, or UTF-16 with one. What is neither is
 /// taken byte by byte where it is ASCII and replaced where it is not.
@@ -37,6 +39,13 @@ pub fn plain(text: &str) -> String {
     // Marks that turn the direction of writing around make one thing look like another.
     plain.retain(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'));
     plain.chars().take(PLAIN_MAX).collect()
+}
+
+/// A name that hardware bears: printable ASCII only, at most 64 characters.
+#[must_use]
+pub fn hardware(text: &str) -> String {
+    let printable: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(HARDWARE_MAX).collect();
+    printable.trim().to_owned()
 }
 
 /// A whole number, not negative: digits only.
@@ -93,6 +102,12 @@ mod tests {
     fn what_is_shown_is_plain() {
         assert_eq!(plain(" a\u{1b}[31m\tb\r\n\u{202e}c "), "a [31m b c");
         assert_eq!(plain(&"x".repeat(900)).len(), PLAIN_MAX);
+    }
+
+    #[test]
+    fn names_of_hardware_are_ascii() {
+        assert_eq!(hardware(" LNV-45N1\u{fffd}\u{1b}層 "), "LNV-45N1");
+        assert_eq!(hardware(&"x".repeat(900)).len(), HARDWARE_MAX);
     }
 
     #[test]

@@ -1,0 +1,73 @@
+//! The kernel's folders and the outputs of tools around it.
+
+use super::{files, folder, tree};
+use crate::{Status, Tree, hwmon};
+use std::path::Path;
+
+const GROUP: &str = "proc-sys";
+
+/// A text archive of a folder (`Path:`, `Lines:`, then so many lines), without its links.
+#[allow(clippy::disallowed_methods, reason = "gzip unpacks what the tests read")]
+fn archive(path: &Path) -> Vec<(String, String)> {
+    let unpacked = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap().stdout;
+    let text = String::from_utf8_lossy(&unpacked);
+    let mut lines = text.lines();
+    let (mut found, mut path) = (Vec::new(), String::new());
+    while let Some(line) = lines.next() {
+        if let Some(at) = line.strip_prefix("Path: ") {
+            at.clone_into(&mut path);
+        } else if let Some(count) = line.strip_prefix("Lines: ") {
+            let held: Vec<&str> = lines.by_ref().take(count.parse().unwrap()).collect();
+            found.push((std::mem::take(&mut path), held.join("\n")));
+        }
+    }
+    found
+}
+
+/// The part of an archive's files below a folder.
+fn below(files: &[(String, String)], folder: &str) -> Tree {
+    let mut tree = Tree::default();
+    for (path, text) in files {
+        if let Some(rest) = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) {
+            tree.put(rest, text.as_str()).unwrap();
+        }
+    }
+    tree
+}
+
+#[test]
+fn sensors_of_a_server_are_read() {
+    let Some(folder) = folder(GROUP, "sensors_of_a_server_are_read") else { return };
+    let files = archive(&folder.join("node_exporter/sys.ttar.gz"));
+    let mut seen = 0;
+    let mut chips: Vec<&str> = files.iter().filter_map(|(path, _)| path.strip_suffix("/name")).filter(|path| path.contains("hwmon")).collect();
+    chips.push("sys/class/hwmon");
+    for chip in chips {
+        let tree = below(&files, chip);
+        let inputs = tree.paths().filter(|path| path.ends_with("_input") && !path.contains("bogus")).count();
+        let outcome = hwmon::outcome(&tree, None).unwrap();
+        assert_ne!(outcome.status, Status::Bad, "{chip}: {}", outcome.reason);
+        let limits = outcome.readings.iter().filter(|reading| reading.name.ends_with("_limit")).count();
+        assert_eq!(outcome.readings.len() - limits, inputs, "{chip}");
+        assert!(outcome.faults.is_empty(), "{chip}");
+        seen += inputs;
+    }
+    assert_eq!(seen, 4 + 5 + 5 + 3 + 4 + 1 + 3, "sensors with a value: {seen}");
+}
+
+#[test]
+fn sensors_of_a_desktop_are_read() {
+    let Some(folder) = folder(GROUP, "sensors_of_a_desktop_are_read") else { return };
+    for case in ["general", "with_device_tag", "with_name"] {
+        let class = folder.join("telegraf/temp").join(case).join("sys/class/hwmon");
+        let outcome = hwmon::outcome(&tree(&class), None).unwrap();
+        assert_eq!((outcome.status, outcome.faults.len()), (Status::Ok, 0), "{case}: {}", outcome.reason);
+        for (path, bytes) in files(&class) {
+            let Some(sensor) = path.strip_suffix("_input") else { continue };
+            let (device, sensor) = sensor.split_once('/').unwrap();
+            let millis: f64 = String::from_utf8(bytes).unwrap().trim().parse().unwrap();
+            let found = outcome.readings.iter().find(|r| r.name == "temperature" && r.labels["device"] == device && r.labels["sensor"] == sensor);
+            assert!((found.unwrap().value - millis / 1000.0).abs() < 1e-9, "{case}: {path}");
+        }
+    }
+}
