@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, hwmon, psi};
+use crate::{Outcome, Tree, Unreadable, edac, hwmon, psi};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,12 @@ pub const KINDS: &[Kind] = &[
         about: "sensors of the kernel: a folder as under /sys/class/hwmon",
         about_ja: "温度・ファン・電圧などのセンサー（/sys/class/hwmon のフォルダー）",
         read: Read::Tree(hwmon::outcome),
+    },
+    Kind {
+        name: "edac",
+        about: "memory errors: a folder as under /sys/devices/system/edac",
+        about_ja: "メモリーエラー（/sys/devices/system/edac のフォルダー）",
+        read: Read::Tree(edac::outcome),
     },
     Kind {
         name: "psi",

@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, hwmon};
+use crate::{Status, Tree, edac, hwmon};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -69,5 +69,20 @@ fn sensors_of_a_desktop_are_read() {
             let found = outcome.readings.iter().find(|r| r.name == "temperature" && r.labels["device"] == device && r.labels["sensor"] == sensor);
             assert!((found.unwrap().value - millis / 1000.0).abs() < 1e-9, "{case}: {path}");
         }
+    }
+}
+
+#[test]
+fn memory_errors_of_a_server_are_read() {
+    let Some(folder) = folder(GROUP, "memory_errors_of_a_server_are_read") else { return };
+    let files = archive(&folder.join("node_exporter/sys.ttar.gz"));
+    let outcome = edac::outcome(&below(&files, "sys/devices/system/edac"), None).unwrap();
+    assert_eq!((outcome.status, outcome.faults.len()), (Status::Bad, 0), "{}", outcome.reason);
+    for (path, text) in files.iter().filter(|(path, _)| path.contains("edac/mc/") && path.ends_with("e_count")) {
+        let place = path.rsplit_once("mc0/").unwrap().1.replace('_', "/");
+        let location = place.strip_suffix("/count").and_then(|place| place.rsplit_once('/')).map_or("", |(location, _)| location);
+        let name = if path.ends_with("ue_count") { "memory_uncorrected_errors" } else { "memory_corrected_errors" };
+        let found = outcome.readings.iter().find(|r| r.name == name && r.labels["location"] == location);
+        assert_eq!(found.map(|r| r.value), text.parse().ok(), "{path}");
     }
 }
