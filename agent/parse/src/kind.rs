@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, edac, hwmon, psi};
+use crate::{Outcome, Tree, Unreadable, edac, hwmon, ipmi_sensor, psi};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,12 @@ pub const KINDS: &[Kind] = &[
         about: "memory errors: a folder as under /sys/devices/system/edac",
         about_ja: "メモリーエラー（/sys/devices/system/edac のフォルダー）",
         read: Read::Tree(edac::outcome),
+    },
+    Kind {
+        name: "ipmi-sensor",
+        about: "sensors of the management processor: ipmitool sensor, ipmitool sdr, ipmi-sensors",
+        about_ja: "管理プロセッサのセンサー（ipmitool sensor・sdr、ipmi-sensors の出力）",
+        read: Read::Text(ipmi_sensor::outcome),
     },
     Kind {
         name: "psi",

@@ -8,8 +8,10 @@
 
 pub mod edac;
 pub mod hwmon;
+pub mod ipmi_sensor;
 pub mod psi;
 
+mod complaint;
 #[cfg(test)]
 mod corpus;
 mod input;

@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, edac, hwmon};
+use crate::{Status, Tree, edac, hwmon, ipmi_sensor};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -84,5 +84,22 @@ fn memory_errors_of_a_server_are_read() {
         let name = if path.ends_with("ue_count") { "memory_uncorrected_errors" } else { "memory_corrected_errors" };
         let found = outcome.readings.iter().find(|r| r.name == name && r.labels["location"] == location);
         assert_eq!(found.map(|r| r.value), text.parse().ok(), "{path}");
+    }
+}
+
+/// The files of one of a monitoring project's cases, by case and text.
+fn cases(group: &Path, check: &str) -> Vec<(String, String)> {
+    files(&group.join("linuxfabrik").join(check)).into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+}
+
+#[test]
+fn sensors_of_a_management_processor_are_read() {
+    let Some(folder) = folder(GROUP, "sensors_of_a_management_processor_are_read") else { return };
+    for (case, text) in cases(&folder, "ipmi-sensor") {
+        let outcome = ipmi_sensor::outcome(&text, None).unwrap();
+        assert_eq!((outcome.status, outcome.faults.len()), (Status::Ok, 0), "{case}: {}", outcome.reason);
+        assert_eq!(outcome.records.len(), text.lines().count(), "{case}");
+        let answering = text.lines().filter(|line| !line.contains("| na         |            |")).count();
+        assert_eq!(outcome.reason, format!("{answering} sensors read"), "{case}");
     }
 }
