@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, edac, hwmon, ipmi_sensor, psi};
+use crate::{Outcome, Tree, Unreadable, apcaccess, edac, hwmon, ipmi_sensor, psi, upsc};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,18 @@ pub const KINDS: &[Kind] = &[
         about: "sensors of the management processor: ipmitool sensor, ipmitool sdr, ipmi-sensors",
         about_ja: "管理プロセッサのセンサー（ipmitool sensor・sdr、ipmi-sensors の出力）",
         read: Read::Text(ipmi_sensor::outcome),
+    },
+    Kind {
+        name: "upsc",
+        about: "a UPS by Network UPS Tools: upsc NAME",
+        about_ja: "無停電電源装置（NUT の upsc NAME の出力）",
+        read: Read::Text(upsc::outcome),
+    },
+    Kind {
+        name: "apcaccess",
+        about: "a UPS by apcupsd: apcaccess status",
+        about_ja: "無停電電源装置（apcupsd の apcaccess status の出力）",
+        read: Read::Text(apcaccess::outcome),
     },
     Kind {
         name: "psi",

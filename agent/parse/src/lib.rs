@@ -6,10 +6,13 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod apcaccess;
 pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
 pub mod psi;
+pub mod ups;
+pub mod upsc;
 
 mod complaint;
 #[cfg(test)]

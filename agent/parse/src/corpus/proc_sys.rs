@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, edac, hwmon, ipmi_sensor};
+use crate::{Status, Tree, edac, hwmon, ipmi_sensor, upsc};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -101,5 +101,24 @@ fn sensors_of_a_management_processor_are_read() {
         assert_eq!(outcome.records.len(), text.lines().count(), "{case}");
         let answering = text.lines().filter(|line| !line.contains("| na         |            |")).count();
         assert_eq!(outcome.reason, format!("{answering} sensors read"), "{case}");
+    }
+}
+
+#[test]
+fn a_ups_in_trouble_is_told() {
+    let Some(folder) = folder(GROUP, "a_ups_in_trouble_is_told") else { return };
+    let said = |case: &str| match case {
+        "forced-shutdown" => "about to switch off",
+        "on-battery" => "on battery",
+        "on-battery-low" => "on battery; battery nearly empty",
+        "overload" => "overloaded",
+        _ => "battery to be replaced",
+    };
+    for (case, text) in cases(&folder, "ups-nut") {
+        let outcome = upsc::outcome(&text, None).unwrap();
+        assert_eq!((outcome.status, outcome.reason.as_str(), outcome.faults.len()), (Status::Bad, said(&case), 0), "{case}");
+        let charge: f64 = text.lines().find_map(|line| line.strip_prefix("VAR dummy battery.charge \"")?.strip_suffix('"')?.parse().ok()).unwrap();
+        let read = outcome.readings.iter().find(|reading| reading.name == "battery_charge").unwrap();
+        assert!((read.value - charge).abs() < 1e-9, "{case}");
     }
 }
