@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, apcaccess, edac, hwmon, ipmi_sensor, psi, upsc};
+use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, edac, hwmon, ipmi_sensor, psi, upsc, w32tm};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,18 @@ pub const KINDS: &[Kind] = &[
         about: "a UPS by apcupsd: apcaccess status",
         about_ja: "無停電電源装置（apcupsd の apcaccess status の出力）",
         read: Read::Text(apcaccess::outcome),
+    },
+    Kind {
+        name: "chronyc",
+        about: "the clock by chrony: chronyc tracking",
+        about_ja: "時刻同期（chrony の chronyc tracking の出力）",
+        read: Read::Text(chronyc::outcome),
+    },
+    Kind {
+        name: "w32tm",
+        about: "the clock by Windows: w32tm /query /status, in any language",
+        about_ja: "時刻同期（Windows の w32tm /query /status の出力、言語を問わない）",
+        read: Read::Text(w32tm::outcome),
     },
     Kind {
         name: "psi",

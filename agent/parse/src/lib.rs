@@ -7,13 +7,16 @@
 //! command. Probes use the typed records and never the judgement's text.
 
 pub mod apcaccess;
+pub mod chronyc;
 pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
 pub mod psi;
 pub mod ups;
 pub mod upsc;
+pub mod w32tm;
 
+mod clock;
 mod complaint;
 #[cfg(test)]
 mod corpus;

@@ -71,10 +71,16 @@ pub fn decimal(text: &str) -> Option<f64> {
 /// A decimal number in thousandths, rounded to nearest; `None` when it does not fit.
 #[must_use]
 pub fn milli(text: &str) -> Option<i64> {
-    let thousandths = (decimal(text)? * 1000.0).round();
+    parts(text, 1000.0)
+}
+
+/// A decimal number in parts of one, such as 1e9 for billionths, rounded to nearest; `None` when it does not fit.
+#[must_use]
+pub fn parts(text: &str, of_one: f64) -> Option<i64> {
+    let parts = (decimal(text)? * of_one).round();
     // 2^53: above it a float no longer holds every whole number.
     #[allow(clippy::cast_possible_truncation, reason = "the bound is checked in the same line")]
-    if thousandths.abs() <= 9_007_199_254_740_992.0 { Some(thousandths as i64) } else { None }
+    if parts.abs() <= 9_007_199_254_740_992.0 { Some(parts as i64) } else { None }
 }
 
 /// A whole number as a float, for an answer's readings.

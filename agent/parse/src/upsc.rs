@@ -33,7 +33,7 @@ const FLAGS: &[(&str, Flag)] = &[
 /// Words that say nothing of the UPS's health.
 const SILENT: &[&str] = &["COMM", "COMMOK", "ECO", "HE", "ONLINE"];
 
-const TOOL: &[&str] = &["upsc", "error:", "err "];
+const TOOL: &[&str] = &["upsc"];
 const COMPLAINTS: &[(&str, &str)] = &[
     ("data stale", "timed_out"),
     ("data-stale", "timed_out"),

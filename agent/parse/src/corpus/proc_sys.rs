@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, edac, hwmon, ipmi_sensor, upsc};
+use crate::{Status, Tree, chronyc, edac, hwmon, ipmi_sensor, upsc, w32tm};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -120,5 +120,22 @@ fn a_ups_in_trouble_is_told() {
         let charge: f64 = text.lines().find_map(|line| line.strip_prefix("VAR dummy battery.charge \"")?.strip_suffix('"')?.parse().ok()).unwrap();
         let read = outcome.readings.iter().find(|reading| reading.name == "battery_charge").unwrap();
         assert!((read.value - charge).abs() < 1e-9, "{case}");
+    }
+}
+
+#[test]
+fn clocks_are_judged_as_their_cases_are_named() {
+    let Some(folder) = folder(GROUP, "clocks_are_judged_as_their_cases_are_named") else { return };
+    for (case, text) in cases(&folder, "ntp-chronyd") {
+        let outcome = chronyc::outcome(&text, None).unwrap();
+        assert_eq!((outcome.status, outcome.faults.len()), (Status::Bad, 0), "{case}: {}", outcome.reason);
+    }
+    for (case, text) in cases(&folder, "ntp-w32tm") {
+        let outcome = w32tm::outcome(&text, None).unwrap();
+        let expected = if case.starts_with("stratum-") { Status::Ok } else { Status::Bad };
+        assert_eq!((outcome.status, outcome.faults.len()), (expected, 0), "{case}: {}", outcome.reason);
+        let offset: f64 = text.lines().find_map(|line| line.strip_prefix("Phase Offset: ")?.strip_suffix('s')?.parse().ok()).unwrap();
+        let read = outcome.readings.iter().find(|reading| reading.name == "clock_offset").unwrap();
+        assert!((read.value - offset).abs() < 1e-9, "{case}");
     }
 }
