@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, edac, hwmon, ipmi_sensor, psi, upsc, w32tm};
+use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, edac, hwmon, ipmi_sensor, psi, timedatectl, upsc, w32tm};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,12 @@ pub const KINDS: &[Kind] = &[
         about: "the clock by Windows: w32tm /query /status, in any language",
         about_ja: "時刻同期（Windows の w32tm /query /status の出力、言語を問わない）",
         read: Read::Text(w32tm::outcome),
+    },
+    Kind {
+        name: "timedatectl",
+        about: "the clock by systemd: timedatectl status, show, show-timesync, timesync-status",
+        about_ja: "時刻同期（systemd の timedatectl の出力）",
+        read: Read::Text(timedatectl::outcome),
     },
     Kind {
         name: "psi",

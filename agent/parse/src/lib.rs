@@ -12,6 +12,7 @@ pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
 pub mod psi;
+pub mod timedatectl;
 pub mod ups;
 pub mod upsc;
 pub mod w32tm;

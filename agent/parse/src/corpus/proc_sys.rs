@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, chronyc, edac, hwmon, ipmi_sensor, upsc, w32tm};
+use crate::{Status, Tree, chronyc, edac, hwmon, ipmi_sensor, timedatectl, upsc, w32tm};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -137,5 +137,29 @@ fn clocks_are_judged_as_their_cases_are_named() {
         let offset: f64 = text.lines().find_map(|line| line.strip_prefix("Phase Offset: ")?.strip_suffix('s')?.parse().ok()).unwrap();
         let read = outcome.readings.iter().find(|reading| reading.name == "clock_offset").unwrap();
         assert!((read.value - offset).abs() < 1e-9, "{case}");
+    }
+}
+
+#[test]
+fn clocks_of_systemd_are_judged_as_their_cases_are_named() {
+    let Some(folder) = folder(GROUP, "clocks_of_systemd_are_judged_as_their_cases_are_named") else { return };
+    for (case, text) in cases(&folder, "systemd-timedate-status") {
+        let outcome = timedatectl::outcome(&text, None).unwrap();
+        let expected = if case.ends_with("-ok") { Status::Ok } else { Status::Bad };
+        assert_eq!((outcome.status, outcome.faults.len()), (expected, 0), "{case}: {}", outcome.reason);
+    }
+    for (case, text) in cases(&folder, "ntp-systemd-timesyncd") {
+        let outcome = timedatectl::outcome(&text, None).unwrap();
+        let expected = if case.starts_with("stratum-2-synced") { (Status::Ok, Some(2.0)) } else { (Status::Unknown, None) };
+        let stratum = outcome.readings.iter().find(|reading| reading.name == "clock_stratum").map(|reading| reading.value);
+        assert_eq!((outcome.status, stratum), expected, "{case}: {}", outcome.reason);
+    }
+    for name in ["centos-7.7__timedatectl", "ubuntu-18.04__timedatectl"] {
+        let read = |end: &str| std::fs::read_to_string(folder.join("jc").join(format!("{name}.{end}"))).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(&read("json")).unwrap();
+        let outcome = timedatectl::outcome(&read("out"), None).unwrap();
+        assert_eq!(outcome.observed_at, expected["epoch_utc"].as_i64().map(|s| s * 1000), "{name}");
+        assert_eq!(outcome.records[0]["rtc_local"], expected["rtc_in_local_tz"], "{name}");
+        assert_eq!(outcome.status, Status::Ok, "{name}");
     }
 }
