@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, edac, hwmon, ipmi_sensor, psi, timedatectl, upsc, w32tm};
+use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, psi, timedatectl, upsc, w32tm};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,12 @@ pub const KINDS: &[Kind] = &[
         about: "pressure of one resource: a file of /proc/pressure",
         about_ja: "資源の逼迫度（/proc/pressure のファイル）",
         read: Read::Text(psi::outcome),
+    },
+    Kind {
+        name: "dmesg",
+        about: "messages of the kernel, counted by class: dmesg",
+        about_ja: "カーネルのメッセージ（dmesg の出力、種類ごとの件数のみ）",
+        read: Read::Text(dmesg::outcome),
     },
 ];
 

@@ -8,6 +8,7 @@
 
 pub mod apcaccess;
 pub mod chronyc;
+pub mod dmesg;
 pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;

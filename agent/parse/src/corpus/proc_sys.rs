@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, chronyc, edac, hwmon, ipmi_sensor, timedatectl, upsc, w32tm};
+use crate::{Status, Tree, Unreadable, chronyc, dmesg, edac, hwmon, ipmi_sensor, timedatectl, upsc, w32tm};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -161,5 +161,19 @@ fn clocks_of_systemd_are_judged_as_their_cases_are_named() {
         assert_eq!(outcome.observed_at, expected["epoch_utc"].as_i64().map(|s| s * 1000), "{name}");
         assert_eq!(outcome.records[0]["rtc_local"], expected["rtc_in_local_tz"], "{name}");
         assert_eq!(outcome.status, Status::Ok, "{name}");
+    }
+}
+
+#[test]
+fn messages_are_judged_as_their_cases_are_named() {
+    let Some(folder) = folder(GROUP, "messages_are_judged_as_their_cases_are_named") else { return };
+    for (case, text) in cases(&folder, "dmesg") {
+        let outcome = dmesg::outcome(&text, None);
+        let counted = outcome.as_ref().map(|outcome| (outcome.status, outcome.readings.iter().map(|reading| reading.value).sum::<f64>()));
+        match case.as_str() {
+            "errors-blk-update-request-two" => assert_eq!(counted, Ok((Status::Bad, 2.0)), "{case}"),
+            "lorem-ipsum-with-error-keyword" => assert!(matches!(outcome, Err(Unreadable::Foreign { line: 1, .. })), "{case}"),
+            _ => assert_eq!(counted, Ok((Status::Ok, 0.0)), "{case}"),
+        }
     }
 }
