@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, psi, timedatectl, upsc, w32tm};
+use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, psi, systemd, timedatectl, upsc, w32tm};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,12 @@ pub const KINDS: &[Kind] = &[
         about: "messages of the kernel, counted by class: dmesg",
         about_ja: "カーネルのメッセージ（dmesg の出力、種類ごとの件数のみ）",
         read: Read::Text(dmesg::outcome),
+    },
+    Kind {
+        name: "systemd",
+        about: "units of systemd: systemctl list-units, as text or JSON",
+        about_ja: "systemd のユニット（systemctl list-units の出力、テキストまたは JSON）",
+        read: Read::Text(systemd::outcome),
     },
 ];
 

@@ -13,6 +13,7 @@ pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
 pub mod psi;
+pub mod systemd;
 pub mod timedatectl;
 pub mod ups;
 pub mod upsc;

@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, Unreadable, chronyc, dmesg, edac, hwmon, ipmi_sensor, timedatectl, upsc, w32tm};
+use crate::{Status, Tree, Unreadable, chronyc, dmesg, edac, hwmon, ipmi_sensor, systemd, timedatectl, upsc, w32tm};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -174,6 +174,29 @@ fn messages_are_judged_as_their_cases_are_named() {
             "errors-blk-update-request-two" => assert_eq!(counted, Ok((Status::Bad, 2.0)), "{case}"),
             "lorem-ipsum-with-error-keyword" => assert!(matches!(outcome, Err(Unreadable::Foreign { line: 1, .. })), "{case}"),
             _ => assert_eq!(counted, Ok((Status::Ok, 0.0)), "{case}"),
+        }
+    }
+}
+
+#[test]
+fn units_are_read_as_others_read_them() {
+    let Some(folder) = folder(GROUP, "units_are_read_as_others_read_them") else { return };
+    for (case, text) in cases(&folder, "systemd-units-failed") {
+        match case.as_str() {
+            "no-failed-units" => assert_eq!(systemd::parse(&text), Err(Unreadable::Empty), "{case}"),
+            _ => {
+                let outcome = systemd::outcome(&text, None).unwrap();
+                assert_eq!((outcome.status, outcome.records.len()), (Status::Bad, text.lines().count()), "{case}: {}", outcome.reason);
+            }
+        }
+    }
+    let read = |name: &str| std::fs::read_to_string(folder.join("jc").join(name)).unwrap();
+    let expected: Vec<serde_json::Value> = serde_json::from_str(&read("centos-7.7__systemctl.json")).unwrap();
+    let outcome = systemd::outcome(&read("centos-7.7__systemctl.out"), None).unwrap();
+    assert_eq!((outcome.records.len(), outcome.faults.len()), (expected.len(), 0));
+    for (unit, expected) in outcome.records.iter().zip(&expected) {
+        for key in ["unit", "load", "active", "sub"] {
+            assert_eq!(unit[key], expected[key], "{expected}");
         }
     }
 }
