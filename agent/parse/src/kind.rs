@@ -1,6 +1,8 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, psi, systemd, timedatectl, upsc, w32tm};
+use crate::{
+    Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, physicaldisk, power_supply, psi, systemd, timedatectl, upsc, w32tm,
+};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +41,12 @@ pub const KINDS: &[Kind] = &[
         about: "memory errors: a folder as under /sys/devices/system/edac",
         about_ja: "メモリーエラー（/sys/devices/system/edac のフォルダー）",
         read: Read::Tree(edac::outcome),
+    },
+    Kind {
+        name: "power-supply",
+        about: "batteries and mains: a folder as under /sys/class/power_supply",
+        about_ja: "バッテリーと電源（/sys/class/power_supply のフォルダー）",
+        read: Read::Tree(power_supply::outcome),
     },
     Kind {
         name: "ipmi-sensor",
@@ -93,6 +101,12 @@ pub const KINDS: &[Kind] = &[
         about: "units of systemd: systemctl list-units, as text or JSON",
         about_ja: "systemd のユニット（systemctl list-units の出力、テキストまたは JSON）",
         read: Read::Text(systemd::outcome),
+    },
+    Kind {
+        name: "physicaldisk",
+        about: "drives by Windows: Get-PhysicalDisk, Get-StorageReliabilityCounter, as list, table or JSON",
+        about_ja: "Windows のディスク（Get-PhysicalDisk・Get-StorageReliabilityCounter の出力、一覧・表・JSON）",
+        read: Read::Text(physicaldisk::outcome),
     },
 ];
 

@@ -12,6 +12,8 @@ pub mod dmesg;
 pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
+pub mod physicaldisk;
+pub mod power_supply;
 pub mod psi;
 pub mod systemd;
 pub mod timedatectl;

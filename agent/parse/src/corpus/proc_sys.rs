@@ -1,7 +1,7 @@
 //! The kernel's folders and the outputs of tools around it.
 
 use super::{files, folder, tree};
-use crate::{Status, Tree, Unreadable, chronyc, dmesg, edac, hwmon, ipmi_sensor, systemd, timedatectl, upsc, w32tm};
+use crate::{Status, Tree, Unreadable, chronyc, dmesg, edac, hwmon, ipmi_sensor, physicaldisk, power_supply, systemd, timedatectl, upsc, w32tm};
 use std::path::Path;
 
 const GROUP: &str = "proc-sys";
@@ -197,6 +197,31 @@ fn units_are_read_as_others_read_them() {
     for (unit, expected) in outcome.records.iter().zip(&expected) {
         for key in ["unit", "load", "active", "sub"] {
             assert_eq!(unit[key], expected[key], "{expected}");
+        }
+    }
+}
+
+#[test]
+fn a_laptops_supplies_are_read() {
+    let Some(folder) = folder(GROUP, "a_laptops_supplies_are_read") else { return };
+    let files = archive(&folder.join("node_exporter/sys.ttar.gz"));
+    let outcome = power_supply::outcome(&below(&files, "sys/class/power_supply"), None).unwrap();
+    assert_eq!((outcome.status, outcome.reason.as_str()), (Status::Bad, "BAT0: on battery"));
+    assert_eq!(outcome.records[1]["charge_percent"], 81);
+    assert!(!serde_json::to_string(&outcome).unwrap().contains("38109"));
+}
+
+#[test]
+fn drives_of_windows_are_read() {
+    let Some(folder) = folder("smart-linuxfabrik", "drives_of_windows_are_read") else { return };
+    for (name, bytes) in files(&folder.join("msdocs")).into_iter().filter(|(name, _)| name.contains("PhysicalDisk")) {
+        let text = String::from_utf8(bytes).unwrap();
+        let outcome = physicaldisk::outcome(&text, None).unwrap();
+        assert_eq!(outcome.records.len(), text.lines().filter(|line| line.contains("Healthy") || line.contains("Warning")).count(), "{name}");
+        for disk in &outcome.records {
+            let line = text.lines().find(|line| line.starts_with(disk["model"].as_str().unwrap())).unwrap();
+            assert_eq!(disk["health_passed"], line.contains("Healthy"), "{name}");
+            assert!(line.contains(&format!("{} GB", disk["capacity_bytes"].as_i64().unwrap() >> 30)), "{name}");
         }
     }
 }
