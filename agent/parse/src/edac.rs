@@ -265,7 +265,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_folder_is_taken(files in prop::collection::vec(("(mc/)?(mc[0-9]*/)?((csrow|dimm|rank|.)[0-9]*/)?(ch[0-9]*_)?(dimm_)?(ce_count|ue_count|size|.*)", "[0-9]{0,21}|.*"), 0..8)) {
+        fn any_folder_is_taken(files in prop::collection::vec(("(mc/)?(mc[0-9]*/)?((csrow|dimm|\
+            rank|.)[0-9]*/)?(ch[0-9]*_)?(dimm_)?(ce_count|ue_count|size|.*)", "[0-9]{0,21}|.*"), 0..8)) {
             let mut tree = Tree::default();
             for (path, text) in files {
                 tree.put(path, text).unwrap();

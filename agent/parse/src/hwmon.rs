@@ -85,12 +85,15 @@ const LIMITS: std::ops::Range<i64> = 30_000..127_000;
 /// The files of one sensor, by what they hold: `input`, `max`, …
 type Attributes<'a> = BTreeMap<&'a str, &'a str>;
 
+/// The sensors of one chip, by prefix and number.
+type Chip<'a> = BTreeMap<(&'static str, u32), (&'static KindRow, Attributes<'a>)>;
+
 /// Reads the folder.
 ///
 /// # Errors
 /// When it is empty, or nothing in it is a sensor's file or a chip's name.
 pub fn parse(tree: &Tree) -> Result<Hwmon, Unreadable> {
-    let mut chips: BTreeMap<&str, BTreeMap<(&str, u32), (&KindRow, Attributes)>> = BTreeMap::new();
+    let mut chips: BTreeMap<&str, Chip> = BTreeMap::new();
     for path in tree.paths() {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         if let Some((row, number, attribute)) = split(file) {

@@ -1,4 +1,4 @@
-//! Sensors of a server's management processor: `ipmitool sensor`, `ipmitool sdr [list|elist|type …]`, and freeipmi's
+//! Sensors of a server's management processor: `ipmitool [-c] sensor`, `ipmitool [-c] sdr [list|elist|type …]`, and freeipmi's
 //! `ipmi-sensors` with its header, as table or with commas.
 
 use crate::verdict::Verdict;

@@ -200,7 +200,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_folder_is_taken(files in prop::collection::vec(("(AC|BAT0)/(type|online|status|capacity|energy_full|energy_full_design|temp)", "(Battery|Mains|-?[0-9]{0,21}|.*)"), 0..9)) {
+        fn any_folder_is_taken(files in prop::collection::vec(("(AC|BAT0)/(type|online|status|capacity|energy_full|energy_full_design|\
+            temp)", "(Battery|Mains|-?[0-9]{0,21}|.*)"), 0..9)) {
             let mut tree = Tree::default();
             for (path, text) in files {
                 tree.put(path, text).unwrap();

@@ -177,8 +177,10 @@ mod tests {
 
     const LIST: &str = "  UNIT                LOAD      ACTIVE     SUB          DESCRIPTION\n  boot.mount          loaded    active     mounted      /boot\n\
         ● gone.service        not-found inactive   dead         gone.service\n  sshd.service        loaded    active     running      OpenSSH server daemon\n\
-        \nLOAD   = Reflects whether the unit definition was properly loaded.\nACTIVE = The high-level unit activation state, i.e. generalization of SUB.\n\
-        SUB    = The low-level unit activation state, values depend on unit type.\n\n3 loaded units listed.\nTo show all installed unit files use 'systemctl list-unit-files'.\n";
+        \nLOAD   = Reflects whether the unit definition was properly loaded.\n\
+            ACTIVE = The high-level unit activation state, i.e. generalization of SUB.\n\
+        SUB    = The low-level unit activation state, values depend on unit type.\n\n3 loaded units listed.\n\
+            To show all installed unit files use 'systemctl list-unit-files'.\n";
 
     fn judged(input: &str) -> Outcome {
         outcome(input, None).unwrap()
@@ -200,14 +202,17 @@ mod tests {
             let outcome = judged(&format!("{mark}a@b\\x2dc.service loaded failed failed Something\n"));
             assert_eq!((outcome.status, outcome.reason.as_str()), (Status::Bad, "a@b\\x2dc.service failed"), "{mark}");
         }
-        let footer = "Legend: LOAD   → Reflects whether the unit definition was properly loaded.\n        ACTIVE → The high-level unit activation state\n\n1 個のユニット\n";
+        let footer = "Legend: LOAD   → Reflects x.\n        ACTIVE → The y\n\n1 個のユニット\n";
         assert_eq!(judged(&format!("● a.service loaded failed failed 説明\n\n{footer}")).faults.len(), 0);
         assert_eq!(judged("sys-devices-…-net-eth0.device loaded active plugged X\ndev-disk-by\\x2did-... loaded active plugged Y").records.len(), 2);
     }
 
     #[test]
     fn restarting_is_told_apart() {
-        let outcome = judged("a.service loaded activating auto-restart A\nb.service loaded activating start B\nc.service bad-setting inactive dead C\n");
+        let outcome = judged(
+            "a.service loaded activating auto-restart A\nb.service loaded activating start B\n\
+            c.service bad-setting inactive dead C\n",
+        );
         assert_eq!(outcome.status, Status::Bad);
         assert_eq!(outcome.reason, "a.service ended and is being restarted; c.service has a unit file that cannot be used");
         let count = |name: &str| outcome.readings.iter().find(|reading| reading.name == name).map(|reading| reading.value);
@@ -217,7 +222,7 @@ mod tests {
 
     #[test]
     fn json_is_read() {
-        let json = r#"[{"unit":"a.service","load":"loaded","active":"failed","sub":"failed","description":"A"},{"unit":"b.mount","load":"loaded","active":"active","sub":"mounted","description":"B"}]"#;
+        let json = r#"[{"unit":"a.service","load":"loaded","active":"failed","sub":"failed","description":"A"},{"unit":"b.mount","load":"loaded","active":"active","sub":"x"}]"#;
         assert_eq!((judged(json).status, judged(json).records.len()), (Status::Bad, 2));
         assert_eq!(judged("[]").status, Status::Ok);
         let half = r#"[{"unit":"a.service","load":"loaded","active":"active","sub":"x"},{"unit":1}]"#;
@@ -233,7 +238,11 @@ mod tests {
     #[test]
     fn what_the_tool_says_about_itself_is_unknown() {
         for (said, code) in [
-            ("System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus: Host is down\n", "unsupported"),
+            (
+                "System has not been booted with systemd as init system (PID 1). Can't operate.\n\
+                Failed to connect to bus: Host is down\n",
+                "unsupported",
+            ),
             ("Failed to connect to bus: No such file or directory\n", "not_running"),
             ("Failed to connect to bus: Permission denied\n", "permission_denied"),
             ("Failed to get D-Bus connection: Operation not permitted\n", "permission_denied"),

@@ -90,11 +90,14 @@ fn put(clock: &mut Timekeeping, key: &str, value: &str) -> Put {
             Some(())
         }
         "NTPMessage" => message(clock, value),
-        "Leap" => match value {
-            "normal" | "insert second" | "delete second" => Some(clock.leap = Some(0)),
-            "not synchronized" => Some(clock.leap = Some(3)),
-            _ => None,
-        },
+        "Leap" => {
+            clock.leap = match value {
+                "normal" | "insert second" | "delete second" => Some(0),
+                "not synchronized" => Some(3),
+                _ => None,
+            };
+            clock.leap.map(drop)
+        }
         "Stratum" => {
             clock.answered = Some(true);
             text::whole(value).map(|stratum| clock.stratum = Some(stratum))
@@ -239,7 +242,8 @@ mod tests {
         ] {
             let text = |yes: &str| {
                 format!(
-                    "      Local time: 木 2026-11-26 19:20:30 JST\n  Universal time: 木 2026-11-26 10:20:30 UTC\n        RTC time: n/a\n       Time zone: Asia/Tokyo (JST, +0900)\n{synchronised}: {yes}\n {service}: {yes}\n RTC in local TZ: no\n      DST active: n/a\n"
+                    "      Local time: 木 2026-11-26 19:20:30 JST\n  Universal time: 木 2026-11-26 10:20:30 UTC\n        RTC time: n/a\n\
+                     Time zone: Asia/Tokyo (JST, +0900)\n{synchronised}: {yes}\n {service}: {yes}\n RTC in local TZ: no\n      DST active: n/a\n"
                 )
             };
             let (clock, malformed) = parse(&text("yes")).unwrap();
@@ -252,13 +256,15 @@ mod tests {
 
     #[test]
     fn properties_are_read() {
-        let show = "Timezone=Asia/Tokyo\nLocalRTC=yes\nCanNTP=yes\nNTP=yes\nNTPSynchronized=yes\nTimeUSec=Thu 2026-11-26 19:20:30 JST\nRTCTimeUSec=Thu 2026-11-26 19:20:30 JST\n";
+        let show = "Timezone=Asia/Tokyo\nLocalRTC=yes\nCanNTP=yes\nNTP=yes\nNTPSynchronized=yes\nTimeUSec=Thu 2026-11-26 19:20:30 JST\n\
+            RTCTimeUSec=Thu 2026-11-26 19:20:30 JST\n";
         let outcome = judged(show);
         assert_eq!((outcome.status, outcome.observed_at), (Status::Ok, None));
         assert_eq!(outcome.reason, "the clock is synchronised; the hardware's clock runs in local time");
     }
 
-    const TIMESYNC: &str = "SystemNTPServers=ntp.example.org\nServerName=ntp.example.org\nServerAddress=203.0.113.9\nRootDistanceMaxUSec=5s\nPollIntervalMinUSec=32s\n\
+    const TIMESYNC: &str = "SystemNTPServers=ntp.example.org\nServerName=ntp.example.org\nServerAddress=203.0.113.9\n\
+        RootDistanceMaxUSec=5s\nPollIntervalMinUSec=32s\n\
         PollIntervalUSec=34min 8s\nNTPMessage={ Leap=0, Version=4, Mode=4, Stratum=2, Precision=-26, RootDelay=4ms, RootDispersion=305us, Reference=CB007101, \
         OriginateTimestamp=Thu 2026-11-26 10:20:30 UTC, Ignored=no PacketCount=3, Jitter=24.457ms }\nFrequency=-2188148\n";
 
@@ -270,8 +276,16 @@ mod tests {
         assert_eq!(judged(TIMESYNC).status, Status::Ok);
         assert!(!serde_json::to_string(&judged(TIMESYNC)).unwrap().contains("example.org"));
         assert_eq!(judged(&TIMESYNC.replace("Leap=0", "Leap=3")).status, Status::Bad);
-        assert_eq!(judged("SystemNTPServers=a\nRootDistanceMaxUSec=5s\nPollIntervalMinUSec=32s\nFrequency=0\n").reason, "no time server has answered");
-        let status = "       Server: 203.0.113.9 (ntp.example.org)\nPoll interval: 34min 8s (min: 32s; max 34min 8s)\n         Leap: normal\n      Version: 4\n      Stratum: 2\n\
+        assert_eq!(
+            judged(
+                "SystemNTPServers=a\nRootDistanceMaxUSec=5s\nPollIntervalMinUSec=32s\n\
+            Frequency=0\n"
+            )
+            .reason,
+            "no time server has answered"
+        );
+        let status = "       Server: 203.0.113.9 (ntp.example.org)\n\
+            Poll interval: 34min 8s (min: 32s; max 34min 8s)\n         Leap: normal\n      Version: 4\n      Stratum: 2\n\
             Root distance: 10.5ms (max: 5s)\n       Offset: -1.2s\n        Delay: 20ms\n       Jitter: 3us\n Packet count: 9\n    Frequency: +1.5ppm\n";
         let outcome = judged(status);
         assert_eq!((outcome.status, outcome.reason.as_str(), outcome.faults.len()), (Status::Bad, "the clock differs by -1.200 s", 0));
@@ -282,7 +296,11 @@ mod tests {
         for (said, code) in [
             ("Failed to query server: The name org.freedesktop.timesync1 was not provided by any .service files\n", "not_running"),
             ("Failed to connect to bus: No such file or directory\n", "not_running"),
-            ("System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus: Host is down\n", "unsupported"),
+            (
+                "System has not been booted with systemd as init system (PID 1). Can't operate.\n\
+                Failed to connect to bus: Host is down\n",
+                "unsupported",
+            ),
             ("Unknown operation show-timesync\n", "unsupported"),
             ("Failed to query server: Connection timed out\n", "timed_out"),
         ] {
@@ -303,7 +321,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(input in "((NTP synchronized|TimeUSec|Offset|NTPMessage|.)(: |=)(yes|-?[0-9.]{0,30}(min|us|ms|d) ?.*|\\{ Leap=[0-9], Stratum=.*)\n){0,6}.*") {
+        fn any_text_is_taken(input in "((NTP synchronized|TimeUSec|Offset|NTPMessage|.)(: |=)(yes|-?[0-9.]{0,30}(min|us|ms|\
+            d) ?.*|\\{ Leap=[0-9], Stratum=.*)\n){0,6}.*") {
             if let Ok(outcome) = outcome(&input, None) {
                 prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
             }

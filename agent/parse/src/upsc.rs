@@ -163,8 +163,10 @@ mod tests {
     use crate::Status;
     use proptest::prelude::*;
 
-    const LINES: &str = "Init SSL without certificate database\nbattery.charge: 97\nbattery.charge.low: 10\nbattery.runtime: 1840\nbattery.voltage: 27.3\n\
-        device.mfr: MAKER\ndevice.model: Pro 1500\ndevice.serial: AS00000\ninput.voltage: 101.0\noutput.voltage: 101.5\nups.load: 23\nups.realpower: 210\n\
+    const LINES: &str = "Init SSL without certificate database\nbattery.charge: 97\nbattery.charge.low: 10\nbattery.runtime: 1840\n\
+        battery.voltage: 27.3\n\
+        device.mfr: MAKER\ndevice.model: Pro 1500\ndevice.serial: AS00000\ninput.voltage: 101.0\noutput.voltage: 101.5\nups.load: 23\n\
+            ups.realpower: 210\n\
         ups.serial: AS00000\nups.status: OL CHRG\nups.temperature: 29.4\nups.test.result: No test initiated\n";
 
     fn with(status: &str) -> Outcome {
@@ -215,8 +217,8 @@ mod tests {
 
     #[test]
     fn the_protocols_list_is_read() {
-        let list =
-            "BEGIN LIST VAR su700\nVAR su700 battery.charge \"100\"\nVAR su700 ups.mfr \"A \\\"B\\\"\"\nVAR su700 ups.status \"OL\"\nEND LIST VAR su700\n";
+        let list = "BEGIN LIST VAR su700\nVAR su700 battery.charge \"100\"\nVAR su700 ups.mfr \"A \\\"B\\\"\"\nVAR su700 ups.status \"OL\"\n\
+                END LIST VAR su700\n";
         let outcome = outcome(list, None).unwrap();
         assert_eq!((outcome.status, outcome.readings.len(), outcome.faults.len()), (Status::Ok, 1, 0));
         assert!(!serde_json::to_string(&outcome).unwrap().contains("su700"));
@@ -253,7 +255,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(input in "((VAR . )?(ups|battery|input|.)\\.(status|charge|runtime|voltage|.)(: | \")(OL|OB|[0-9.]{0,30}|.*)\"?\n){0,6}.*") {
+        fn any_text_is_taken(input in "((VAR . )?(ups|battery|input|.)\\.(status|charge|runtime|voltage|.)(: | \")(OL|\
+            OB|[0-9.]{0,30}|.*)\"?\n){0,6}.*") {
             if let Ok(outcome) = outcome(&input, None) {
                 prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
             }

@@ -201,7 +201,8 @@ mod tests {
     use crate::Status;
     use proptest::prelude::*;
 
-    const ENGLISH: &str = "Leap Indicator: 0(no warning)\r\nStratum: 4 (secondary reference - syncd by (S)NTP)\r\nPrecision: -23 (119.209ns per tick)\r\n\
+    const ENGLISH: &str = "Leap Indicator: 0(no warning)\r\nStratum: 4 (secondary reference - syncd by (S)NTP)\r\n\
+        Precision: -23 (119.209ns per tick)\r\n\
         Root Delay: 0.0296267s\r\nRoot Dispersion: 0.0448955s\r\nReferenceId: 0xCB007109 (source IP:  203.0.113.9)\r\n\
         Last Successful Sync Time: 11/26/2026 10:20:30 AM\r\nSource: ntp.example.org,0x8\r\nPoll Interval: 10 (1024s)\r\n\r\n\
         Phase Offset: -0.0027702s\r\nClockRate: 0.0156250s\r\nState Machine: 2 (Sync)\r\nTime Source Flags: 0 (None)\r\nServer Role: 0 (None)\r\n\
@@ -285,7 +286,13 @@ mod tests {
     #[test]
     fn another_format_is_refused() {
         assert_eq!(parse("\r\n"), Err(Unreadable::Empty));
-        for foreign in ["Stratum         : 3\nSource: x\nLeap status     : Normal\n", "a: 1\nb: 2\nc: 3\nd: 4\ne: 5\n", "Source: Local CMOS Clock\n", "{}"] {
+        for foreign in [
+            "Stratum         : 3\nSource: x\nLeap status     : Normal\n",
+            "a: 1\nb: 2\nc: 3\nd: 4\n\
+            e: 5\n",
+            "Source: Local CMOS Clock\n",
+            "{}",
+        ] {
             assert!(matches!(parse(foreign), Err(Unreadable::Foreign { .. })), "{foreign}");
         }
     }

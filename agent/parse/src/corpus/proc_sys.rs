@@ -225,3 +225,39 @@ fn drives_of_windows_are_read() {
         }
     }
 }
+
+/// The files that a kind reads: how their paths begin.
+const OWN: &[(&str, &[&str])] = &[
+    ("ipmi-sensor", &["linuxfabrik/ipmi-sensor/"]),
+    ("upsc", &["linuxfabrik/ups-nut/"]),
+    ("chronyc", &["linuxfabrik/ntp-chronyd/"]),
+    ("w32tm", &["linuxfabrik/ntp-w32tm/"]),
+    (
+        "timedatectl",
+        &["linuxfabrik/systemd-timedate-status/", "linuxfabrik/ntp-systemd-timesyncd/", "jc/centos-7.7__timedatectl.out", "jc/ubuntu-18.04__timedatectl.out"],
+    ),
+    ("dmesg", &["linuxfabrik/dmesg/"]),
+    ("systemd", &["linuxfabrik/systemd-units-failed/", "jc/centos-7.7__systemctl."]),
+    ("physicaldisk", &["msdocs/Get-PhysicalDisk"]),
+];
+
+#[test]
+fn no_kind_takes_the_files_of_another() {
+    let groups = ["proc-sys", "smart", "smart-linuxfabrik", "patch-status", "backup", "antivirus", "exposition"];
+    let names = ["ipmi-sensor", "upsc", "apcaccess", "chronyc", "w32tm", "timedatectl", "dmesg", "systemd", "physicaldisk"];
+    let mut taken = Vec::new();
+    for (group, folder) in groups.iter().filter_map(|group| Some((group, folder(group, "no_kind_takes_the_files_of_another")?))) {
+        for (path, bytes) in files(&folder).into_iter().filter(|(path, bytes)| !path.ends_with(".gz") && bytes.len() < 1 << 20) {
+            let text = crate::text::decode(&bytes);
+            for name in names {
+                let crate::Read::Text(read) = crate::find(name).unwrap().read else { continue };
+                let own = OWN.iter().any(|(kind, paths)| *kind == name && paths.iter().any(|start| path.starts_with(start)));
+                // An empty list is anybody's.
+                if !own && text.trim() != "[]" && read(&text, None).is_ok() {
+                    taken.push((name, format!("{group}/{path}")));
+                }
+            }
+        }
+    }
+    assert_eq!(taken, []);
+}

@@ -75,6 +75,7 @@ fn is_stamp(stamp: &str) -> bool {
     let begins = inner.split('<').next().unwrap_or_default().trim();
     let caller = inner.strip_prefix(['T', 'C']).is_some_and(|number| !number.is_empty() && text::whole(number).is_some());
     let mut words = inner.split_whitespace();
-    let dated = words.clone().count() >= 3 && words.any(|word| word.contains(':') && word.bytes().all(|b| b.is_ascii_digit() || b == b':'));
+    let clock = |word: &str| word.contains(':') && word.bytes().all(|b| b.is_ascii_digit() || b == b':' || b == b'.');
+    let dated = words.clone().count() >= 2 && words.any(clock);
     text::decimal(begins).is_some() || caller || dated
 }

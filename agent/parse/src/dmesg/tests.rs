@@ -19,6 +19,7 @@ fn every_form_of_time_and_level_is_read() {
         "[12345.678901] ",
         "[Mon Feb  7 14:36:01 2026] ",
         "[Feb 7 14:36] ",
+        "[Feb07 14:36] ",
         "[  +0.000007] ",
         "[    1.234567 <    0.000123>] ",
         "[    1.234567][  T123] ",
@@ -131,7 +132,8 @@ fn a_link_flaps_only_after_it_was_up() {
 
 #[test]
 fn one_want_of_memory_is_one() {
-    let event = "[ 9.0] java invoked oom-killer: gfp_mask=0x1, order=0, oom_score_adj=0\n[ 9.1] oom-kill:constraint=CONSTRAINT_NONE\n[ 9.2] Out of memory: Killed process 5 (java)\n";
+    let event = "[ 9.0] java invoked oom-killer: gfp_mask=0x1, order=0, oom_score_adj=0\n[ 9.1] oom-kill:constraint=CONSTRAINT_NONE\n\
+        [ 9.2] Out of memory: Killed process 5 (java)\n";
     assert_eq!(counted(event), [("oom", 1)]);
     assert_eq!(counted(&event.repeat(2)), [("oom", 2)]);
 }
@@ -154,7 +156,8 @@ fn another_format_is_refused() {
 
 proptest! {
     #[test]
-    fn any_text_is_taken(input in "((<[0-9]{0,3}>|kern :err :)?\\[ {0,3}[0-9.+T<>]{0,20}\\] (EDAC MC|eth0: Link is |sd |[a-z]*\\[[0-9]*\\]: |.)(Up|down| CE | error, dev |.*)\n){0,6}.*") {
+    fn any_text_is_taken(input in "((<[0-9]{0,3}>|kern :err :)?\\[ {0,3}[0-9.+T<>]{0,20}\\] (EDAC MC|eth0: Link is |\
+        sd |[a-z]*\\[[0-9]*\\]: |.)(Up|down| CE | error, dev |.*)\n){0,6}.*") {
         if let Ok(outcome) = outcome(&input, None) {
             prop_assert!(outcome.readings.len() == class::ALL.len() || !outcome.faults.is_empty());
         }

@@ -151,7 +151,8 @@ fn a_chip_without_end_is_bounded() {
 
 proptest! {
     #[test]
-    fn any_folder_is_taken(files in prop::collection::vec(("(hwmon[0-9]?/|device/|.)?(temp|fan|in)[0-9]{0,12}_(input|crit|alarm|max|.*)", "-?[0-9]{0,21}|.*"), 0..8)) {
+    fn any_folder_is_taken(files in prop::collection::vec(("(hwmon[0-9]?/|device/|.)?(temp|fan|in)[0-9]{0,12}_(input|crit|alarm|\
+        max|.*)", "-?[0-9]{0,21}|.*"), 0..8)) {
         let mut tree = Tree::default();
         for (path, text) in files {
             tree.put(path, text).unwrap();

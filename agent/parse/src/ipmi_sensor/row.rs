@@ -29,6 +29,15 @@ pub(super) fn read(line: &str, header: Option<&Columns>) -> Option<Sensor> {
         let cells: Vec<&str> = line.split(columns.separator).map(str::trim).collect();
         return by_header(&cells, columns);
     }
+    // `ipmitool -c` parts its columns by commas; behind the status stand some that we do not need.
+    if !line.contains('|') {
+        let cells: Vec<&str> = line.splitn(5, ',').map(str::trim).collect();
+        return match cells.as_slice() {
+            [_, _, _, _, ..] => sensor(cells.get(..4)?),
+            [name, reading, status] => listed(name, reading, status),
+            _ => None,
+        };
+    }
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     match cells.as_slice() {
         [_, _, _, _, _, _, _, _, _, _, ..] | [_, _, _, _] => sensor(&cells),

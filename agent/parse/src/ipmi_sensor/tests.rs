@@ -97,7 +97,8 @@ fn other_states_are_told_by_name() {
 #[test]
 fn the_list_is_read_with_words() {
     let list = "Temp             | 0Eh | ok  |  3.1 | 52 degrees C\nFan1             | 30h | ok  |  7.1 | 2160 RPM\n\
-                Status           | 85h | ok  | 10.1 | Presence detected\nM2 Temp          | 0Fh | ns  |  3.2 | No Reading\nPCI Slot | 20h | ns | 11.1 | Disabled\n";
+                Status           | 85h | ok  | 10.1 | Presence detected\nM2 Temp          | 0Fh | ns  |  3.2 | No Reading\n\
+                    PCI Slot | 20h | ns | 11.1 | Disabled\n";
     let outcome = judged(list);
     assert_eq!((outcome.status, outcome.records.len(), outcome.readings.len()), (Status::Ok, 5, 2));
     for (words, expected) in [
@@ -120,9 +121,16 @@ fn the_list_is_read_with_words() {
 }
 
 #[test]
+fn commas_part_the_columns_too() {
+    let outcome = judged("CPU Temp,52,degrees C,ok\nFAN 1,0,RPM,cr,29.1,Fan Device\nPS1 Status,0x01,ok\n");
+    assert_eq!((outcome.status, outcome.records.len(), outcome.readings.len(), outcome.faults.len()), (Status::Bad, 3, 2, 0));
+}
+
+#[test]
 fn freeipmi_is_read_by_its_header() {
     let table = "ID  | Name        | Type         | Reading | Units | Event\n4   | CPU Temp    | Temperature  | 52.00   | C     | 'OK'\n\
-                 71  | FAN 2       | Fan          | N/A     | RPM   | N/A\n136 | PS1 Status  | Power Supply | N/A     | N/A   | 'Presence detected'\n";
+                 71  | FAN 2       | Fan          | N/A     | RPM   | N/A\n\
+                     136 | PS1 Status  | Power Supply | N/A     | N/A   | 'Presence detected'\n";
     let outcome = judged(table);
     assert_eq!((outcome.status, outcome.records.len(), outcome.readings.len(), outcome.reason.as_str()), (Status::Ok, 3, 1, "2 sensors read"));
     let bad = "ID,Name,Type,State,Reading,Units,Event\n4,CPU Temp,Temperature,Critical,99.00,C,'At or Above (>=) Upper Critical Threshold'\n";
@@ -151,7 +159,14 @@ fn what_the_tool_says_about_itself_is_unknown() {
 #[test]
 fn another_format_is_refused_and_a_broken_line_costs_itself() {
     assert_eq!(parse("\n \n"), Err(Unreadable::Empty));
-    for foreign in ["\nMemTotal: 1 kB\n", "{\"a\":1}", "a | b | c\nd | e | f\n", "| | |", "1 | 04/12/2020 | 10:01:02 | Power Unit | Power off | Asserted"] {
+    for foreign in [
+        "\nMemTotal: 1 kB\n",
+        "{\"a\":1}",
+        "a | b | c\n\
+        d | e | f\n",
+        "| | |",
+        "1 | 04/12/2020 | 10:01:02 | Power Unit | Power off | Asserted",
+    ] {
         assert!(matches!(parse(foreign), Err(Unreadable::Foreign { .. })), "{foreign}");
     }
     assert!(matches!(parse("\nx\n"), Err(Unreadable::Foreign { line: 2, .. })));
@@ -167,7 +182,8 @@ fn sensors_without_end_are_bounded() {
 
 proptest! {
     #[test]
-    fn any_text_is_taken(input in "(ID,Name,Reading,Units,Event\n)?((.|PS1|Fan) ?(\\||,) ?(-?[0-9.]{0,30}|na|0x[0-9a-f]*) ?(\\||,) ?(RPM|discrete|ok|C) ?(\\||,)? ?(ok|cr|0x[0-9a-f]{0,6})?(\\| ?[0-9.]*){0,7}\n){0,6}.*") {
+    fn any_text_is_taken(input in "(ID,Name,Reading,Units,Event\n\
+        )?((.|PS1|Fan) ?(\\||,) ?(-?[0-9.]{0,30}|na|0x[0-9a-f]*) ?(\\||,) ?(RPM|discrete|ok|C) ?(\\||,)? ?(ok|cr|0x[0-9a-f]{0,6})?(\\| ?[0-9.]*){0,7}\n){0,6}.*") {
         if let Ok(outcome) = outcome(&input, None) {
             prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
         }

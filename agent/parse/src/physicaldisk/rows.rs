@@ -11,6 +11,8 @@ pub(super) type Row = BTreeMap<String, String>;
 const ROWS_MAX: usize = 4 * RECORDS_MAX;
 /// Properties of one object; Windows has about sixty.
 const PROPERTIES_MAX: usize = 256;
+/// Widest table, in columns of text.
+const TABLE_MAX: usize = 4096;
 /// Longest value, in bytes.
 const VALUE_MAX: usize = 1024;
 
@@ -83,7 +85,7 @@ fn list(lines: &[&str]) -> Vec<Row> {
 /// Where the columns of a table begin: the line of dashes below its header.
 fn columns(line: &str) -> Vec<usize> {
     let dashes = line.trim_end();
-    if dashes.is_empty() || dashes.bytes().any(|b| b != b'-' && b != b' ') {
+    if dashes.is_empty() || dashes.len() > TABLE_MAX || dashes.bytes().any(|b| b != b'-' && b != b' ') {
         return Vec::new();
     }
     let begins = |(at, byte): (usize, u8)| (byte == b'-' && (at == 0 || dashes.as_bytes().get(at - 1) == Some(&b' '))).then_some(at);

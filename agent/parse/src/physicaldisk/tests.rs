@@ -2,10 +2,13 @@ use super::*;
 use crate::Status;
 use proptest::prelude::*;
 
-const LIST: &str = "\r\n\r\nObjectId                         : {1}\\\\HOST-A\\root/Microsoft/Windows/Storage:PhysicalDisk\r\nDeviceId                         : 0\r\n\
+const LIST: &str = "\r\n\r\nObjectId                         : {1}\\\\HOST-A\\root/Microsoft/Windows/Storage:PhysicalDisk\r\n\
+    DeviceId                         : 0\r\n\
     FriendlyName                     : MAKER SSD 512\r\nHealthStatus                     : Healthy\r\nOperationalStatus                : OK\r\n\
-    BusType                          : NVMe\r\nSerialNumber                     : S1234ABC\r\nSize                             : 512110190592\r\nPSComputerName                   : \r\n\r\n\r\n";
-const COUNTERS: &str = "DeviceId                : 0\nPowerOnHours            : 4210\nReadErrorsTotal         : 3\nReadErrorsUncorrected   : 1\nTemperature             : 41\n\
+    BusType                          : NVMe\r\nSerialNumber                     : S1234ABC\r\n\
+        Size                             : 512110190592\r\nPSComputerName                   : \r\n\r\n\r\n";
+const COUNTERS: &str = "DeviceId                : 0\nPowerOnHours            : 4210\nReadErrorsTotal         : 3\n\
+    ReadErrorsUncorrected   : 1\nTemperature             : 41\n\
     TemperatureMax          : 70\nWear                    : 7\nWriteErrorsUncorrected  : 2\n";
 
 fn judged(input: &str) -> Outcome {
@@ -106,10 +109,12 @@ fn tables_are_cut_where_their_columns_are() {
     );
     assert_eq!((disks[1].device.as_deref(), disks[1].health), (Some("1"), Some(Health::Warning)));
     assert_eq!(judged(table).status, Status::Bad);
-    let wide = "FriendlyName OperationalStatus HealthStatus Usage\n------------ ----------------- ------------ -----\nディスクA        OK                正常           自動\nB            OK                異常         自動\n";
+    let wide = "FriendlyName OperationalStatus HealthStatus Usage\n------------ ----------------- ------------ -----\n\
+        ディスクA        OK                正常           自動\nB            OK                異常         自動\n";
     let disks = parse(wide).unwrap().disks;
     assert_eq!((disks[0].health, disks[1].health), (Some(Health::Healthy), Some(Health::Unhealthy)));
-    let counters = "DeviceId Temperature ReadErrorsUncorrected Wear PowerOnHours\n-------- ----------- --------------------- ---- ------------\n0        35                              0    1         1234\n";
+    let counters = "DeviceId Temperature ReadErrorsUncorrected Wear PowerOnHours\n\
+        -------- ----------- --------------------- ---- ------------\n0        35                              0    1         1234\n";
     let disk = parse(counters).unwrap().disks.remove(0);
     assert_eq!((disk.temperature_celsius, disk.uncorrectable, disk.percentage_used, disk.power_on_hours), (Some(35), Some(0), Some(1), Some(1234)));
 }
@@ -161,7 +166,8 @@ fn drives_without_end_are_bounded() {
 
 proptest! {
     #[test]
-    fn any_text_is_taken(input in "((HealthStatus|DeviceId|Size|Wear|.) {0,9}: ?(Healthy|[0-9]{0,21}|[0-9.]{0,9} GB|.*)\n|\n|(-{1,5} ){0,4}\n|.*\n){0,9}") {
+    fn any_text_is_taken(input in "((HealthStatus|DeviceId|Size|Wear|.) {0,9}: ?(Healthy|[0-9]{0,21}|[0-9.]{0,9} GB|.*)\n|\n\
+        |(-{1,5} ){0,4}\n|.*\n){0,9}") {
         if let Ok(outcome) = outcome(&input, None) {
             prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
         }
