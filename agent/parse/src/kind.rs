@@ -1,6 +1,8 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, psi};
+use crate::{
+    Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, physicaldisk, power_supply, psi, systemd, timedatectl, upsc, w32tm,
+};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +29,86 @@ pub struct Kind {
 }
 
 /// Everything that can be read, by name.
-pub const KINDS: &[Kind] = &[Kind {
-    name: "psi",
-    about: "pressure of one resource: a file of /proc/pressure",
-    about_ja: "資源の逼迫度（/proc/pressure のファイル）",
-    read: Read::Text(psi::outcome),
-}];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "hwmon",
+        about: "sensors of the kernel: a folder as under /sys/class/hwmon",
+        about_ja: "温度・ファン・電圧などのセンサー（/sys/class/hwmon のフォルダー）",
+        read: Read::Tree(hwmon::outcome),
+    },
+    Kind {
+        name: "edac",
+        about: "memory errors: a folder as under /sys/devices/system/edac",
+        about_ja: "メモリーエラー（/sys/devices/system/edac のフォルダー）",
+        read: Read::Tree(edac::outcome),
+    },
+    Kind {
+        name: "power-supply",
+        about: "batteries and mains: a folder as under /sys/class/power_supply",
+        about_ja: "バッテリーと電源（/sys/class/power_supply のフォルダー）",
+        read: Read::Tree(power_supply::outcome),
+    },
+    Kind {
+        name: "ipmi-sensor",
+        about: "sensors of the management processor: ipmitool sensor, ipmitool sdr, ipmi-sensors",
+        about_ja: "管理プロセッサのセンサー（ipmitool sensor・sdr、ipmi-sensors の出力）",
+        read: Read::Text(ipmi_sensor::outcome),
+    },
+    Kind {
+        name: "upsc",
+        about: "a UPS by Network UPS Tools: upsc NAME",
+        about_ja: "無停電電源装置（NUT の upsc NAME の出力）",
+        read: Read::Text(upsc::outcome),
+    },
+    Kind {
+        name: "apcaccess",
+        about: "a UPS by apcupsd: apcaccess status",
+        about_ja: "無停電電源装置（apcupsd の apcaccess status の出力）",
+        read: Read::Text(apcaccess::outcome),
+    },
+    Kind {
+        name: "chronyc",
+        about: "the clock by chrony: chronyc tracking",
+        about_ja: "時刻同期（chrony の chronyc tracking の出力）",
+        read: Read::Text(chronyc::outcome),
+    },
+    Kind {
+        name: "w32tm",
+        about: "the clock by Windows: w32tm /query /status, in any language",
+        about_ja: "時刻同期（Windows の w32tm /query /status の出力、言語を問わない）",
+        read: Read::Text(w32tm::outcome),
+    },
+    Kind {
+        name: "timedatectl",
+        about: "the clock by systemd: timedatectl status, show, show-timesync, timesync-status",
+        about_ja: "時刻同期（systemd の timedatectl の出力）",
+        read: Read::Text(timedatectl::outcome),
+    },
+    Kind {
+        name: "psi",
+        about: "pressure of one resource: a file of /proc/pressure",
+        about_ja: "資源の逼迫度（/proc/pressure のファイル）",
+        read: Read::Text(psi::outcome),
+    },
+    Kind {
+        name: "dmesg",
+        about: "messages of the kernel, counted by class: dmesg",
+        about_ja: "カーネルのメッセージ（dmesg の出力、種類ごとの件数のみ）",
+        read: Read::Text(dmesg::outcome),
+    },
+    Kind {
+        name: "systemd",
+        about: "units of systemd: systemctl list-units, as text or JSON",
+        about_ja: "systemd のユニット（systemctl list-units の出力、テキストまたは JSON）",
+        read: Read::Text(systemd::outcome),
+    },
+    Kind {
+        name: "physicaldisk",
+        about: "drives by Windows: Get-PhysicalDisk, Get-StorageReliabilityCounter, as list, table or JSON",
+        about_ja: "Windows のディスク（Get-PhysicalDisk・Get-StorageReliabilityCounter の出力、一覧・表・JSON）",
+        read: Read::Text(physicaldisk::outcome),
+    },
+];
 
 /// The kind of a name.
 #[must_use]

@@ -6,12 +6,30 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod apcaccess;
+pub mod chronyc;
+pub mod dmesg;
+pub mod edac;
+pub mod hwmon;
+pub mod ipmi_sensor;
+pub mod physicaldisk;
+pub mod power_supply;
 pub mod psi;
+pub mod systemd;
+pub mod timedatectl;
+pub mod ups;
+pub mod upsc;
+pub mod w32tm;
 
+mod clock;
+mod complaint;
+#[cfg(test)]
+mod corpus;
 mod input;
 mod kind;
 mod outcome;
 pub mod text;
+mod verdict;
 
 pub use input::{Tree, Unreadable};
 pub use kind::{KINDS, Kind, Read, find};

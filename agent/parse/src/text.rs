@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 /// Longest text taken over from an input into an answer, in characters.
 const PLAIN_MAX: usize = 200;
+/// Longest name of a piece of hardware, in characters.
+const HARDWARE_MAX: usize = 64;
 
 /// Text as the tools of the world write it: UTF-8, with or without a mark, or UTF-16 with one. What is neither is
 /// taken byte by byte where it is ASCII and replaced where it is not.
@@ -39,6 +41,13 @@ pub fn plain(text: &str) -> String {
     plain.chars().take(PLAIN_MAX).collect()
 }
 
+/// A name that hardware bears: printable ASCII only, at most 64 characters.
+#[must_use]
+pub fn hardware(text: &str) -> String {
+    let printable: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(HARDWARE_MAX).collect();
+    printable.trim().to_owned()
+}
+
 /// A whole number, not negative: digits only.
 #[must_use]
 pub fn whole(text: &str) -> Option<i64> {
@@ -62,10 +71,16 @@ pub fn decimal(text: &str) -> Option<f64> {
 /// A decimal number in thousandths, rounded to nearest; `None` when it does not fit.
 #[must_use]
 pub fn milli(text: &str) -> Option<i64> {
-    let thousandths = (decimal(text)? * 1000.0).round();
+    parts(text, 1000.0)
+}
+
+/// A decimal number in parts of one, such as 1e9 for billionths, rounded to nearest; `None` when it does not fit.
+#[must_use]
+pub fn parts(text: &str, of_one: f64) -> Option<i64> {
+    let parts = (decimal(text)? * of_one).round();
     // 2^53: above it a float no longer holds every whole number.
     #[allow(clippy::cast_possible_truncation, reason = "the bound is checked in the same line")]
-    if thousandths.abs() <= 9_007_199_254_740_992.0 { Some(thousandths as i64) } else { None }
+    if parts.abs() <= 9_007_199_254_740_992.0 { Some(parts as i64) } else { None }
 }
 
 /// A whole number as a float, for an answer's readings.
@@ -93,6 +108,12 @@ mod tests {
     fn what_is_shown_is_plain() {
         assert_eq!(plain(" a\u{1b}[31m\tb\r\n\u{202e}c "), "a [31m b c");
         assert_eq!(plain(&"x".repeat(900)).len(), PLAIN_MAX);
+    }
+
+    #[test]
+    fn names_of_hardware_are_ascii() {
+        assert_eq!(hardware(" LNV-45N1\u{fffd}\u{1b}層 "), "LNV-45N1");
+        assert_eq!(hardware(&"x".repeat(900)).len(), HARDWARE_MAX);
     }
 
     #[test]
