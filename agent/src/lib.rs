@@ -3,6 +3,7 @@
 //! `consent -> schedule -> probe -> assemble -> sign -> outbox -> uplink -> receipt`. Decisions are in [`core`], which
 //! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
 
+pub mod budget;
 pub mod cli;
 pub mod cli_ja;
 pub mod clock;
@@ -22,5 +23,6 @@ pub mod probe;
 pub mod run;
 mod say;
 pub mod setup;
+pub mod stretch;
 pub mod uplink;
 mod watch;

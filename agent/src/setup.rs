@@ -9,6 +9,7 @@ use crate::run::RunError;
 use crate::uplink::{self, Uplink};
 use mimamori_shared::config::Secret;
 use mimamori_shared::consent::{ConsentTerms, Plan};
+use mimamori_shared::fields::Scope;
 use mimamori_shared::frame::take;
 use mimamori_shared::id::BootId;
 use mimamori_shared::payload::read;
@@ -76,8 +77,15 @@ pub fn names_of(config: &Config, salt: &[u8; 32]) -> Result<Names, String> {
 /// What configuration and consent leave: of two intervals the longer, per scope, and the fields held back.
 #[must_use]
 pub fn settings_of(config: &Config, terms: Option<&ConsentTerms>) -> Settings {
+    stretched(config, terms, 1)
+}
+
+/// The same while the machine is busy: all intervals but heartbeat's are `factor` times as long.
+#[must_use]
+pub fn stretched(config: &Config, terms: Option<&ConsentTerms>, factor: u64) -> Settings {
     let except = config.except();
-    let plan = Plan::of(terms, |scope| config.interval_s(scope), |field| !except.contains(&field.id));
+    let interval_s = |scope| config.interval_s(scope).saturating_mul(if scope == Scope::Heartbeat { 1 } else { factor });
+    let plan = Plan::of(terms, interval_s, |field| !except.contains(&field.id));
     Settings { plan, except }
 }
 

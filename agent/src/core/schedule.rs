@@ -12,7 +12,9 @@ const IDLE_MS: i64 = 60_000;
 const PUNCTUAL_MS: i64 = 1_000;
 
 impl Agent {
-    fn terms(&self) -> Option<&ConsentTerms> {
+    /// The terms in force.
+    #[must_use]
+    pub fn terms(&self) -> Option<&ConsentTerms> {
         match &self.consent {
             Some(Consent::Valid(terms)) => Some(terms),
             Some(Consent::Keeping | Consent::Invalid(_) | Consent::Unclear) | None => None,

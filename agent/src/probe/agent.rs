@@ -1,7 +1,7 @@
 //! The agent's own footprint, from `proc/self`. What it has yet to send, its core adds.
 
 use super::memory::{kibibytes, value};
-use super::{Sources, Take, cpu};
+use super::{Sources, Take, cpu, text};
 use mimamori_shared::fields::{AgentSelf, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
 
@@ -11,21 +11,15 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     let mut take = Take::new("agent", faults);
     let status = host.read("proc/self/status", BYTES_MAX).and_then(|text| resident_bytes(&text));
     let stat = host.read("proc/self/stat", BYTES_MAX).and_then(|text| cpu_ms(&text));
+    // Written to the disk, not to the page cache; a kernel without task accounting does not tell.
+    let io = host.read("proc/self/io", BYTES_MAX).and_then(|text| value(&text, "write_bytes").and_then(text::whole).ok_or(FaultCode::Malformed));
     readings.agent = Some(AgentSelf {
         version: env!("CARGO_PKG_VERSION").parse().ok(),
         resident_bytes: take.value("resident_bytes", status),
         cpu_ms: take.value("cpu_ms", stat),
+        written_bytes: take.value("written_bytes", io),
         ..AgentSelf::default()
     });
-}
-
-/// What only the agent itself knows: what waits in the outbox, as entries and bytes of its file, and how long all probes
-/// took since its start, in milliseconds.
-pub fn own(readings: &mut Readings, (entries, bytes): (u64, u64), probes_ms: i64) {
-    let own = readings.agent.get_or_insert_with(AgentSelf::default);
-    own.probes_ms = Some(probes_ms);
-    own.outbox_entries = i64::try_from(entries).ok();
-    own.outbox_bytes = i64::try_from(bytes).ok();
 }
 
 /// `statm` would need the page size, which no file of a recorded tree holds.

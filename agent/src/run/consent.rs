@@ -6,7 +6,7 @@ use crate::consent_file::{self, ConsentFile, NoConsent};
 use crate::core::{Consent, Event};
 use crate::notify_systemd::{self as systemd, tell};
 use crate::say::complain;
-use crate::setup::settings_of;
+use crate::setup::stretched;
 use mimamori_shared::consent::{ConsentMode, ConsentTerms, expiry_mark};
 use mimamori_shared::payload::ConsentState;
 use mimamori_shared::time;
@@ -32,7 +32,7 @@ impl Shell {
                 self.said.consent = None;
                 self.doubted = None;
                 self.warn_of_end(consent.terms.valid_to_ms);
-                self.settings = settings_of(&self.config, Some(&consent.terms));
+                self.settings = stretched(&self.config, Some(&consent.terms), self.sampling.factor);
                 self.agent.set_plan(self.settings.plan.clone());
                 Consent::Valid(consent.terms)
             }

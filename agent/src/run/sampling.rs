@@ -1,13 +1,18 @@
 //! Samples are taken beside the loop: a disk that hangs delays its own section, not the watchdog, a push or a stop.
 
 use super::Shell;
+use crate::budget::{Budget, Used};
+use crate::clock;
 use crate::config::Config;
 use crate::core::Event;
 use crate::probe::{self, Machine, Names, Worker};
-use crate::setup::host_of;
-use mimamori_shared::fields::{Readings, SECTIONS};
+use crate::say::say;
+use crate::setup::{host_of, stretched};
+use crate::stretch::{self, Pressure};
+use mimamori_shared::fields::{AgentSelf, Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A sample, with the worker that took it.
@@ -28,13 +33,27 @@ pub(super) struct Sampling {
     /// Taken out by the loop.
     pub(super) take: Option<mpsc::Receiver<Taken>>,
     steps: probe::clock::Steps,
+    budget: Budget,
+    /// By how much the intervals are lengthened because the machine is busy.
+    pub(super) factor: u64,
+    took: Duration,
 }
 
 impl Sampling {
     pub(super) fn new(config: &Config, names: Names, resolve: Option<String>) -> Sampling {
         let (give, take) = mpsc::channel(1);
         let machine = Machine { host: host_of(config), names: Arc::new(names), resolve };
-        Sampling { machine, worker: Some(Worker::default()), stale: false, give, take: Some(take), steps: probe::clock::Steps::default() }
+        Sampling {
+            machine,
+            worker: Some(Worker::default()),
+            stale: false,
+            give,
+            take: Some(take),
+            steps: probe::clock::Steps::default(),
+            budget: Budget::default(),
+            factor: 1,
+            took: Duration::ZERO,
+        }
     }
 }
 
@@ -57,17 +76,53 @@ impl Shell {
     /// A sample is there: what the machine cannot tell is added, and what may not leave is taken out.
     pub(super) fn end_sample(&mut self, taken: Taken) -> Option<Event> {
         let Taken { worker, mut readings, mut faults } = taken;
-        let took_ms = i64::try_from(worker.took.as_millis()).unwrap_or(i64::MAX);
+        let took = worker.took.saturating_sub(std::mem::replace(&mut self.sampling.took, worker.took));
         self.sampling.worker = Some(worker);
         if std::mem::take(&mut self.sampling.stale) {
             self.begin_sample();
             return None;
         }
         self.sampling.steps.look(&self.sampling.machine.host, self.agent.may_take("clock").then_some(&mut readings));
-        probe::agent::own(&mut readings, self.outbox.size(self.agent.chains()), took_ms);
+        self.stretch(took);
+        self.own(&mut readings);
         // What may not leave must not even decide whether a report tells of a change.
         self.agent.filter(&mut readings, &mut faults);
         let states = probe::state_fingerprints(&readings, &faults);
         Some(Event::Sampled { readings: Box::new(readings), faults, states })
+    }
+
+    /// Lengthens or shortens the intervals by how busy the machine is; the core states the plan that follows.
+    fn stretch(&mut self, took: Duration) {
+        let host = &self.sampling.machine.host;
+        let psi = |resource| probe::pressure::psi(host, resource).ok();
+        let (cpu, memory, io) = (psi("cpu"), psi("memory"), psi("io"));
+        let pressure = Pressure::of(cpu.and_then(|psi| psi.some), memory.and_then(|psi| psi.full), io.and_then(|psi| psi.full));
+        let factor = stretch::next(self.sampling.factor, pressure, took);
+        if factor == self.sampling.factor {
+            return;
+        }
+        self.sampling.factor = factor;
+        match factor {
+            1 => say("the machine is calm again: intervals are as configured"),
+            _ => say(&format!("the machine is busy: all intervals but heartbeat's are {factor} times as long")),
+        }
+        if let Some(terms) = self.agent.terms().cloned() {
+            self.settings = stretched(&self.config, Some(&terms), factor);
+            self.agent.set_plan(self.settings.plan.clone());
+        }
+    }
+
+    /// What only the agent knows of itself.
+    fn own(&mut self, readings: &mut Readings) {
+        let (entries, bytes) = self.outbox.size(self.agent.chains());
+        let own = readings.agent.get_or_insert_with(AgentSelf::default);
+        own.outbox_entries = i64::try_from(entries).ok();
+        own.outbox_bytes = i64::try_from(bytes).ok();
+        own.probes_ms = i64::try_from(self.sampling.took.as_millis()).ok();
+        own.stretch = i64::try_from(self.sampling.factor).ok();
+        if let (Some(cpu_ms), Some(resident_bytes), Some(written_bytes)) = (own.cpu_ms, own.resident_bytes, own.written_bytes) {
+            let used = Used { at_ms: clock::now().boottime_ms, cpu_ms, written_bytes, resident_bytes };
+            own.over_budget = self.sampling.budget.look(used).map(i64::from);
+        }
     }
 }
