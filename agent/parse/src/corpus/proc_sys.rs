@@ -247,7 +247,7 @@ fn no_kind_takes_the_files_of_another() {
     let names = ["ipmi-sensor", "upsc", "apcaccess", "chronyc", "w32tm", "timedatectl", "dmesg", "systemd", "physicaldisk"];
     let mut taken = Vec::new();
     for (group, folder) in groups.iter().filter_map(|group| Some((group, folder(group, "no_kind_takes_the_files_of_another")?))) {
-        for (path, bytes) in files(&folder).into_iter().filter(|(path, bytes)| !path.ends_with(".gz") && bytes.len() < 1 << 20) {
+        for (path, bytes) in files(&folder).into_iter().filter(|(path, bytes)| !path.ends_with(".gz") && bytes.len() < 1 << 16) {
             let text = crate::text::decode(&bytes);
             for name in names {
                 let crate::Read::Text(read) = crate::find(name).unwrap().read else { continue };
