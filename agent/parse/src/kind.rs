@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, psi};
+use crate::{Outcome, Tree, Unreadable, psi, smartctl, smartctl_text};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +27,26 @@ pub struct Kind {
 }
 
 /// Everything that can be read, by name.
-pub const KINDS: &[Kind] = &[Kind {
-    name: "psi",
-    about: "pressure of one resource: a file of /proc/pressure",
-    about_ja: "資源の逼迫度（/proc/pressure のファイル）",
-    read: Read::Text(psi::outcome),
-}];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "smartctl",
+        about: "health of one drive: smartctl --json (-a, -x, -H), or a scan",
+        about_ja: "ディスク1台の健康状態（smartctl --json の -a・-x・-H、または scan）",
+        read: Read::Text(smartctl::outcome),
+    },
+    Kind {
+        name: "smartctl-text",
+        about: "the same from smartctl's text",
+        about_ja: "同上（smartctl のテキスト出力）",
+        read: Read::Text(smartctl_text::outcome),
+    },
+    Kind {
+        name: "psi",
+        about: "pressure of one resource: a file of /proc/pressure",
+        about_ja: "資源の逼迫度（/proc/pressure のファイル）",
+        read: Read::Text(psi::outcome),
+    },
+];
 
 /// The kind of a name.
 #[must_use]

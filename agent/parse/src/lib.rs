@@ -5,10 +5,20 @@
 //!
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
+//!
+//! The words of a fault: `permission_denied`, `not_found`, `no_device`, `busy`, `standby` (it sleeps and was not woken),
+//! `timed_out`, `unsupported`, `not_running`, `locked`, `malformed` (one line among good ones), `too_many` (left out),
+//! `io_error` (anything else that failed).
 
+pub mod drive;
 pub mod psi;
+pub mod smartctl;
+pub mod smartctl_text;
 
+#[cfg(test)]
+mod corpus;
 mod input;
+mod json;
 mod kind;
 mod outcome;
 pub mod text;
