@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, psi, smartctl, smartctl_text};
+use crate::{Outcome, Tree, Unreadable, nvme_cli, psi, smartctl, smartctl_text};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,12 @@ pub const KINDS: &[Kind] = &[
         about: "the same from smartctl's text",
         about_ja: "同上（smartctl のテキスト出力）",
         read: Read::Text(smartctl_text::outcome),
+    },
+    Kind {
+        name: "nvme-cli",
+        about: "NVMe drives: nvme smart-log -o json, nvme list -o json",
+        about_ja: "NVMeドライブ（nvme smart-log・nvme list の -o json）",
+        read: Read::Text(nvme_cli::outcome),
     },
     Kind {
         name: "psi",

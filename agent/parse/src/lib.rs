@@ -11,6 +11,7 @@
 //! `io_error` (anything else that failed).
 
 pub mod drive;
+pub mod nvme_cli;
 pub mod psi;
 pub mod smartctl;
 pub mod smartctl_text;

@@ -1,7 +1,7 @@
 //! smartctl, nvme-cli: each real file against what it says itself, looked up the simple way.
 
 use super::{files, folder};
-use crate::{Status, smartctl, smartctl_text};
+use crate::{Status, nvme_cli, smartctl, smartctl_text};
 use serde_json::Value;
 
 /// What smartctl's own fields say, against the record; the verdict against smartctl's own.
@@ -133,5 +133,37 @@ fn scans_as_text_list_their_drives() {
         let listed = text.lines().filter(|line| line.contains(" -d ")).count();
         assert_eq!((outcome.status, outcome.records.len()), (Status::Unknown, listed), "{name}");
         assert_eq!(outcome.faults.is_empty(), listed > 0, "{name}");
+    }
+}
+
+/// A number as any version of nvme-cli writes it.
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok()).or_else(|| value.to_string().strip_suffix(".0")?.parse().ok())
+}
+
+#[test]
+fn nvme_cli_agrees_with_its_own_fields() {
+    let Some(folder) = folder("smart/netdata") else { return };
+    let logs = files(&folder, |name| name.contains("smart-log"));
+    assert_eq!(logs.len(), 4);
+    for (name, text) in &logs {
+        let root: Value = serde_json::from_str(text).unwrap();
+        let outcome = nvme_cli::outcome(text, None).unwrap();
+        let record = &outcome.records[0];
+        assert_eq!(outcome.status, Status::Ok, "{name}: {}", outcome.reason);
+        assert_eq!(record["temperature_celsius"].as_i64(), number(&root["temperature"]).map(|kelvin| kelvin - 273), "{name}");
+        let fields =
+            [("percentage_used", "percent_used"), ("power_on_hours", "power_on_hours"), ("available_spare", "avail_spare"), ("media_errors", "media_errors")];
+        for (ours, theirs) in fields {
+            assert_eq!(record[ours].as_i64(), number(&root[theirs]), "{name} {ours}");
+            assert!(record[ours].is_i64(), "{name} {ours}");
+        }
+    }
+    let lists = files(&folder, |name| name.contains("nvme-list"));
+    assert_eq!(lists.len(), 3);
+    for (name, text) in &lists {
+        let outcome = nvme_cli::outcome(text, None).unwrap();
+        assert_eq!((outcome.status, outcome.records.len()), (Status::Unknown, text.matches("\"ModelNumber\"").count()), "{name}");
+        assert_eq!(text.matches("\"PhysicalSize\": 4000787030016").count(), outcome.readings.len(), "{name}");
     }
 }
