@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, nvme_cli, psi, smartctl, smartctl_text};
+use crate::{Outcome, Tree, Unreadable, nvme_cli, psi, smartctl, smartctl_text, storcli};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,12 @@ pub const KINDS: &[Kind] = &[
         about: "NVMe drives: nvme smart-log -o json, nvme list -o json",
         about_ja: "NVMeドライブ（nvme smart-log・nvme list の -o json）",
         read: Read::Text(nvme_cli::outcome),
+    },
+    Kind {
+        name: "storcli",
+        about: "RAID controllers: storcli or perccli, show all J",
+        about_ja: "RAIDコントローラー（storcli・perccli の show all J）",
+        read: Read::Text(storcli::outcome),
     },
     Kind {
         name: "psi",

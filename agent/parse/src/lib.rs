@@ -15,6 +15,7 @@ pub mod nvme_cli;
 pub mod psi;
 pub mod smartctl;
 pub mod smartctl_text;
+pub mod storcli;
 
 #[cfg(test)]
 mod corpus;

@@ -191,7 +191,8 @@ mod tests {
             json!({"critical_warning": "0", "temperature": "310", "avail_spare": "100", "spare_thresh": "5", "percent_used": "2", "data_units_written": "3",
                 "power_on_hours": "4,974", "power_cycles": "64", "unsafe_shutdowns": "39", "media_errors": "0", "num_err_log_entries": "110"}),
             json!({"critical_warning": {"value": 0, "ro": 0}, "temperature": 310.0, "avail_spare": 100.0, "spare_thresh": 5.0, "percent_used": 2.0,
-                "data_units_written": 3.0, "power_on_hours": 4974.0, "power_cycles": 64.0, "unsafe_shutdowns": 39.0, "media_errors": 0.0, "num_err_log_entries": 110.0}),
+                "data_units_written": 3.0, "power_on_hours": 4974.0, "power_cycles": 64.0, "unsafe_shutdowns": 39.0,
+                "media_errors": 0.0, "num_err_log_entries": 110.0}),
         ];
         for form in forms {
             let outcome = of(&form);
@@ -218,7 +219,8 @@ mod tests {
 
     #[test]
     fn counters_of_128_bits_do_not_fail() {
-        let text = r#"{"critical_warning":0,"avail_spare":100,"temperature":0,"data_units_read":340282366920938463463374607431768211455,"power_on_hours":"99999999999999999999"}"#;
+        let text = r#"{"critical_warning":0,"avail_spare":100,"temperature":0,
+            "data_units_read":340282366920938463463374607431768211455,"power_on_hours":"99999999999999999999"}"#;
         let outcome = outcome(text, None).unwrap();
         assert_eq!((outcome.status, &outcome.records[0]["read_bytes"]), (Status::Ok, &json!(i64::MAX)));
         assert_eq!((&outcome.records[0]["power_on_hours"], &outcome.records[0]["temperature_celsius"]), (&json!(i64::MAX), &json!(null)));
@@ -286,7 +288,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_value_is_taken(field in "[a-z_/0-9]{1,12}", number: f64, big: u64, text in ".{0,30}", warning: i64) {
-            let root = json!({"critical_warning": warning, "avail_spare": big, "spare_thresh": number, "temperature": text, "data_units_read": number, field: [text]});
+            let root = json!({"critical_warning": warning, "avail_spare": big, "spare_thresh": number,
+                "temperature": text, "data_units_read": number, field: [text]});
             let outcome = outcome(&root.to_string(), None).unwrap();
             prop_assert!(outcome.readings.iter().all(|reading| reading.value.is_finite()));
             let list = json!({"Devices": [{"ModelNumber": text, "Namespaces": [{"PhysicalSize": big}, number]}, number]});

@@ -46,13 +46,15 @@ fn read(root: &Value) -> Report {
     let mut drive = identity(root);
     drive.exit_bits = count_at(root, "/smartctl/exit_status").filter(|bits| *bits <= 0xff);
     health(root, &mut drive);
+    let mut unread = Vec::new();
     match drive.protocol {
-        Protocol::Ata => ata::read(root, &mut drive),
+        Protocol::Ata => unread = ata::read(root, &mut drive),
         Protocol::Scsi => scsi::read(root, &mut drive),
         Protocol::Nvme => nvme(root, &mut drive),
         Protocol::Unknown => {}
     }
-    let faults = faults(root, &mut drive);
+    let mut faults = faults(root, &mut drive);
+    faults.append(&mut unread);
     drive.finish();
     let observed_at_ms = count_at(root, "/local_time/time_t").and_then(|seconds| seconds.checked_mul(1000));
     Report { drive, observed_at_ms, faults }
@@ -137,7 +139,7 @@ fn faults(root: &Value, drive: &mut Drive) -> Vec<Fault> {
         let Some(words) = text_at(message, "/string") else { continue };
         let words = screened(&words);
         let code = code_of(&words);
-        if code == "standby" {
+        if code == "standby" && words.starts_with("Device is in ") {
             drive.standby = drive.health_passed.is_none();
         } else if text_at(message, "/severity").as_deref() != Some("error") {
             continue;

@@ -19,6 +19,7 @@ const CODES: [(&str, &[&str]); 9] = [
             "unknown usb bridge",
             "not supported",
             "unsupported",
+            "un-supported",
             "please try",
             "lacks smart",
             "specify device type",

@@ -1,13 +1,14 @@
 //! What is said of ATA drives only: the attribute table, the logs, the device statistics of the standard.
 
+use crate::Fault;
 use crate::drive::{ATTRIBUTES_MAX, Attribute, Drive, SELF_TESTS_MAX, SelfTest, WhenFailed, hosts_writes};
 use crate::json::{bool_at, count, count_at, list_at, text_at};
 use serde_json::Value;
 
-/// Adds it to the drive.
-pub(super) fn read(root: &Value, drive: &mut Drive) {
+/// Adds it to the drive, and tells what of it could not be read.
+pub(super) fn read(root: &Value, drive: &mut Drive) -> Vec<Fault> {
     let table = list_at(root, "/ata_smart_attributes/table");
-    drive.attributes.extend(table.iter().take(ATTRIBUTES_MAX).filter_map(attribute));
+    drive.attributes.extend(table.iter().filter_map(attribute).take(ATTRIBUTES_MAX));
     drive.error_log_count = count_at(root, "/ata_smart_error_log/extended/count").or_else(|| count_at(root, "/ata_smart_error_log/summary/count"));
     let extended = list_at(root, "/ata_smart_self_test_log/extended/table");
     let standard = list_at(root, "/ata_smart_self_test_log/standard/table");
@@ -16,6 +17,11 @@ pub(super) fn read(root: &Value, drive: &mut Drive) {
     drive.pending = count_at(root, "/ata_pending_defects_log/count");
     statistics(root, drive);
     hosts_writes(drive);
+    let broken = table.iter().filter(|row| attribute(row).is_none()).count();
+    let left_out = table.len() - broken - drive.attributes.len() + tests.len().saturating_sub(SELF_TESTS_MAX);
+    let told = [("malformed", broken, "rows of the attribute table cannot be read"), ("too_many", left_out, "more rows are left out")];
+    let told = told.into_iter().filter(|(_, count, _)| *count > 0);
+    told.map(|(code, count, words)| Fault { code, detail: format!("{count} {words}") }).collect()
 }
 
 fn attribute(row: &Value) -> Option<Attribute> {

@@ -1,9 +1,15 @@
 use super::*;
+use crate::drive::ATTRIBUTES_MAX;
 use proptest::prelude::*;
 use serde_json::json;
 
 fn read_of(value: &Value) -> Outcome {
     outcome(&value.to_string(), None).unwrap()
+}
+
+fn row(id: i64, name: &str, raw: i64, shown: &str) -> Value {
+    json!({"id": id, "name": name, "value": 100, "worst": 100, "thresh": 21, "when_failed": "", "flags": {"prefailure": true},
+        "raw": {"value": raw, "string": shown}})
 }
 
 fn ata(extra: &Value) -> Value {
@@ -15,10 +21,10 @@ fn ata(extra: &Value) -> Value {
         "user_capacity": {"bytes": 1_000_204_886_016_i64}, "logical_block_size": 512, "rotation_rate": 7200,
         "smart_status": {"passed": true}, "temperature": {"current": 31}, "power_on_time": {"hours": 100}, "power_cycle_count": 7,
         "ata_smart_attributes": {"table": [
-            {"id": 3, "name": "Spin_Up_Time", "value": 99, "worst": 98, "thresh": 21, "when_failed": "", "flags": {"prefailure": true}, "raw": {"value": 4166, "string": "4166"}},
-            {"id": 5, "name": "Reallocated_Sector_Ct", "value": 100, "worst": 100, "thresh": 36, "when_failed": "", "flags": {"prefailure": true}, "raw": {"value": 2, "string": "2"}},
-            {"id": 190, "name": "Airflow_Temperature_Cel", "value": 60, "worst": 40, "thresh": 45, "when_failed": "past", "flags": {"prefailure": false}, "raw": {"value": 40, "string": "40 (Min/Max 20/60)"}},
-            {"id": 197, "name": "Current_Pending_Sector", "value": 100, "worst": 100, "flags": {"prefailure": false}, "raw": {"value": 0, "string": "0"}}
+            row(3, "Spin_Up_Time", 4166, "4166"), row(5, "Reallocated_Sector_Ct", 2, "2"),
+            {"id": 190, "name": "Airflow_Temperature_Cel", "value": 60, "worst": 40, "thresh": 45, "when_failed": "past",
+                "flags": {"prefailure": false}, "raw": {"value": 40, "string": "40 (Min/Max 20/60)"}},
+            row(197, "Current_Pending_Sector", 0, "0")
         ]},
         "ata_smart_error_log": {"summary": {"count": 3}},
         "ata_smart_self_test_log": {"standard": {"table": [
@@ -78,16 +84,28 @@ fn a_failing_attribute_is_bad_although_the_drive_passes() {
 }
 
 #[test]
+fn a_broken_row_costs_itself_and_too_many_are_told() {
+    let mut rows = vec![json!({"id": "x"}), json!(7)];
+    rows.extend((0..=ATTRIBUTES_MAX).map(|_| row(5, "Reallocated_Sector_Ct", 1, "1")));
+    let outcome = read_of(&ata(&json!({"ata_smart_attributes": {"table": rows}})));
+    let codes: Vec<&str> = outcome.faults.iter().map(|fault| fault.code).collect();
+    assert_eq!((outcome.status, codes), (Status::Ok, vec!["malformed", "too_many"]));
+    assert_eq!(outcome.records[0]["attributes"].as_array().unwrap().len(), ATTRIBUTES_MAX);
+}
+
+#[test]
 fn a_scsi_drive_is_read_whole() {
     let outcome = read_of(&json!({
         "smartctl": {"exit_status": 0},
         "device": {"name": "/dev/bus/0", "type": "megaraid,0", "protocol": "SCSI"},
         "scsi_model_name": "MAKER S1", "revision": "A1", "rotation_rate": 0, "temperature": {"current": 30}, "power_on_time": {"hours": 50},
         "smart_status": {"passed": true}, "scsi_grown_defect_list": 2, "scsi_percentage_used_endurance_indicator": 3,
-        "scsi_error_counter_log": {"read": {"total_uncorrected_errors": 1, "gigabytes_processed": "1.500"}, "write": {"total_uncorrected_errors": 2, "gigabytes_processed": "x"}},
+        "scsi_error_counter_log": {"read": {"total_uncorrected_errors": 1, "gigabytes_processed": "1.500"},
+            "write": {"total_uncorrected_errors": 2, "gigabytes_processed": "x"}},
         "scsi_start_stop_cycle_counter": {"accumulated_start_stop_cycles": 4},
         "scsi_self_test_0": {"code": {"string": "Background long"}, "result": {"value": 0, "string": "Completed"}, "power_on_time": {"hours": 45}},
-        "scsi_self_test_1": {"code": {"string": "Background long"}, "result": {"value": 4, "string": "Completed, segment failed"}, "power_on_time": {"hours": 5}}
+        "scsi_self_test_1": {"code": {"string": "Background long"}, "result": {"value": 4, "string": "Completed, segment failed"},
+            "power_on_time": {"hours": 5}}
     }));
     let record = &outcome.records[0];
     assert_eq!(outcome.status, Status::Ok, "{}", outcome.reason);
@@ -113,10 +131,12 @@ fn a_scsi_drive_is_read_whole() {
 #[test]
 fn an_nvme_drive_is_read_whole() {
     let log = json!({"critical_warning": 0, "temperature": 36, "available_spare": 99, "available_spare_threshold": 10, "percentage_used": 3,
-        "data_units_read": 2, "data_units_written": 1e30, "power_cycles": 5, "power_on_hours": 80, "unsafe_shutdowns": 1, "media_errors": 7, "num_err_log_entries": 62});
+        "data_units_read": 2, "data_units_written": 1e30, "power_cycles": 5, "power_on_hours": 80,
+        "unsafe_shutdowns": 1, "media_errors": 7, "num_err_log_entries": 62});
     let mut root = json!({"smartctl": {"exit_status": 0}, "device": {"name": "/dev/nvme0", "type": "nvme", "protocol": "NVMe"}, "nvme_total_capacity": 500,
         "smart_status": {"passed": true, "nvme": {"value": 0}}, "nvme_smart_health_information_log": log, "temperature": {"current": 35},
-        "nvme_self_test_log": {"table": [null, {"self_test_code": {"string": "Short"}, "self_test_result": {"value": 7, "string": "Completed: failed segments"}, "power_on_hours": 70}]}});
+        "nvme_self_test_log": {"table": [null, {"self_test_code": {"string": "Short"}, "self_test_result": {"value": 7, "string": "Completed: failed segments"},
+            "power_on_hours": 70}]}});
     let outcome = read_of(&root);
     let record = &outcome.records[0];
     assert_eq!(outcome.status, Status::Bad, "its last self-test failed");
@@ -241,9 +261,12 @@ fn near() -> impl Strategy<Value = Value> {
     })
 }
 
+const PLACES: &str = "device|smartctl|ata_smart_attributes|nvme_smart_health_information_log|ata_device_statistics";
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn any_json_is_taken(near in near(), protocol in "ATA|SCSI|NVMe|x", put in "device|smartctl|ata_smart_attributes|nvme_smart_health_information_log|ata_device_statistics") {
+    fn any_json_is_taken(near in near(), protocol in "ATA|SCSI|NVMe|x", put in PLACES) {
         let mut root = ata(&json!({put: near}));
         if let Some(device) = root["device"].as_object_mut() {
             device.insert("protocol".to_owned(), json!(protocol));

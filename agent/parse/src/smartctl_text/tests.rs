@@ -370,7 +370,8 @@ proptest! {
     fn any_text_is_taken(
         lines in proptest::collection::vec(
             prop_oneof![
-                "[ #]?[0-9]{0,25}[ #]+[A-Za-z_]{0,30} ?(0x[0-9a-f]{0,5}|PO--C[K-]?)? ?[0-9x-]{0,9} [0-9-]{0,4} [0-9-]{0,4} (Pre-fail  Always)? (-|NOW|Past|FAILING_NOW) .{0,20}",
+                "[ #]?[0-9]{0,25}[ #]+[A-Za-z_]{0,30} ?(0x[0-9a-f]{0,5}|PO--C[K-]?)? ?[0-9x-]{0,9} [0-9-]{0,4} [0-9-]{0,4} \
+                    (Pre-fail  Always)? (-|NOW|Past|FAILING_NOW) .{0,20}",
                 "(Num  Test|ID#|ATA Error Count:|Critical Warning:|User Capacity:|Temperature:|read:|Power On Hours:|Local Time is:).{0,60}",
                 "[0-9 #]{0,9}(Short offline|Background long) +(Completed|Aborted|Failed in)[^\\n]{0,60}",
                 "(0x)?0?[1-7] +0x0[0-9a-f]{2} +[1-8] +[0-9-]{0,22}~?.{0,20}",
