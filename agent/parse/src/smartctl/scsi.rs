@@ -14,7 +14,10 @@ pub(super) fn read(root: &Value, drive: &mut Drive) {
     drive.percentage_used = count_at(root, tell).or(drive.percentage_used);
     drive.grown_defects = count_at(root, "/scsi_grown_defect_list");
     drive.pending = count_at(root, "/scsi_pending_defects/count");
-    drive.start_stop_cycles = count_at(root, "/scsi_start_stop_cycle_counter/accumulated_start_stop_cycles");
+    // The keys of this counter were written as in the text before 7.3.
+    drive.start_stop_cycles = ["accumulated_start_stop_cycles", "Accumulated start-stop cycles"]
+        .iter()
+        .find_map(|key| count_at(root, &format!("/scsi_start_stop_cycle_counter/{key}")));
     drive.uncorrectable = ["read", "write", "verify"]
         .iter()
         .filter_map(|way| count_at(root, &format!("/scsi_error_counter_log/{way}/total_uncorrected_errors")))
