@@ -79,6 +79,8 @@ struct Reader {
     /// Hours from the device statistics, for drives without such an attribute.
     statistics_hours: Option<i64>,
     ours: bool,
+    /// Lines that told a trouble: what is beyond [`RECORDS_MAX`] of them is not even looked at.
+    troubles: usize,
     left_out: usize,
 }
 
@@ -114,6 +116,7 @@ impl Reader {
             sct_celsius: None,
             statistics_hours: None,
             ours: false,
+            troubles: 0,
             left_out: 0,
         }
     }
@@ -203,6 +206,11 @@ impl Reader {
             return self.fault("standby", screened(line));
         }
         if TROUBLES.iter().any(|words| line.contains(words)) {
+            self.troubles += 1;
+            if self.troubles > RECORDS_MAX {
+                self.left_out += 1;
+                return;
+            }
             // Such a message may stand alone, when the rest went elsewhere.
             self.ours |= ["Unable to detect device type", "Unknown USB bridge"].iter().any(|words| line.contains(words));
             self.fault(code_of(line), screened(line));
