@@ -1,5 +1,6 @@
 //! Real files that others wrote, read where they lie.
 
+mod drives;
 mod proc_sys;
 
 use crate::Tree;

@@ -1,7 +1,8 @@
 //! The table of everything that can be read.
 
 use crate::{
-    Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, physicaldisk, power_supply, psi, systemd, timedatectl, upsc, w32tm,
+    Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text,
+    storcli, systemd, timedatectl, upsc, w32tm,
 };
 
 /// What a kind is given.
@@ -30,6 +31,30 @@ pub struct Kind {
 
 /// Everything that can be read, by name.
 pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "smartctl",
+        about: "health of one drive: smartctl --json (-a, -x, -H), or a scan",
+        about_ja: "ディスク1台の健康状態（smartctl --json の -a・-x・-H、または scan）",
+        read: Read::Text(smartctl::outcome),
+    },
+    Kind {
+        name: "smartctl-text",
+        about: "the same from smartctl's text",
+        about_ja: "同上（smartctl のテキスト出力）",
+        read: Read::Text(smartctl_text::outcome),
+    },
+    Kind {
+        name: "nvme-cli",
+        about: "NVMe drives: nvme smart-log -o json, nvme list -o json",
+        about_ja: "NVMeドライブ（nvme smart-log・nvme list の -o json）",
+        read: Read::Text(nvme_cli::outcome),
+    },
+    Kind {
+        name: "storcli",
+        about: "RAID controllers: storcli or perccli, show all J",
+        about_ja: "RAIDコントローラー（storcli・perccli の show all J）",
+        read: Read::Text(storcli::outcome),
+    },
     Kind {
         name: "hwmon",
         about: "sensors of the kernel: a folder as under /sys/class/hwmon",

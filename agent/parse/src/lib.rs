@@ -5,17 +5,27 @@
 //!
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
+//!
+//! The words of a fault: `permission_denied`, `not_found`, `no_device`, `busy`, `standby` (it sleeps and was not woken),
+//! `timed_out`, `unsupported`, `not_running`, `locked`, `malformed` (one line among good ones), `too_many` (left out),
+//! `io_error` (anything else that failed).
 
 pub mod apcaccess;
 pub mod chronyc;
 pub mod dmesg;
+pub mod drive;
 pub mod edac;
 pub mod hwmon;
 pub mod ipmi_sensor;
+pub mod nvme_cli;
 pub mod physicaldisk;
 pub mod power_supply;
 pub mod psi;
+pub mod smartctl;
+pub mod smartctl_text;
+pub mod storcli;
 pub mod systemd;
+pub mod text;
 pub mod timedatectl;
 pub mod ups;
 pub mod upsc;
@@ -26,9 +36,9 @@ mod complaint;
 #[cfg(test)]
 mod corpus;
 mod input;
+mod json;
 mod kind;
 mod outcome;
-pub mod text;
 mod verdict;
 
 pub use input::{Tree, Unreadable};
