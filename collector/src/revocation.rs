@@ -148,12 +148,12 @@ fn went_back(path: &Path, file: &Revocations, database: &Revocations) -> Option<
 /// When the file cannot be written, or names what this database does not know: then the decision holds in this
 /// database, and not against an older copy of it.
 pub async fn keep(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
-    keep_over(path, keys, store, false).await
+    let _lock = lock(&path.with_extension("lock"))?;
+    keep_locked(path, keys, store, false).await
 }
 
-/// The same; `anew` also over a file that cannot be used.
-async fn keep_over(path: &Path, keys: &Keys, store: &Store, anew: bool) -> Result<(), RevocationError> {
-    let _lock = lock(&path.with_extension("lock"))?;
+/// The same with the lock already taken; `anew` also over a file that cannot be used.
+async fn keep_locked(path: &Path, keys: &Keys, store: &Store, anew: bool) -> Result<(), RevocationError> {
     let known = store.revocations(&Scope::All).await?;
     let there = match read(path, keys.lease_secret.as_slice()) {
         Err(RevocationError::Damaged { .. }) if anew => None,
@@ -179,17 +179,21 @@ fn lock(path: &Path) -> Result<fs::File, RevocationError> {
 /// # Errors
 /// [`RevocationError`] names the mend.
 pub async fn compare(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
-    let database = store.revocations(&Scope::All).await?;
+    // The file first: what it names was committed before it was written, so a database that is read later has it, also
+    // while somebody revokes. No lock, which would have to be made where nothing is changed.
     let file = read(path, keys.lease_secret.as_slice())?.ok_or_else(|| RevocationError::Missing { path: path.to_owned() })?;
+    let database = store.revocations(&Scope::All).await?;
     went_back(path, &file, &database).map_or(Ok(()), Err)
 }
 
 /// Holds database and file against each other. A file that is behind is brought forward: the program ended between
-/// the two. With `accept` what the file names is revoked again, and a file that cannot be used is written anew.
+/// the two. With `accept` what the file names is revoked again, and a file that cannot be used is written anew. Under
+/// the lock of [`keep`], so that no other command writes the file between the two looks.
 ///
 /// # Errors
 /// [`RevocationError`] names the mend. Nothing may be taken then.
 pub async fn check(path: &Path, keys: &Keys, store: &Store, accept: Option<&Actor>, now_ms: i64) -> Result<(), RevocationError> {
+    let _lock = lock(&path.with_extension("lock"))?;
     let database = store.revocations(&Scope::All).await?;
     let file = match (read(path, keys.lease_secret.as_slice()), accept) {
         (Ok(file), _) => file,
@@ -206,7 +210,7 @@ pub async fn check(path: &Path, keys: &Keys, store: &Store, accept: Option<&Acto
         (None, None) if database.epoch > 0 => return Err(RevocationError::Missing { path: path.to_owned() }),
         (None, _) => {}
     }
-    keep_over(path, keys, store, accept.is_some()).await
+    keep_locked(path, keys, store, accept.is_some()).await
 }
 
 #[cfg(test)]
@@ -269,6 +273,39 @@ mod tests {
         assert_eq!(other.kept(), [KeyId([1; 16]), KeyId([2; 16])]);
         assert_eq!(other.store.revocations(&Scope::All).await.unwrap().keys, other.kept());
         other.check(None).await.unwrap();
+    }
+
+    /// One command revokes while others look: none of them may see a decision in the file that it does not see in the
+    /// database.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn whoever_looks_while_another_revokes_never_sees_a_database_that_went_back() {
+        let place = std::sync::Arc::new(Place::with(1).await);
+        place.keep().await.unwrap();
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let look = |compares: bool| {
+            let (place, over) = (std::sync::Arc::clone(&place), std::sync::Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut looks = 0_u32;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let outcome = if compares { compare(&place.file(), &place.keys, &place.store).await } else { place.check(None).await };
+                    outcome.unwrap_or_else(|fault| panic!("look {looks}: {fault}"));
+                    looks += 1;
+                }
+                looks
+            })
+        };
+        let looking = [look(true), look(false)];
+        for round in 0..200_u16 {
+            let mut key = [9; 16];
+            key[..2].copy_from_slice(&round.to_be_bytes());
+            place.store.reapply_revocations(&operator(), Revocations { epoch: 0, keys: vec![KeyId(key)] }, NOW).await.unwrap();
+            place.keep().await.unwrap();
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for looking in looking {
+            assert!(looking.await.unwrap() > 20, "it looked on meanwhile");
+        }
+        assert_eq!(place.kept().len(), 201);
     }
 
     #[tokio::test]
