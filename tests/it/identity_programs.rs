@@ -134,9 +134,10 @@ fn a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database() {
     other.sample();
     assert!(is_revoked(&runtime.block_on(other.push(usize::MAX))) && returned.elapsed() < Duration::from_secs(1), "{:?}", returned.elapsed());
     world.kill();
+    let state_dir = world.state_dir();
     let restore = || {
         for suffix in ["-wal", "-shm"] {
-            drop(fs::remove_file(world.state_dir().join(format!("collector.db{suffix}"))));
+            drop(fs::remove_file(state_dir.join(format!("collector.db{suffix}"))));
         }
         fs::copy(&backup, &database).unwrap();
     };
@@ -160,12 +161,42 @@ fn a_revocation_holds_at_once_after_a_kill_and_against_a_restored_database() {
         assert!(is_revoked(&runtime.block_on(agent.push(usize::MAX))), "revoked again before anything was taken");
     }
     world.kill();
+    taken_over_is_told(&world, &[agent.key.public().id().fingerprint(), other.key.public().id().fingerprint()]);
+    restore();
+    world.serve_args = vec!["--accept-rollback", "--lang", "ja"];
+    world.start();
+    world.kill();
+    assert!(world.log().contains(&format!("<4>再び失効：鍵 {}（{FACILITY}/ct-1）", agent.key.public().id().fingerprint())), "{}", world.log());
     world.serve_args.clear();
     world.start();
     world.kill();
     fs::remove_file(&file).unwrap();
     let refused = world.try_cli(&["serve"]);
     assert!(refused.status.code() == Some(78) && words(&refused).contains("missing"), "{}", words(&refused));
+}
+
+/// Which keys were revoked again stands in the log and, for good, in the audit.
+#[track_caller]
+fn taken_over_is_told(world: &World, keys: &[String; 2]) {
+    let log = world.log();
+    assert!(log.contains("<4>the database went back, which was accepted: 2 keys"), "{log}");
+    let audit = |args: &[&str]| world.cli(&[&["audit", "list"], args].concat());
+    let entries: serde_json::Value = serde_json::from_str(&audit(&["--json"])).unwrap();
+    for (key, machine) in keys.iter().zip(["ct-1", "ct-2"]) {
+        assert!(log.contains(&format!("<4>revoked again: key {key} of {FACILITY}/{machine}")), "{log}");
+        let one = entries["entries"].as_array().unwrap().iter().find(|entry| entry["id"] == key.as_str()).unwrap_or_else(|| panic!("{key}: {entries}"));
+        assert!(one["verb"] == "revoke_again" && one["facility"] == FACILITY && one["detail"]["alias"] == machine, "{one}");
+    }
+    let newest = &entries["entries"][0];
+    assert!(newest["verb"] == "accept_rollback" && newest["actor_kind"] == "cli" && newest["detail"]["keys_revoked_again"] == 2, "{newest}");
+    let (english, japanese) = (audit(&[]), audit(&["--lang", "ja"]));
+    assert!(english.lines().next().unwrap().contains("went back, accepted") && english.contains("machine enrolled"), "{english}");
+    assert!(japanese.contains("以前の状態に戻ったことを承認") && japanese.contains("機器を登録") && japanese.contains("+09:00"), "{japanese}");
+    let two = audit(&["--limit", "2"]);
+    assert!(two.lines().count() == 3 && two.lines().zip(english.lines()).take(2).all(|(one, other)| one == other), "{two}");
+    assert_eq!(audit(&["--since", "2099-01-01"]), "Nothing was done.\n");
+    assert_eq!(audit(&["--since", "2020-01-01", "--limit", "1000"]).lines().count(), entries["entries"].as_array().unwrap().len());
+    assert_eq!(world.try_cli(&["audit", "list", "--since", "yesterday"]).status.code(), Some(2));
 }
 
 #[test]

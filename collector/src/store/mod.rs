@@ -30,7 +30,7 @@ pub use network::Network;
 pub use read::PAGE_MAX;
 pub use rows::{
     AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, RefusedKey, Revocations,
-    SessionRow, TokenRow, TransitionRow, Waiting,
+    RevokedAgain, SessionRow, TokenRow, TransitionRow, Waiting,
 };
 pub use scope::{Actor, Scope};
 pub use work::{Dirty, PresenceChange, Transition, WorkLease};

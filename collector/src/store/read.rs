@@ -204,14 +204,14 @@ impl Store {
         }
     }
 
-    /// What was done, newest first, at most [`PAGE_MAX`].
+    /// What was done since `from_ms` (UTC, milliseconds since 1970), newest first, at most `limit`.
     ///
     /// # Errors
     /// When the database failed.
-    pub async fn audit(&self, scope: &Scope) -> Result<Vec<AuditRow>, StoreError> {
+    pub async fn audit(&self, scope: &Scope, from_ms: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         let scope = scope.clone();
         match self {
-            Store::Sqlite(engine) => engine.read(move |db| sqlite::audit::list(db, &scope, PAGE_MAX)).await,
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::audit::list(db, &scope, from_ms, limit)).await,
         }
     }
 

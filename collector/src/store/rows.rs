@@ -220,6 +220,15 @@ pub struct Revocations {
     pub keys: Vec<KeyId>,
 }
 
+/// A key that was revoked again because it is known outside the database to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedAgain {
+    /// Its id.
+    pub key_id: KeyId,
+    /// Facility and name of the machine it is of; `None` when this database does not know the key.
+    pub machine: Option<(Word, Word)>,
+}
+
 /// A token; its secret is nowhere in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
