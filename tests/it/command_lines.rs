@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
+use mimamori_shared::token::Token;
 use mimamori_tests::process::command;
 use mimamori_tests::world::FACILITY;
-use mimamori_tests::{AgentHome, World, wait_until};
+use mimamori_tests::{AgentHome, SimAgent, World, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -85,6 +86,7 @@ fn what_was_done_is_said_in_a_line_or_as_json() {
     for (args, words) in [
         (&["facility", "add", "west", "--name", "西病院"][..], "Added: west (西病院)"),
         (&["token", "revoke", &id], "Revoked: token"),
+        (&["token", "revoke", &id, "--lang", "ja"], "取り消しました：トークン"),
         (&["machine", "approve", "hcf-1/ct-1"], "Approved: hcf-1/ct-1, key "),
         (&["export", "hcf-1/ct-1", "--output", &out], "entries of hcf-1/ct-1"),
         (&["fsck"], "Sound: 1 machines, 1 chains, "),
@@ -118,6 +120,11 @@ fn what_was_not_done_says_why_where_and_what_to_do() {
     check(&world.try_cli(&["init", "--host", "other.example"]), 78, &["holds a collector already", "state_dir"]);
     check(&world.try_cli(&["init", "--host", "other.example", "--lang", "ja"]), 78, &["既にコレクターがあります"]);
     check(&world.try_cli(&["machine", "show", "hcf-1/none", "--lang", "ja"]), 2, &["該当する機器がありません"]);
+    check(&world.try_cli(&["token", "revoke", "zz"]), 2, &["zz: a token's id is 16 lower-case hexadecimal digits"]);
+    check(&world.try_cli(&["token", "revoke", "zz", "--lang", "ja"]), 2, &["zz: トークンのIDは16桁の16進数（小文字）です"]);
+    check(&world.try_cli(&["token", "revoke", "0011223344556677", "--lang", "ja"]), 2, &["該当するトークンがありません"]);
+    check(&world.try_cli(&["token", "create", "--facility", FACILITY, "--ttl", "soon"]), 2, &["--ttl soon: a length of time"]);
+    check(&world.try_cli(&["token", "create", "--facility", FACILITY, "--ttl", "soon", "--lang", "ja"]), 2, &["--ttl soon: 時間は"]);
     check(&world.try_cli(&["export", "hcf-1/ct-1", "--output", "/nonexistent/x"]), 2, &["--output /nonexistent/x cannot be written"]);
     check(&home.try_cli(&["ledger", "export", "--output", "/nonexistent/x"]), 2, &["--output /nonexistent/x cannot be written"]);
     if home.is_root() {
@@ -135,6 +142,34 @@ fn what_was_not_done_says_why_where_and_what_to_do() {
     fs::remove_file(home.dir.join("consent.toml")).unwrap();
     check(&home.admin(&["consent", "withdraw"]), 2, &["there is no consent at", "consent.toml"]);
     check(&home.admin(&["consent", "withdraw", "--lang", "ja"]), 2, &["同意書がありません"]);
+}
+
+/// What is an example looks like one: a machine of a hospital must not get among them by a typing error.
+#[test]
+fn a_move_into_the_example_facility_is_warned_of_and_no_other_move() {
+    let world = World::new("example-move");
+    for facility in ["north", "south"] {
+        world.cli(&["facility", "add", facility, "--name", "病院"]);
+    }
+    let token = Token::parse(&world.cli(&["token", "create", "--facility", "north", "--machine", "ct-1"])).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut world = world;
+    world.start();
+    runtime.block_on(SimAgent::enrol(&token, "one")).unwrap();
+    let moved = |from: &str, to: &str, lang: &str| {
+        let done = world.try_cli(&["machine", "move", &format!("{from}/ct-1"), "--to", to, "--lang", lang]);
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stderr).unwrap()
+    };
+    assert_eq!(moved("north", "south", "en"), "");
+    let warned = moved("south", FACILITY, "en");
+    assert!(
+        warned.contains(&format!("{FACILITY} is marked as an example")) && warned.contains(&format!("machine move {FACILITY}/ct-1 --to south")),
+        "{warned}"
+    );
+    assert_eq!(moved(FACILITY, "north", "ja"), "", "out of it is no mistake");
+    let warned = moved("north", FACILITY, "ja");
+    assert!(warned.contains("例として印が付いています") && !warned.contains("example"), "{warned}");
 }
 
 #[test]
