@@ -32,6 +32,17 @@ impl Store {
         }
     }
 
+    /// Every key that an agent has had, with its public half, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such agent in scope.
+    pub async fn keys_of(&self, scope: &Scope, agent: AgentId) -> Result<Vec<(KeyId, [u8; 32])>, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::machine::keys_of(db, &scope, agent)).await,
+        }
+    }
+
     /// Keys that are never taken again. Only within [`Scope::All`].
     ///
     /// # Errors
