@@ -34,6 +34,7 @@ mod packaging;
 mod page_in_a_browser;
 mod patient_data;
 mod removed_while_keys_change;
+mod removed_while_swapped;
 mod revocation;
 mod simulation;
 mod slow_connections;

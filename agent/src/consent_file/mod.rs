@@ -117,7 +117,7 @@ fn read(path: &Path, shown: &str) -> Result<String, NoConsent> {
 }
 
 /// What of the file and the folders above it the running account could change; `None` when nothing.
-fn prove(path: &Path) -> Option<String> {
+pub(crate) fn prove(path: &Path) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = fs::canonicalize(path).ok();
