@@ -35,6 +35,7 @@ mod page_in_a_browser;
 mod patient_data;
 mod removed_while_keys_change;
 mod removed_while_swapped;
+mod removed_without_an_answer;
 mod revocation;
 mod simulation;
 mod slow_connections;

@@ -1,5 +1,6 @@
 //! `uninstall`: the facility ends it. What is removed is stated to the collector first, signed, and printed.
 
+mod before;
 mod certificate;
 mod ending;
 mod folder;
