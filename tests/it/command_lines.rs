@@ -216,3 +216,34 @@ fn man_pages_are_written_for_every_command() {
         assert!(folder.join(page).is_file() && folder.join(format!("{name}.1")).is_file(), "the units' Documentation= names {name}(1)");
     }
 }
+
+/// Neither program needs a file or a folder for this: the line itself is wrong.
+#[test]
+fn what_is_wrong_with_a_line_is_said_in_the_readers_language() {
+    #[track_caller]
+    fn check(program: &str, line: &str, words: &[&str]) {
+        let run = |more: &[&str], lang: &str| command(program).args(more).args(line.split(' ')).env("LANG", lang).stdin(Stdio::null()).output().unwrap();
+        for done in [run(&["--lang", "ja"], "C"), run(&[], "ja_JP.UTF-8")] {
+            let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert!(done.status.code() == Some(2) && out.is_empty() && words.iter().all(|word| err.contains(word)), "{line}: {:?} {out}{err}", done.status);
+            assert!(err.lines().all(|line| line.starts_with(&format!("{program}: "))) && !err.contains("error") && !err.contains("Usage"), "{err}");
+        }
+        let english = run(&[], "C");
+        let err = String::from_utf8_lossy(&english.stderr);
+        assert!(english.status.code() == Some(2) && err.starts_with("error: ") && err.is_ascii(), "{err}");
+    }
+    let (agent, collector) = ("mimamori-agent", "mimamori-collector");
+    check(agent, "statsu", &["不明なコマンドです", "もしかして：`status`"]);
+    check(agent, "ledger show --last many", &["`--last <LAST>` の値`many`は正しくありません：0以上の整数"]);
+    check(agent, "consent grant --approver A", &["必須の引数がありません", "--reason <TEXT>"]);
+    check(agent, "consent withdraw --keep-unsent --purge-unsent", &["同時に指定できません"]);
+    check(agent, "consent grant --mode often", &["`continuous`、`periodic`、`on_demand`"]);
+    check(agent, "status --jsn", &["不明な引数です：`--jsn`", "もしかして：`--json`", "使い方： mimamori-agent status"]);
+    check(collector, "machine approve hcf-1/ct-1 --key x", &["`--key <FINGERPRINT>` の値`x`は正しくありません：指紋は4桁の16進数8組です"]);
+    check(collector, "machine approve ct-1", &["機器はFACILITY/MACHINEの形で"]);
+    check(collector, "machine approve a/B", &["別名はa-z 0-9 _ -の1～32文字です"]);
+    check(collector, "machine show ct-1", &["エージェントIDで指定してください"]);
+    check(collector, "token create --facility a --machine b --source 192.0.2.1/24", &["アドレス範囲は192.0.2.0/24"]);
+    check(collector, "token create --facility a --machine b --csv c", &["同時に指定できません"]);
+    check(collector, "facility add a", &["必須の引数がありません：`--name <NAME>`"]);
+}
