@@ -206,6 +206,8 @@ pub enum LedgerCommand {
         print: Output,
     },
     /// Writes the fingerprints of the collector's root and of this machine's key: the trust anchor of later verification.
+    ///
+    /// A file is TOML, as verifiers take it with `--trust`; standard output too, unless `--json` asks for the same as JSON.
     Trust {
         /// Where to; standard output by default.
         #[arg(long, value_name = "FILE")]

@@ -120,6 +120,9 @@ pub enum Command {
     /// Enrolment tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What operators, agents and the collector did.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -317,6 +320,23 @@ pub enum TokenCommand {
     Revoke {
         /// Which, as `list` shows it.
         id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Audit commands.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Lists what was done, newest first: by whom, when, to what.
+    List {
+        /// From the beginning of this day on, of the zone that `digest.utc_offset_h` names, such as 2026-11-27.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        since: Option<String>,
+        /// The newest so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
         /// How to print.
         #[command(flatten)]
         output: Output,

@@ -65,8 +65,8 @@ pub const KEYS: &[Key] = &[
         "ingest.rate.enrol_refusals",
         Kind::Count { min: 1, max: 1_000_000 },
         "5",
-        "Refused enrolments per minute and source after which no further one is looked at. For all sources together twelve times as many, counting only those without a valid token: those keep nobody out who has one.",
-        "1つの送信元で毎分これだけ登録を拒否すると、それ以上は受け付けない。全体では、有効なトークンのない要求だけをその12倍まで数え、トークンを持つ機器の登録は妨げない。",
+        "Refused enrolments per minute after which the next are told to wait: of a source, counting only those without a valid token, and of a token at a source. For all sources together without a valid token twelve times as many. None of them keeps anybody out who has a valid token, also behind the same address.",
+        "登録の拒否が毎分これだけになると、次からは待つように答える。有効なトークンのない要求は送信元ごとに（全体ではその12倍まで）、トークンのある要求は送信元とトークンごとに数える。同じアドレスの後ろでも、有効なトークンを持つ機器の登録は妨げない。",
     ),
     Key::with_default(
         "digest.utc_offset_h",

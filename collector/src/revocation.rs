@@ -12,9 +12,10 @@
 //! fewer decisions, or lacks a key that the file names. Root writes here too, and the folder is the collector's: no
 //! symbolic link is followed.
 
+use crate::cli::Lang;
 use crate::config::Config;
 use crate::keys::{Keys, give, write};
-use crate::store::{Actor, Revocations, Scope, Store, StoreError};
+use crate::store::{Actor, Revocations, RevokedAgain, Scope, Store, StoreError};
 use mimamori_shared::error::chain;
 use mimamori_shared::id::{Hash, KeyId};
 use mimamori_shared::sign::hmac;
@@ -77,6 +78,64 @@ pub enum RevocationError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Keys that are named one by one where somebody is told of them; the audit has them all.
+const NAMED_MAX: usize = 1000;
+
+/// What accepting that the database went back came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// The database knew everything that the file names.
+    Nothing,
+    /// It did not know these to be revoked.
+    Again(Vec<RevokedAgain>),
+    /// There was no file that could be used: it was written anew with so many keys, which the database knew.
+    Anew(usize),
+}
+
+impl Accepted {
+    /// What the operator is told, a line for each key.
+    #[must_use]
+    pub fn lines(&self, lang: Lang) -> Vec<String> {
+        let keys = match self {
+            Accepted::Nothing => {
+                let nothing = (
+                    "nothing had to be accepted: the database knows every revocation that the revocation file names",
+                    "承認の対象はありません。失効記録ファイルにある失効は、すべてデータベースにもあります",
+                );
+                return vec![lang.of(nothing.0, nothing.1).to_owned()];
+            }
+            Accepted::Anew(keys) => {
+                return vec![lang.of(
+                    format!("the revocation file could not be used and was written anew from the database, with the {keys} keys that are revoked there. What else was revoked is known to nobody here: compare `mimamori-collector audit list` and `machine list` with your own records"),
+                    format!("失効記録ファイルが使用できないため、データベースの内容（失効した鍵{keys}個）から作り直しました。それ以外の失効はここでは分かりません。`mimamori-collector audit list`と`machine list`を手元の記録と照合してください"),
+                )];
+            }
+            Accepted::Again(keys) => keys,
+        };
+        let count = keys.len();
+        let mut lines = vec![lang.of(
+            format!("the database went back, which was accepted: {count} keys of the revocation file were not revoked in it and are now"),
+            format!("データベースが以前の状態に戻っていることが承認されました。失効記録ファイルにあり、データベースで失効していなかった鍵{count}個を再び失効させました"),
+        )];
+        lines.extend(keys.iter().take(NAMED_MAX).map(|again| {
+            let key = again.key_id.fingerprint();
+            match &again.machine {
+                Some((facility, machine)) => {
+                    lang.of(format!("revoked again: key {key} of {facility}/{machine}"), format!("再び失効：鍵 {key}（{facility}/{machine}）"))
+                }
+                None => lang.of(
+                    format!("revoked again: key {key}, of no machine that this database knows"),
+                    format!("再び失効：鍵 {key}（このデータベースにない機器）"),
+                ),
+            }
+        }));
+        if count > NAMED_MAX {
+            lines.push(lang.of("the rest stands in `mimamori-collector audit list`", "残りは`mimamori-collector audit list`で確認できます").to_owned());
+        }
+        lines
+    }
 }
 
 /// Where the file is.
@@ -148,12 +207,12 @@ fn went_back(path: &Path, file: &Revocations, database: &Revocations) -> Option<
 /// When the file cannot be written, or names what this database does not know: then the decision holds in this
 /// database, and not against an older copy of it.
 pub async fn keep(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
-    keep_over(path, keys, store, false).await
+    let _lock = lock(&path.with_extension("lock"))?;
+    keep_locked(path, keys, store, false).await
 }
 
-/// The same; `anew` also over a file that cannot be used.
-async fn keep_over(path: &Path, keys: &Keys, store: &Store, anew: bool) -> Result<(), RevocationError> {
-    let _lock = lock(&path.with_extension("lock"))?;
+/// The same with the lock already taken; `anew` also over a file that cannot be used.
+async fn keep_locked(path: &Path, keys: &Keys, store: &Store, anew: bool) -> Result<(), RevocationError> {
     let known = store.revocations(&Scope::All).await?;
     let there = match read(path, keys.lease_secret.as_slice()) {
         Err(RevocationError::Damaged { .. }) if anew => None,
@@ -179,34 +238,39 @@ fn lock(path: &Path) -> Result<fs::File, RevocationError> {
 /// # Errors
 /// [`RevocationError`] names the mend.
 pub async fn compare(path: &Path, keys: &Keys, store: &Store) -> Result<(), RevocationError> {
-    let database = store.revocations(&Scope::All).await?;
+    // The file first: what it names was committed before it was written, so a database that is read later has it, also
+    // while somebody revokes. No lock, which would have to be made where nothing is changed.
     let file = read(path, keys.lease_secret.as_slice())?.ok_or_else(|| RevocationError::Missing { path: path.to_owned() })?;
+    let database = store.revocations(&Scope::All).await?;
     went_back(path, &file, &database).map_or(Ok(()), Err)
 }
 
 /// Holds database and file against each other. A file that is behind is brought forward: the program ended between
-/// the two. With `accept` what the file names is revoked again, and a file that cannot be used is written anew.
+/// the two. With `accept` what the file names is revoked again, and a file that cannot be used is written anew. Under
+/// the lock of [`keep`], so that no other command writes the file between the two looks.
 ///
 /// # Errors
 /// [`RevocationError`] names the mend. Nothing may be taken then.
-pub async fn check(path: &Path, keys: &Keys, store: &Store, accept: Option<&Actor>, now_ms: i64) -> Result<(), RevocationError> {
+pub async fn check(path: &Path, keys: &Keys, store: &Store, accept: Option<&Actor>, now_ms: i64) -> Result<Accepted, RevocationError> {
+    let _lock = lock(&path.with_extension("lock"))?;
     let database = store.revocations(&Scope::All).await?;
     let file = match (read(path, keys.lease_secret.as_slice()), accept) {
         (Ok(file), _) => file,
         (Err(RevocationError::Damaged { .. }), Some(_)) => None,
         (Err(fault), _) => return Err(fault),
     };
-    match (file, accept) {
-        (Some(file), _) if file == database => return Ok(()),
+    let accepted = match (file, accept) {
+        (Some(file), _) if file == database => return Ok(Accepted::Nothing),
         (Some(file), accept) => match (went_back(path, &file, &database), accept) {
-            (Some(_), Some(actor)) => store.reapply_revocations(actor, file, now_ms).await?,
+            (Some(_), Some(actor)) => Accepted::Again(store.reapply_revocations(actor, file, now_ms).await?),
             (Some(fault), None) => return Err(fault),
-            (None, _) => {}
+            (None, _) => Accepted::Nothing,
         },
         (None, None) if database.epoch > 0 => return Err(RevocationError::Missing { path: path.to_owned() }),
-        (None, _) => {}
-    }
-    keep_over(path, keys, store, accept.is_some()).await
+        (None, _) => Accepted::Anew(database.keys.len()),
+    };
+    keep_locked(path, keys, store, accept.is_some()).await?;
+    Ok(accepted)
 }
 
 #[cfg(test)]
@@ -245,7 +309,7 @@ mod tests {
             keep(&self.file(), &self.keys, &self.store).await
         }
 
-        async fn check(&self, accept: Option<&Actor>) -> Result<(), RevocationError> {
+        async fn check(&self, accept: Option<&Actor>) -> Result<Accepted, RevocationError> {
             check(&self.file(), &self.keys, &self.store, accept, NOW).await
         }
 
@@ -265,10 +329,51 @@ mod tests {
         assert_eq!(other.kept(), [KeyId([1; 16])]);
         other.store.reapply_revocations(&operator(), Revocations::default(), NOW).await.unwrap();
         assert!(matches!(other.check(None).await, Err(RevocationError::WentBack { file: 1, database: 2, forgotten: 1, .. })));
-        other.check(Some(&operator())).await.unwrap();
+        let accepted = other.check(Some(&operator())).await.unwrap();
+        assert_eq!(accepted, Accepted::Again(vec![RevokedAgain { key_id: KeyId([1; 16]), machine: None }]));
+        let fingerprint = KeyId([1; 16]).fingerprint();
+        for (lang, word) in [(Lang::En, "revoked again: key"), (Lang::Ja, "再び失効：鍵")] {
+            let lines = accepted.lines(lang);
+            assert!(lines.len() == 2 && lines[1].contains(word) && lines[1].contains(&fingerprint), "{lines:?}");
+        }
+        let audit = other.store.audit(&Scope::All, 0, 9).await.unwrap();
+        assert!(audit.iter().any(|row| row.verb.as_str() == "revoke_again" && row.id == fingerprint), "{audit:?}");
         assert_eq!(other.kept(), [KeyId([1; 16]), KeyId([2; 16])]);
         assert_eq!(other.store.revocations(&Scope::All).await.unwrap().keys, other.kept());
         other.check(None).await.unwrap();
+    }
+
+    /// One command revokes while others look: none of them may see a decision in the file that it does not see in the
+    /// database.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn whoever_looks_while_another_revokes_never_sees_a_database_that_went_back() {
+        let place = std::sync::Arc::new(Place::with(1).await);
+        place.keep().await.unwrap();
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let look = |compares: bool| {
+            let (place, over) = (std::sync::Arc::clone(&place), std::sync::Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut looks = 0_u32;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let outcome = if compares { compare(&place.file(), &place.keys, &place.store).await } else { place.check(None).await.map(drop) };
+                    outcome.unwrap_or_else(|fault| panic!("look {looks}: {fault}"));
+                    looks += 1;
+                }
+                looks
+            })
+        };
+        let looking = [look(true), look(false)];
+        for round in 0..200_u16 {
+            let mut key = [9; 16];
+            key[..2].copy_from_slice(&round.to_be_bytes());
+            place.store.reapply_revocations(&operator(), Revocations { epoch: 0, keys: vec![KeyId(key)] }, NOW).await.unwrap();
+            place.keep().await.unwrap();
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for looking in looking {
+            assert!(looking.await.unwrap() > 20, "it looked on meanwhile");
+        }
+        assert_eq!(place.kept().len(), 201);
     }
 
     #[tokio::test]
@@ -284,7 +389,7 @@ mod tests {
         place.keep().await.unwrap();
         fs::rename(place.file(), &victim).unwrap();
         symlink(&victim, place.file()).unwrap();
-        for outcome in [place.check(None).await, place.keep().await] {
+        for outcome in [place.check(None).await.map(drop), place.keep().await] {
             assert!(matches!(outcome, Err(RevocationError::Damaged { what: "it is a symbolic link", .. })), "{outcome:?}");
         }
         let before = fs::read(&victim).unwrap();

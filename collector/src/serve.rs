@@ -194,14 +194,14 @@ pub fn make_store(config: &Config) -> Result<Store, StartError> {
 /// # Errors
 /// [`StartError`] names the mend.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    start_as(config, None).await
+    start_as(config, None, Lang::En).await
 }
 
-/// The same; `accept` is who accepts that the database went back.
+/// The same; `accept` is who accepts that the database went back, and is told in `lang` what was taken over.
 ///
 /// # Errors
 /// [`StartError`] names the mend.
-pub async fn start_as(config: &Config, accept: Option<&Actor>) -> Result<Running, StartError> {
+pub async fn start_as(config: &Config, accept: Option<&Actor>, lang: Lang) -> Result<Running, StartError> {
     let keys = keys::load(&config.state_dir())?;
     let collector_id = keys.collector_id;
     if let Some(fault) = public_url_fault(config, &keys.hosts, Lang::En) {
@@ -215,7 +215,10 @@ pub async fn start_as(config: &Config, accept: Option<&Actor>) -> Result<Running
     let may_make = accept.is_some() || !revocations.try_exists().unwrap_or(true);
     let store = if may_make { make_store(config)? } else { open_store(config)? };
     // Before anything is taken.
-    revocation::check(&revocations, &keys, &store, accept, clock::now_ms()).await?;
+    let accepted = revocation::check(&revocations, &keys, &store, accept, clock::now_ms()).await?;
+    if accept.is_some() {
+        accepted.lines(lang).iter().for_each(|line| eprintln!("<4>{line}"));
+    }
     let metrics = Arc::new(SelfMetrics::new(env!("CARGO_PKG_VERSION"), clock::now_ms())?);
     let (stop, stopping) = watch::channel(false);
     let limits = ConnLimits::default();
@@ -275,12 +278,12 @@ impl Running {
 ///
 /// # Errors
 /// [`StartError`] names the mend.
-pub fn serve(config: &Config, accept: Option<&Actor>) -> Result<(), StartError> {
+pub fn serve(config: &Config, accept: Option<&Actor>, lang: Lang) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(16).build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut term, mut interrupt, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-        let running = start_as(config, accept).await?;
+        let running = start_as(config, accept, lang).await?;
         eprintln!("<6>agents report to {}; pages http://{}/; metrics http://{}/metrics", running.ingest, running.pages, running.metrics);
         notify(&[sd_notify::NotifyState::Ready]);
         let mut beat = tokio::time::interval(Duration::from_secs(15));

@@ -3,7 +3,7 @@
 //! live one (docs/WIRE.md, "Freshness"), so its clock tells the machine's skew by the offset of its boot.
 
 use crate::digest::{self, Day, Digest};
-use crate::store::{MachineRow, MachineState, Scope, Store, StoreError};
+use crate::store::{ForkMark, MachineRow, MachineState, Scope, Store, StoreError};
 use crate::work::memory;
 use mimamori_domain::presence::{Because, Presence, State, grace_ms};
 use mimamori_domain::wall;
@@ -105,8 +105,8 @@ pub struct MachineView {
     pub epoch: u32,
     /// The place its newest chain goes on at.
     pub next_seq: u64,
-    /// Whether a key speaks with two voices.
-    pub forked: bool,
+    /// Whether its newest chain is forked, and what an operator said of it.
+    pub fork: Option<ForkMark>,
     /// The place the collector waits for before it can go on, and since when.
     pub waiting_for: Option<(u64, i64)>,
     /// State of the consent; `None` before the first statement.
@@ -254,7 +254,7 @@ fn machine_view(row: &MachineRow, findings: u64, at_ms: i64) -> MachineView {
         skew_ms: skew_ms(row, presence.as_ref(), head.as_ref()),
         epoch: chain.map_or(0, |chain| u32::try_from(chain.epoch).unwrap_or(u32::MAX)),
         next_seq: chain.map_or(0, |chain| chain.next_seq),
-        forked: chain.is_some_and(|chain| chain.forked),
+        fork: row.fork,
         waiting_for: chain.and_then(|chain| chain.waiting).map(|waiting| (waiting.for_seq, waiting.since_ms)),
         consent: row.consent.as_ref().map(|consent| consent.state),
         consent_example: row.consent.as_ref().is_some_and(|consent| consent.example),
@@ -328,7 +328,7 @@ pub(crate) mod tests {
             skew_ms: Some(1000),
             epoch: 1,
             next_seq: 42,
-            forked: false,
+            fork: None,
             waiting_for: None,
             consent: Some(ConsentState::Granted),
             consent_example: false,

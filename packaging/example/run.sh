@@ -203,6 +203,11 @@ network = { every = "5s" }
 END
 fi
 
+if grep -q '^withdrawn = true' agent/etc/consent.toml; then
+    fail "the example's consent was withdrawn, so nothing is collected; for a new one: rm $state/agent/etc/consent.toml, and 'make run' again" \
+        "例の同意は撤回されているため、何も収集しません。新しい同意で試すには rm $state/agent/etc/consent.toml の後、再度 make run を実行してください"
+fi
+
 chmod 0700 agent/state
 enter=() rights=(--no-new-privs)
 if [ "$(id -u)" = 0 ]; then
@@ -244,6 +249,13 @@ agent() { (cd agent && exec "${enter[@]}" setpriv "${rights[@]}" "${agent_args[@
     say '# The example agent as "make run" starts it. Made at every start.'
     say 'here=$(cd -P -- "$(dirname -- "$0")/agent" && pwd -P) || exit 2'
     say 'unset MIMAMORI_AGENT_BIN MIMAMORI_COLLECTOR_BIN'
+    if [ "$(id -u)" = 0 ]; then
+        # The consent is the administrator's, who here is root: these run as the caller, not as the agent's account.
+        say 'case " $* " in *" consent withdraw "* | *" consent grant "* | *" collect "*)'
+        say '    export MIMAMORI_AGENT_STATE_DIR="$here/state" MIMAMORI_AGENT_CONSENT_FILE="$here/etc/consent.toml"'
+        say '    exec "$here/bin/mimamori-agent" --config "$here/etc/agent.toml" "$@" ;;'
+        say 'esac'
+    fi
     if [ ${#enter[@]} -gt 0 ]; then
         say 'cd -- "$here" || exit 2'
         printf 'exec'
@@ -414,6 +426,8 @@ Three reports of this machine are verified. Everything here is an example: $faci
   送信され得る項目
   The consent       $here/agent/etc/consent.toml (edit it and watch the agent follow)
   同意
+  Take it back      $here/agentctl consent withdraw
+  同意の撤回
   The collector     $here/collectorctl machine list
   コレクター
   Logs              $here/agent.log  $here/collector.log

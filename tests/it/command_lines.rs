@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
+use mimamori_shared::token::Token;
 use mimamori_tests::process::command;
 use mimamori_tests::world::FACILITY;
-use mimamori_tests::{AgentHome, World, wait_until};
+use mimamori_tests::{AgentHome, SimAgent, World, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -85,6 +86,7 @@ fn what_was_done_is_said_in_a_line_or_as_json() {
     for (args, words) in [
         (&["facility", "add", "west", "--name", "西病院"][..], "Added: west (西病院)"),
         (&["token", "revoke", &id], "Revoked: token"),
+        (&["token", "revoke", &id, "--lang", "ja"], "取り消しました：トークン"),
         (&["machine", "approve", "hcf-1/ct-1"], "Approved: hcf-1/ct-1, key "),
         (&["export", "hcf-1/ct-1", "--output", &out], "entries of hcf-1/ct-1"),
         (&["fsck"], "Sound: 1 machines, 1 chains, "),
@@ -118,6 +120,11 @@ fn what_was_not_done_says_why_where_and_what_to_do() {
     check(&world.try_cli(&["init", "--host", "other.example"]), 78, &["holds a collector already", "state_dir"]);
     check(&world.try_cli(&["init", "--host", "other.example", "--lang", "ja"]), 78, &["既にコレクターがあります"]);
     check(&world.try_cli(&["machine", "show", "hcf-1/none", "--lang", "ja"]), 2, &["該当する機器がありません"]);
+    check(&world.try_cli(&["token", "revoke", "zz"]), 2, &["zz: a token's id is 16 lower-case hexadecimal digits"]);
+    check(&world.try_cli(&["token", "revoke", "zz", "--lang", "ja"]), 2, &["zz: トークンのIDは16桁の16進数（小文字）です"]);
+    check(&world.try_cli(&["token", "revoke", "0011223344556677", "--lang", "ja"]), 2, &["該当するトークンがありません"]);
+    check(&world.try_cli(&["token", "create", "--facility", FACILITY, "--ttl", "soon"]), 2, &["--ttl soon: a length of time"]);
+    check(&world.try_cli(&["token", "create", "--facility", FACILITY, "--ttl", "soon", "--lang", "ja"]), 2, &["--ttl soon: 時間は"]);
     check(&world.try_cli(&["export", "hcf-1/ct-1", "--output", "/nonexistent/x"]), 2, &["--output /nonexistent/x cannot be written"]);
     check(&home.try_cli(&["ledger", "export", "--output", "/nonexistent/x"]), 2, &["--output /nonexistent/x cannot be written"]);
     if home.is_root() {
@@ -135,6 +142,34 @@ fn what_was_not_done_says_why_where_and_what_to_do() {
     fs::remove_file(home.dir.join("consent.toml")).unwrap();
     check(&home.admin(&["consent", "withdraw"]), 2, &["there is no consent at", "consent.toml"]);
     check(&home.admin(&["consent", "withdraw", "--lang", "ja"]), 2, &["同意書がありません"]);
+}
+
+/// What is an example looks like one: a machine of a hospital must not get among them by a typing error.
+#[test]
+fn a_move_into_the_example_facility_is_warned_of_and_no_other_move() {
+    let world = World::new("example-move");
+    for facility in ["north", "south"] {
+        world.cli(&["facility", "add", facility, "--name", "病院"]);
+    }
+    let token = Token::parse(&world.cli(&["token", "create", "--facility", "north", "--machine", "ct-1"])).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut world = world;
+    world.start();
+    runtime.block_on(SimAgent::enrol(&token, "one")).unwrap();
+    let moved = |from: &str, to: &str, lang: &str| {
+        let done = world.try_cli(&["machine", "move", &format!("{from}/ct-1"), "--to", to, "--lang", lang]);
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stderr).unwrap()
+    };
+    assert_eq!(moved("north", "south", "en"), "");
+    let warned = moved("south", FACILITY, "en");
+    assert!(
+        warned.contains(&format!("{FACILITY} is marked as an example")) && warned.contains(&format!("machine move {FACILITY}/ct-1 --to south")),
+        "{warned}"
+    );
+    assert_eq!(moved(FACILITY, "north", "ja"), "", "out of it is no mistake");
+    let warned = moved("north", FACILITY, "ja");
+    assert!(warned.contains("例として印が付いています") && !warned.contains("example"), "{warned}");
 }
 
 #[test]
@@ -180,4 +215,35 @@ fn man_pages_are_written_for_every_command() {
         assert!(readme.contains(&format!("sudo {name} man /usr/local/share/man/man1")), "the README says how they are installed");
         assert!(folder.join(page).is_file() && folder.join(format!("{name}.1")).is_file(), "the units' Documentation= names {name}(1)");
     }
+}
+
+/// Neither program needs a file or a folder for this: the line itself is wrong.
+#[test]
+fn what_is_wrong_with_a_line_is_said_in_the_readers_language() {
+    #[track_caller]
+    fn check(program: &str, line: &str, words: &[&str]) {
+        let run = |more: &[&str], lang: &str| command(program).args(more).args(line.split(' ')).env("LANG", lang).stdin(Stdio::null()).output().unwrap();
+        for done in [run(&["--lang", "ja"], "C"), run(&[], "ja_JP.UTF-8")] {
+            let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert!(done.status.code() == Some(2) && out.is_empty() && words.iter().all(|word| err.contains(word)), "{line}: {:?} {out}{err}", done.status);
+            assert!(err.lines().all(|line| line.starts_with(&format!("{program}: "))) && !err.contains("error") && !err.contains("Usage"), "{err}");
+        }
+        let english = run(&[], "C");
+        let err = String::from_utf8_lossy(&english.stderr);
+        assert!(english.status.code() == Some(2) && err.starts_with("error: ") && err.is_ascii(), "{err}");
+    }
+    let (agent, collector) = ("mimamori-agent", "mimamori-collector");
+    check(agent, "statsu", &["不明なコマンドです", "もしかして：`status`"]);
+    check(agent, "ledger show --last many", &["`--last <LAST>` の値`many`は正しくありません：0以上の整数"]);
+    check(agent, "consent grant --approver A", &["必須の引数がありません", "--reason <TEXT>"]);
+    check(agent, "consent withdraw --keep-unsent --purge-unsent", &["同時に指定できません"]);
+    check(agent, "consent grant --mode often", &["`continuous`、`periodic`、`on_demand`"]);
+    check(agent, "status --jsn", &["不明な引数です：`--jsn`", "もしかして：`--json`", "使い方： mimamori-agent status"]);
+    check(collector, "machine approve hcf-1/ct-1 --key x", &["`--key <FINGERPRINT>` の値`x`は正しくありません：指紋は4桁の16進数8組です"]);
+    check(collector, "machine approve ct-1", &["機器はFACILITY/MACHINEの形で"]);
+    check(collector, "machine approve a/B", &["別名はa-z 0-9 _ -の1～32文字です"]);
+    check(collector, "machine show ct-1", &["エージェントIDで指定してください"]);
+    check(collector, "token create --facility a --machine b --source 192.0.2.1/24", &["アドレス範囲は192.0.2.0/24"]);
+    check(collector, "token create --facility a --machine b --csv c", &["同時に指定できません"]);
+    check(collector, "facility add a", &["必須の引数がありません：`--name <NAME>`"]);
 }

@@ -215,6 +215,42 @@ fn a_withdrawal_while_the_agent_was_stopped_happens_before_a_newer_consent_count
     }
 }
 
+/// The power fails between the mark and the rewriting of the consent: the old consent stands there, and does not count.
+#[test]
+fn a_withdrawal_that_was_cut_off_behind_its_mark_is_a_withdrawal() {
+    let (world, home) = enrolled("cutoff");
+    granted(&home, &["--for", "1y", "--scope", "heartbeat=5s"]);
+    let guard = home.run();
+    wait_until("a report", SOON, || story::reports(&world) >= 1);
+    let first = hash(&home);
+    story::stop(guard);
+    let consent = home.dir.join("consent.toml");
+    let text = fs::read_to_string(&consent).unwrap();
+    mimamori_agent::consent_file::mark(&consent, &text, false, mimamori_tests::sim::now_ms()).unwrap();
+    let statements = |world: &World| held(world).iter().filter(|payload| payload["state"] == "withdrawn").count();
+    let withdrawn = |world: &World| presence(world) == ("not_consented".to_owned(), "consent_withdrawn".to_owned());
+    let before = under(&world, &first).len();
+    for _ in 0..2 {
+        let guard = home.run();
+        wait_until("the collector knows", SOON, || withdrawn(&world));
+        wait_until("the agent has acted on it", SOON, || home.state_dir().join("consent-withdrawn").is_file());
+        // Longer than the agent takes to look again, and than the consent's shortest interval.
+        std::thread::sleep(Duration::from_secs(22));
+        story::stop(guard);
+        assert_eq!((under(&world, &first).len(), statements(&world)), (before, 1), "the old consent came back: {}", home.log());
+    }
+    assert!(said(&home.try_cli(&["consent", "show"])).contains("was withdrawn by the facility"));
+    assert_eq!(fs::read_to_string(&consent).unwrap(), text, "the file does not say so yet");
+    let _guard = home.run();
+    let completed = home.admin(&["consent", "withdraw"]);
+    assert!(completed.status.success() && fs::read_to_string(&consent).unwrap().contains("withdrawn = true"), "{}", said(&completed));
+    granted(&home, &["--for", "2y", "--scope", "heartbeat=5s", "--replace"]);
+    let second = hash(&home);
+    wait_until("granted again it goes on", SOON, || under(&world, &second).len() >= 2);
+    assert_eq!(statements(&world), 1, "one withdrawal, one statement");
+    world.fsck();
+}
+
 #[test]
 fn a_removal_sends_nothing_that_a_withdrawal_nobody_acted_upon_took_back() {
     let (world, home, unsent) = withdrawn_and_granted_while_stopped("later-removed", "--purge-unsent");

@@ -13,6 +13,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use mimamori_agent::cli::exit as agent_exit;
 use mimamori_collector::cli::exit as collector_exit;
 use mimamori_collector::export::reference as tables;
+use mimamori_collector::store::FindingKind;
 use mimamori_shared::config::reference;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,6 +128,20 @@ fn every_command_key_and_exit_status_stands_in_the_pages() {
     assert!(!cli.contains("SUBCOMMAND") && !cli.contains('\u{1b}'));
     for key in mimamori_agent::config::KEYS.iter().chain(mimamori_collector::config::KEYS) {
         assert!(config.contains(&format!("| `{}` |", key.path)), "{}", key.path);
+    }
+}
+
+/// What it means and what to do, in English and in Japanese.
+#[test]
+fn every_finding_has_a_row_for_the_operator_in_both_languages() {
+    let page = fs::read_to_string(top().join("docs/OPERATING.md")).unwrap();
+    let (_, findings) = page.split_once("\n## Findings\n").unwrap();
+    let table = findings.split("\n## ").next().unwrap();
+    for kind in FindingKind::ALL {
+        let name = format!("`{}`", kind.name());
+        let row = table.lines().find(|line| line.split('|').nth(1).is_some_and(|cell| cell.contains(&name)));
+        let cells: Vec<&str> = row.unwrap_or_else(|| panic!("no row for {name}")).split('|').map(str::trim).collect();
+        assert!(cells.len() == 6 && cells[2..5].iter().all(|cell| cell.len() > 8) && !cells[4].is_ascii() && cells[3].is_ascii(), "{name}: {cells:?}");
     }
 }
 

@@ -15,6 +15,7 @@ use mimamori_tests::{Random, Raw, SimAgent, World, get, times, wait_until};
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -168,6 +169,72 @@ fn a_secret_with_any_single_bit_flipped_redeems_nothing() {
     }
     assert_eq!((counted(&world, "refused"), world.machines().len()), (256, 0));
     assert_eq!(ask(&raw, 1, &token, &key, &token.key()).status, 200, "nothing was used up");
+}
+
+/// Many machines of a facility stand behind one address of its router, and one of them has no token and asks on and on.
+#[test]
+fn a_stranger_behind_the_same_address_keeps_nobody_waiting_who_has_a_token() {
+    let mut world = World::new("nat");
+    world.more = vec!["ingest.rate.enrol_refusals=5".to_owned()];
+    world.start();
+    let raw = Raw::new(&world);
+    let tokens = ["ct-1", "ct-2", "ct-3"].map(|name| world.token_text(Some(name)));
+    let [by_program, known, spare] = tokens.each_ref().map(|text| Token::parse(text).unwrap());
+    let mut unknown = Token::parse(&tokens[2]).unwrap();
+    unknown.id.0[0] ^= 1;
+    let guess = key_of(&known, "guess");
+    let bodies = [&known, &unknown].map(|token| request(&raw, &enrol_body(token, &guess, &guess)));
+    // Which tokens there are is not told: to guess the secret of one that exists is answered as one that does not.
+    let told = [2, 3].map(|member| {
+        let mut stream = raw.tls(9, member).unwrap();
+        let mut again = || {
+            send(&mut stream, &bodies[usize::from(member) - 2]).unwrap();
+            let answer = read_answer(&mut stream).unwrap();
+            (answer.status, answer.body)
+        };
+        (0..20).map(|_| again()).collect::<Vec<_>>()
+    });
+    assert!(told[0] == told[1] && told[0][..5].iter().all(|answer| answer.0 == 403) && told[0][5..].iter().all(|answer| answer.0 == 429), "{told:?}");
+    // From 127.0.0.1, where the agent comes from too.
+    let (over, asked, waited) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut stream = raw.tls(0, 1).unwrap();
+            for body in bodies.iter().cycle().take_while(|_| !over.load(Ordering::Relaxed)) {
+                send(&mut stream, body).unwrap();
+                let answer = read_answer(&mut stream).unwrap();
+                waited.fetch_add(u64::from(answer.status == 429), Ordering::Relaxed);
+                asked.fetch_add(1, Ordering::Relaxed);
+                if answer.headers.iter().any(|line| line == "connection: close") {
+                    stream = raw.tls(0, 1).unwrap();
+                }
+            }
+        });
+        wait_until("the stranger is told to wait", Duration::from_secs(20), || waited.load(Ordering::Relaxed) > 20);
+        let before = asked.load(Ordering::Relaxed);
+        assert!(world.agent_home("ct-1").enroll(&tokens[0]).contains("State: active"));
+        // Also by the token whose secret is being guessed.
+        for token in [&known, &spare] {
+            let mut stream = raw.tls(0, 1).unwrap();
+            send(&mut stream, &request(&raw, &enrol_body(token, &key_of(token, "x"), &token.key()))).unwrap();
+            assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+        }
+        assert!(asked.load(Ordering::Relaxed) > before, "it asked on meanwhile");
+        over.store(true, Ordering::Relaxed);
+    });
+    // Who copied a used token is told to wait like every stranger, and nobody else there is.
+    let copied = request(&raw, &enrol_body(&by_program, &guess, &by_program.key()));
+    let mut stream = raw.tls(0, 1).unwrap();
+    let statuses = [(); 8].map(|()| {
+        send(&mut stream, &copied).unwrap();
+        read_answer(&mut stream).unwrap().status
+    });
+    assert_eq!(statuses, [403, 403, 403, 403, 403, 429, 429, 429]);
+    let last = world.token(Some("ct-4"));
+    let mut stream = raw.tls(0, 1).unwrap();
+    send(&mut stream, &request(&raw, &enrol_body(&last, &key_of(&last, "x"), &last.key()))).unwrap();
+    assert_eq!((read_answer(&mut stream).unwrap().status, world.machines().len()), (200, 4));
+    world.fsck();
 }
 
 /// Where in the files of a folder the bytes stand, as they are, in hex or in base64. Files named in `but` are left out.

@@ -327,6 +327,11 @@ fn the_ledger_says_when_under_which_consent_and_with_which_receipt() {
     let trust = home.cli(&["ledger", "trust"]);
     let parsed: toml::Table = trust.parse().unwrap();
     assert_eq!(parsed["agents"][0].as_str(), status(&home)["fingerprint"].as_str());
+    let same = json(&home.cli(&["ledger", "trust", "--json"]));
+    assert_eq!(same, serde_json::json!({"schema": "mimamori.trust/1", "collector_root": parsed["collector_root"], "agents": parsed["agents"]}));
+    let (file, shown) = (home.state_dir().join("trust.toml"), home.state_dir().join("trust.toml").display().to_string());
+    assert_eq!(json(&home.cli(&["ledger", "trust", "--json", "--output", &shown]))["path"], shown.as_str());
+    assert_eq!(fs::read_to_string(file).unwrap(), trust, "a file is what verifiers take");
     let (path, export) = (world.dir.join("trust.toml"), home.state_dir().join("ledger.jsonl"));
     fs::write(&path, trust).unwrap();
     home.cli(&["ledger", "export", "--output", &export.display().to_string()]);

@@ -46,6 +46,7 @@ fn two_copies_are_followed_from_the_first_word_to_the_replacement_of_the_machine
     begin_anew(&mut copy);
     runtime.block_on(copy.report_now());
     runtime.block_on(one.report_now());
+    assert!(is_forked_now(&world));
     let (id, key) = (one.enrolled.agent_id.to_string(), one.key.public().id().fingerprint());
     let text = world.cli(&["machine", "forks"]);
     assert!(text.contains(&id[..8]) && text.contains(&key) && text.contains(&format!("`machine revoke {name}`")), "{text}");
@@ -55,6 +56,9 @@ fn two_copies_are_followed_from_the_first_word_to_the_replacement_of_the_machine
     let japanese = world.cli(&["machine", "approve", &name, "--lang", "ja"]);
     assert!(japanese.contains("分岐は解消していません") && !japanese.contains("But"), "{japanese}");
     assert!(forks(&world, &name).iter().all(|fork| fork["cause"] == "two_copies" && fork["settled_at_ms"].is_null()));
+    rests_after_the_approval(&world, &name);
+    runtime.block_on(one.report_now());
+    assert!(is_forked_now(&world) && !world.cli(&["machine", "list"]).contains("was forked"), "the second voice was heard again");
     assert!(world.cli(&["machine", "revoke", &name]).starts_with(&format!("Revoked: {name}, key {key}")));
     let text = world.cli(&["machine", "forks"]);
     assert!(text.contains("revoked already") && text.contains(&format!("machine replace {name} NEW")) && !text.contains("machine revoke"), "{text}");
@@ -72,6 +76,32 @@ fn two_copies_are_followed_from_the_first_word_to_the_replacement_of_the_machine
     world.cli(&["machine", "replace", &name, "ct-1b"]);
     assert!(world.cli(&["machine", "forks"]).contains("No key speaks with two voices"), "the healthy one is not accused");
     replaced(&world, &id, &new.enrolled.agent_id.to_string());
+}
+
+/// What list, screen and metric say of the one machine; the metric is what alarms hang on.
+#[track_caller]
+fn is_forked_now(world: &World) -> bool {
+    let row = &world.machines()[0];
+    let now = row["forked"].as_bool().unwrap();
+    let shows = |words: &str| world.cli(&["machine", "list"]).contains(words) && world.cli(&["machine", "show", "hcf-1/ct-1"]).contains(words);
+    assert!(shows(if now { "FORKED" } else { "was forked, approved 20" }), "{row}");
+    assert_eq!(row["fork_approved_at_ms"].is_null(), now, "{row}");
+    let page = get(world.metrics, "/metrics").unwrap().1;
+    let of =
+        |name: &str| page.lines().find(|line| line.starts_with(&format!("mimamori_machine_{name}{{"))).map(|line| line.rsplit(' ').next().unwrap().to_owned());
+    assert_eq!(of("chain_forked").as_deref(), Some(if now { "1" } else { "0" }));
+    assert_eq!(of("chain_fork_approved_timestamp_seconds").is_some(), !now);
+    now
+}
+
+/// Receipts say `ok` again, and so does everything that alarms; what was heard stays listed.
+fn rests_after_the_approval(world: &World, name: &str) {
+    assert!(!is_forked_now(world));
+    let japanese = world.cli(&["machine", "list", "--lang", "ja"]);
+    assert!(japanese.contains("分岐の記録あり、承認済み 20"), "{japanese}");
+    let page = get(world.pages, "/?lang=en").unwrap().1;
+    assert!(page.contains("was forked, approved") && !page.contains("FORKED"), "{page}");
+    assert!(!forks(world, name).is_empty() && world.cli(&["machine", "forks", name]).contains("two copies of the machine"), "the evidence stays");
 }
 
 /// The old machine is reached by its id alone, the new one by the name; and the metrics know one of that name.

@@ -134,7 +134,7 @@ fn rotations_under_load_lose_nothing_and_keep_nothing_twice() {
     centre.sound();
     let row = centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap();
     assert_eq!(row.key_id, machine.key_id(), "the newest fingerprint is shown");
-    let audit = centre.runtime.block_on(centre.store().audit(&Scope::All)).unwrap();
+    let audit = centre.runtime.block_on(centre.store().audit(&Scope::All, 0, 1000)).unwrap();
     assert_eq!(audit.iter().filter(|row| row.verb.as_str() == "rotate").count(), old.min(998).min(audit.len()));
     println!(
         "{rotations} rotations: {} entries in {} chains, 0 lost, 0 twice; {} attempts of {old} old keys refused; {:.1?}",

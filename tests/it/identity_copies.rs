@@ -242,6 +242,61 @@ fn a_new_key_that_was_refused_because_two_spoke_is_taken_once_an_operator_chose_
     centre.sound();
 }
 
+fn refused(centre: &Centre, machine: &Machine) -> Vec<(KeyId, String)> {
+    let refused = centre.runtime.block_on(centre.store().refused_keys(&Scope::All, machine.agent_id)).unwrap();
+    refused.into_iter().map(|key| (key.key_id, key.why)).collect()
+}
+
+fn key_state(centre: &Centre, key: &SecretKey) -> Option<KeyState> {
+    centre.runtime.block_on(centre.store().key(key.public().id())).unwrap().map(|row| row.state)
+}
+
+/// The operator chose the wrong one of two new keys, and then the right one: the first is revoked for it, and from the
+/// machine nothing is missing.
+#[test]
+fn a_key_that_was_chosen_after_another_took_over_takes_its_place_and_the_other_is_revoked() {
+    let mut centre = Centre::new();
+    let mut machine = reporting(&mut centre, "ct-1", 5);
+    let stolen = machine.keys[0].clone();
+    let mut copy = Machine::start(machine.copy_of_state(), machine.agent_id, 2, machine.now.wall_ms);
+    machine.pass(5 * MINUTE, &centre);
+    copy.consent(&centre);
+    copy.pass(5 * MINUTE, &centre);
+    let theirs = SecretKey::from_seed(&zeroize::Zeroizing::new([94; 32]));
+    let fresh = ChainId([93; 16]);
+    let open = signed(&machine, &stolen, (fresh, 0, Hash::ZERO), true);
+    let head = mimamori_shared::sign::verify(open.clone(), &stolen.public()).unwrap().hash();
+    let named = vec![open, handing_over(&machine, &stolen, (fresh, 1, head), (&theirs, true))];
+    centre.take(named.clone(), machine.now.wall_ms);
+    machine.event(Event::Rotate, &centre);
+    machine.pass(180 * MINUTE, &centre);
+    assert!(machine.keys.len() == 2 && machine.unsent() > 100);
+    let both = [(theirs.public().id(), "two_voices".to_owned()), (machine.key_id(), "two_voices".to_owned())];
+    assert_eq!(refused(&centre, &machine), both, "both are listed to choose from");
+    // The wrong one.
+    choose(&centre, &machine, theirs.public().id());
+    centre.take(named, machine.now.wall_ms);
+    let known = |centre: &Centre| centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap().key_id;
+    assert_eq!((known(&centre), key_state(&centre, &theirs)), (theirs.public().id(), Some(KeyState::Active)));
+    machine.pass(120 * MINUTE, &centre);
+    assert!(machine.unsent() > 100, "the machine's own is not taken");
+    assert_eq!(refused(&centre, &machine), [(machine.key_id(), "second_successor".to_owned())], "and is named as what it is now");
+    assert_eq!(key_state(&centre, &theirs), Some(KeyState::Active));
+    // The right one.
+    choose(&centre, &machine, machine.key_id());
+    machine.pass(120 * MINUTE, &centre);
+    assert_eq!((machine.unsent(), refused(&centre, &machine)), (0, Vec::new()));
+    let row = centre.runtime.block_on(centre.store().machine_of(&Scope::All, machine.agent_id)).unwrap();
+    assert_eq!((row.key_id, row.state), (machine.key_id(), MachineState::Active));
+    assert_eq!((key_state(&centre, &theirs), key_state(&centre, &machine.keys[1])), (Some(KeyState::Revoked), Some(KeyState::Active)));
+    let open = signed(&machine, &theirs, (ChainId([92; 16]), 0, Hash::ZERO), true);
+    let said = centre.take(vec![open], machine.now.wall_ms);
+    assert!(matches!(said, Some(Said::Refusal { reason: RefusalReason::Revoked, .. })), "{said:?}");
+    let held = centre.held(machine.agent_id);
+    assert!(machine.created.iter().all(|entry| held.contains(entry)), "nothing is missing");
+    centre.sound();
+}
+
 /// A machine that was put back is told so in every receipt, and changes its key once an operator approved.
 #[test]
 fn a_restored_machine_keeps_its_key_until_an_operator_approved_and_goes_on_reporting_meanwhile() {

@@ -34,6 +34,8 @@ mod packaging;
 mod page_in_a_browser;
 mod patient_data;
 mod removed_while_keys_change;
+mod removed_while_swapped;
+mod removed_without_an_answer;
 mod revocation;
 mod simulation;
 mod slow_connections;

@@ -15,7 +15,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const NOBODY: u32 = 65_534;
@@ -34,10 +35,14 @@ struct Example {
     dir: tempfile::TempDir,
     /// Whether the script runs as an ordinary user although the tests run as root.
     nobody: bool,
+    /// The script takes ports by looking which are free: two that look at the same moment take the same.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Example {
     fn new(nobody: bool) -> Example {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new().prefix("mimamori-example-").tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir_all(dir.path().join("packaging/example")).unwrap();
@@ -49,7 +54,7 @@ impl Example {
             fs::create_dir(dir.path().join("state")).unwrap();
             chown(dir.path().join("state"), Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        Example { dir, nobody: nobody && is_root() }
+        Example { dir, nobody: nobody && is_root(), _alone: alone }
     }
 
     fn state(&self) -> PathBuf {
@@ -161,9 +166,8 @@ fn the_example_runs_as_an_ordinary_user() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&fs::metadata(example.state().join("agent/etc/consent.toml")).unwrap()), NOBODY);
 }
 
-#[test]
-fn ctrl_c_leaves_no_process() {
-    let example = Example::new(false);
+/// The example as it goes on until Ctrl-C, when its reports are verified; and what it says.
+fn started(example: &Example) -> (Child, PathBuf) {
     let log = example.dir.path().join("said");
     let out = fs::File::create(&log).unwrap();
     let mut child = example.command().stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
@@ -171,13 +175,48 @@ fn ctrl_c_leaves_no_process() {
         assert!(child.try_wait().unwrap().is_none(), "{}", fs::read_to_string(&log).unwrap());
         fs::read_to_string(&log).unwrap().contains("Three reports of this machine are verified")
     });
-    let running = example.processes();
-    assert!(running.iter().any(|line| line.contains("mimamori-agent")) && running.iter().any(|line| line.contains("mimamori-collector")), "{running:?}");
-    // What a terminal does: SIGINT to the whole foreground group.
+    (child, log)
+}
+
+/// What a terminal does: SIGINT to the whole foreground group.
+fn interrupted(child: &mut Child, log: &Path) -> (Duration, String) {
     assert!(program(Path::new("/bin/kill")).args(["-s", "INT", "--", &format!("-{}", child.id())]).status().unwrap().success());
     let took = wait_until("the end after Ctrl-C", Duration::from_secs(30), || child.try_wait().unwrap().is_some());
-    let said = fs::read_to_string(&log).unwrap();
-    assert!(child.wait().unwrap().success() && said.contains("Stopped."), "{said}");
+    assert!(child.wait().unwrap().success());
+    (took, fs::read_to_string(log).unwrap())
+}
+
+/// Whoever tries it types what the program says; as root too, although the agent runs under another account.
+#[test]
+fn the_examples_consent_is_taken_back_with_its_own_command() {
+    let example = Example::new(false);
+    let (mut child, log) = started(&example);
+    let run = |name: &str, args: &[&str]| {
+        let mut command = program(&example.state().join(name));
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").args(args).current_dir("/").output().unwrap()
+    };
+    assert!(fs::read_to_string(&log).unwrap().contains("/agentctl consent withdraw"), "it is said");
+    let done = run("agentctl", &["--lang", "en", "consent", "withdraw"]);
+    assert!(done.status.success() && text(&done).contains("Nothing is collected any more"), "{}", text(&done));
+    wait_until("the collector knows", LONG, || text(&run("collectorctl", &["machine", "list", "--json"])).contains("\"not_consented\""));
+    interrupted(&mut child, &log);
+    let again = example.once();
+    assert!(!again.status.success() && text(&again).contains("withdrawn") && text(&again).contains("rm "), "{}", text(&again));
+    fs::remove_file(example.state().join("agent/etc/consent.toml")).unwrap();
+    let anew = example.once();
+    assert!(anew.status.success() && shown(&text(&anew)).len() == 3, "{}", text(&anew));
+    let granted = run("agentctl", &["consent", "grant", "--approver", "A", "--reason", "B", "--for", "1d", "--scope", "heartbeat", "--example", "--replace"]);
+    assert!(granted.status.success(), "{}", text(&granted));
+}
+
+#[test]
+fn ctrl_c_leaves_no_process() {
+    let example = Example::new(false);
+    let (mut child, log) = started(&example);
+    let running = example.processes();
+    assert!(running.iter().any(|line| line.contains("mimamori-agent")) && running.iter().any(|line| line.contains("mimamori-collector")), "{running:?}");
+    let (took, said) = interrupted(&mut child, &log);
+    assert!(said.contains("Stopped."), "{said}");
     assert_eq!(example.processes(), Vec::<String>::new());
     println!("Ctrl-C: both programs gone after {took:?}");
 }

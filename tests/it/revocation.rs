@@ -126,7 +126,16 @@ fn a_restore_that_lacks_a_part_is_told_by_every_command_and_made_good_by_none() 
         if empty {
             fs::write(&database, "").unwrap();
         }
-        for args in [&["machine", "list"][..], &["fsck"], &["digest"], &["token", "list"], &["facility", "list"], &["export", "hcf-1/ct-1"], &["serve"]] {
+        for args in [
+            &["machine", "list"][..],
+            &["fsck"],
+            &["digest"],
+            &["token", "list"],
+            &["audit", "list"],
+            &["facility", "list"],
+            &["export", "hcf-1/ct-1"],
+            &["serve"],
+        ] {
             for (lang, word) in [("en", "Restore it"), ("ja", "復元してください")] {
                 let refused = world.try_cli(&[args, &["--lang", lang]].concat());
                 let said = String::from_utf8_lossy(&refused.stderr);
@@ -160,5 +169,5 @@ fn a_restore_that_lacks_a_part_is_told_by_every_command_and_made_good_by_none() 
     world.serve_args = vec!["--accept-rollback"];
     world.start();
     world.fsck();
-    assert!(world.machines().is_empty());
+    assert!(world.machines().is_empty() && world.log().contains("of no machine that this database knows"), "{}", world.log());
 }

@@ -230,3 +230,44 @@ fn of_a_day_to_come_the_digest_says_that_nothing_is_known() {
     let today: Value = serde_json::from_str(&world.cli(&["digest", "--json"])).unwrap();
     assert!(today["known"] == true && today["nothing"] == true && world.cli(&["digest"]).contains("Nothing to look at"), "{today}");
 }
+
+/// In the instant of an agent's first start its outbox is a file without tables: to those who look that is none yet.
+#[test]
+fn an_outbox_that_is_being_made_is_none_yet_and_half_a_one_is_damaged() {
+    let mut world = World::new("firststart");
+    world.start();
+    let home = world.agent_home("ct-1");
+    home.enroll(&world.token_text(Some("ct-1")));
+    let path = home.state_dir().join("outbox.db");
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["key", "show"],
+        &["check"],
+        &["preview"],
+        &["report", "--html", "-"],
+        &["ledger", "show"],
+        &["ledger", "verify"],
+        &["ledger", "export"],
+    ];
+    let look = |what: &str| {
+        commands.map(|args| {
+            let done = home.try_cli(args);
+            let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert!(!text.contains("no such table") && !text.contains("not a database") && !text.contains("the outbox file failed"), "{what} {args:?}: {text}");
+            (done.status.code(), text)
+        })
+    };
+    let none = look("no file");
+    fs::write(&path, b"").unwrap();
+    let empty = look("an empty file");
+    assert!(none[0].0 == Some(0) && none[0].1.contains("Chain") && none[0].1.contains("none yet"), "{}", none[0].1);
+    for (none, empty) in none.iter().zip(&empty) {
+        assert_eq!(none.0, empty.0, "{} {}", none.1, empty.1);
+    }
+    assert!(empty[0].1 == none[0].1 && empty[5..].iter().all(|(code, text)| *code == Some(2) && text.contains("the ledger is empty")), "{empty:#?}");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE chain (no INTEGER PRIMARY KEY)").unwrap();
+    let half = look("half a schema");
+    for at in [0, 3, 5, 6, 7] {
+        assert!(half[at].0 != Some(0) && half[at].1.contains("the outbox file is damaged"), "{:?} {:?}", commands[at], half[at]);
+    }
+}

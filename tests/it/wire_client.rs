@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests: a panic is a failed test")]
 
 use mimamori_tests::process::python;
+use mimamori_tests::world::FACILITY;
 use mimamori_tests::{Random, World, wait_until};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(30);
 
 fn client(world: &World, machine: &str, attack: bool) -> Value {
     let token = world.dir.join(format!("{machine}.token"));
@@ -99,8 +103,73 @@ fn the_ledger_of_the_real_agent_verifies_without_any_code_of_ours_and_one_byte_b
     world.fsck();
 }
 
+/// What the collector keeps, through a change of the machine's key and a fork, by the same verifier.
+#[test]
+fn what_a_collector_exports_verifies_without_any_code_of_ours_and_one_byte_breaks_it() {
+    let mut world = World::new("evidence");
+    world.start();
+    let home = world.agent_home("ct-1");
+    let said = home.enroll(&world.token_text(Some("ct-1")));
+    let running = home.run();
+    wait_until("the agent reports", SOON, || world.export("ct-1").len() >= 4);
+    home.cli(&["key", "rotate"]);
+    let signers = |world: &World| -> HashSet<String> {
+        let wrapper = |line: &Value| line["frame"][1].as_str().unwrap().split(' ').next().unwrap().to_owned();
+        world.export("ct-1").iter().map(wrapper).collect()
+    };
+    wait_until("two keys have signed", SOON, || signers(&world).len() == 2);
+    drop(running);
+    let trust = world.dir.join("trust.toml");
+    let (machine, root) = (printed(&said, "Fingerprint of this machine's key"), printed(&said, "Fingerprint of the collector's root"));
+    let trusting = |agent: &str| fs::write(&trust, format!("collector_root = \"{root}\"\nagents = [\"{agent}\"]\n")).unwrap();
+    trusting(machine);
+    let verdict = |file: &Path| -> (Option<i32>, Value) {
+        let done = verify(file, &trust);
+        (done.status.code(), serde_json::from_slice(&done.stdout).unwrap())
+    };
+    let (file, good) = exported(&world, "ct-1");
+    let kept = world.export("ct-1").len();
+    let (code, found) = verdict(&file);
+    assert!(code == Some(0) && found["ok"] == true && found["trusted"] == true && found["entries"] == kept, "{found}");
+    assert!(found["reports"].as_u64() > Some(0) && found["chains"][0]["branch"] == 0, "{found}");
+    one_byte_breaks_it(good.as_bytes(), &world.dir.join("changed.jsonl"), &trust);
+    // What is cut off, or put behind; and what is whole, but of a key that nobody wrote down.
+    let lines: Vec<&str> = good.lines().collect();
+    for bad in [lines[..lines.len() - 1].join("\n") + "\n", format!("{good}{}\n", lines[lines.len() - 1]), good.replacen(lines[2], lines[3], 1)] {
+        fs::write(&file, bad).unwrap();
+        let (code, found) = verdict(&file);
+        assert!(code == Some(1) && found["first_fault"].is_string(), "{found}");
+    }
+    fs::write(&file, &good).unwrap();
+    trusting(root);
+    assert_eq!(verdict(&file).0, Some(1));
+    world.fsck();
+}
+
+#[test]
+fn an_export_with_a_fork_verifies_branch_by_branch() {
+    let mut world = World::new("branches");
+    world.start();
+    let said = client(&world, "ct-1", true);
+    assert_eq!(said["ok"], true, "{said}");
+    let (file, _) = exported(&world, "ct-1");
+    let done = python("verify.py", &[&file.display().to_string()]);
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let branches: Vec<_> = found["chains"].as_array().unwrap().iter().map(|chain| [&chain["branch"], &chain["first_seq"], &chain["last_seq"]]).collect();
+    assert_eq!(serde_json::json!(branches), serde_json::json!([[0, 0, 4], [1, 4, 5]]), "{found}");
+    assert!(done.status.code() == Some(0) && found["trusted"] == false && found["note"].is_string(), "{found}");
+}
+
+/// The file that `export` writes of a machine, and what is in it.
+fn exported(world: &World, machine: &str) -> (PathBuf, String) {
+    let file = world.dir.join("evidence.jsonl");
+    world.cli(&["export", &format!("{FACILITY}/{machine}"), "--output", &file.display().to_string()]);
+    let text = fs::read_to_string(&file).unwrap();
+    (file, text)
+}
+
 /// One byte in each line, and more at random places; the change keeps to ASCII, so that the file stays readable.
-/// The one thing that nobody signs is when the file was written.
+/// The one thing of a ledger that nobody signs is when the file was written.
 fn one_byte_breaks_it(good: &[u8], path: &Path, trust: &Path) {
     let seed = 20_261_122;
     let mut random = Random(seed);
@@ -108,8 +177,10 @@ fn one_byte_breaks_it(good: &[u8], path: &Path, trust: &Path) {
     let ends: Vec<usize> = good.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
     at.extend(&ends);
     at.extend(ends.iter().map(|end| end - 20));
-    let stamp = String::from_utf8_lossy(good).find("\"exported_at_ms\":").unwrap() + "\"exported_at_ms\":".len();
-    at.retain(|place| !(stamp..stamp + 13).contains(place));
+    if let Some(stamp) = String::from_utf8_lossy(good).find("\"exported_at_ms\":") {
+        let digits = stamp + "\"exported_at_ms\":".len();
+        at.retain(|place| !(digits..digits + 13).contains(place));
+    }
     for place in &at {
         let mut bad = good.to_vec();
         bad[*place] ^= 1;

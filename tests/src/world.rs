@@ -227,7 +227,7 @@ impl World {
         list["machines"].as_array().unwrap().clone()
     }
 
-    /// Everything the collector keeps of a machine, verbatim: the lines of `export` behind the first.
+    /// Everything the collector keeps of a machine, verbatim: the lines of `export` between the first and the last.
     ///
     /// # Panics
     /// When the command fails.
@@ -235,7 +235,10 @@ impl World {
     #[must_use]
     pub fn export(&self, machine: &str) -> Vec<serde_json::Value> {
         let text = self.cli(&["export", &format!("{FACILITY}/{machine}")]);
-        text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
+        let mut lines: Vec<serde_json::Value> = text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+        let end = lines.pop().unwrap();
+        assert_eq!(end["entries"], lines.len(), "cut off: {end}");
+        lines
     }
 
     /// Fails unless everything that is kept agrees with itself.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Verifies a `ledger export` offline, without any code of Mimamori (docs/WIRE.md, "Ledger export").
+"""Verifies a `ledger export` of an agent, or an `export` of a collector, offline, without any code of Mimamori
+(docs/WIRE.md, "Ledger export", "Evidence export").
 
     verify.py FILE|- [--trust TRUST.toml]
 
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 TYPES = ["report", "statement", "loss", "receipt", "refusal", "enrol", "enrolled", "certificate", "bundle"]
 HEAD = ["schema", "collector_id", "agent_id", "root_key", "root_fingerprint", "keys", "exported_at_ms"]
+KEPT_HEAD = ["agent_id", "collector_id", "facility", "key_id", "keys", "machine", "public_key", "root_key", "schema"]
+KEPT = ["branch", "chain_id", "dsse", "epoch", "frame", "hash", "last_seq", "received_at_ms", "seq"]
 ZERO = "0" * 64
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
@@ -86,10 +89,12 @@ def open_frame(frame, keys):
 
 def read_head(line, trust):
     """Line 1: the names, the root key, the keys that are offered and those that are trusted."""
-    need(line["schema"] == "mimamori.ledger/1" and list(line) == HEAD, "line 1 is not of schema mimamori.ledger/1")
+    ledger = line["schema"] == "mimamori.ledger/1" and list(line) == HEAD
+    need(ledger or (line["schema"] == "mimamori.export/1" and list(line) == KEPT_HEAD), "line 1 is neither of schema mimamori.ledger/1 nor mimamori.export/1")
     need(all(list(entry) == ["key_id", "public_key"] for entry in line["keys"]), "a key has other members than its schema")
     root, offered = public_key(line["root_key"]), {entry["key_id"]: public_key(entry["public_key"]) for entry in line["keys"]}
-    need(line["root_fingerprint"].replace("-", "") == key_id(root), "root_fingerprint is not that of root_key")
+    need(not ledger or line["root_fingerprint"].replace("-", "") == key_id(root), "root_fingerprint is not that of root_key")
+    need(ledger or offered.get(line["key_id"]) == public_key(line["public_key"]), "key_id and public_key are not among the keys")
     need(all(key_id(public) == name for name, public in offered.items()), "a key_id is not that of its key")
     if trust is None:
         return root, offered, dict(offered)
@@ -138,6 +143,33 @@ def read_entry(line, who, keys, chains):
         add_key(content, keys)
     return kind
 
+def read_kept(line, who, keys, chains):
+    """An entry as a collector keeps it: on a branch, whatever its body says, and a new key that was not taken beside others."""
+    kind, content, own_hash, signer = open_frame(line["frame"], keys)
+    need(kind in ("report", "statement", "loss"), f"a {kind} has no place in a chain")
+    need((content["collector_id"], content["agent_id"], content["key_id"]) == (*who, signer), "it belongs to another collector, agent or key")
+    name, branch, seq, prev = content["chain_id"], line["branch"], content["seq"], content["prev_hash"]
+    last, tip = (content["last_seq"], content["last_hash"]) if kind == "loss" else (seq, own_hash)
+    need((line["chain_id"], line["seq"], line["last_seq"], line["hash"]) == (name, seq, last, own_hash), "what stands beside the frame contradicts it")
+    signature = {"keyid": signer, "sig": line["frame"][1].split(" ")[1]}
+    dsse = {"payload": base64.b64encode(line["frame"][0].encode()).decode(), "payloadType": media_type(kind), "signatures": [signature]}
+    need(line["dsse"] == compact(dsse), "the DSSE form is of another frame")
+    need(all(type(line[number]) is int for number in ("branch", "epoch", "received_at_ms")), "branch, epoch and received_at_ms are whole numbers")
+    need(all(other == line["epoch"] for (chain, _), other in chains["epochs"].items() if chain == name), "one chain has two epochs")
+    chains["epochs"][name, branch] = line["epoch"]
+    branches = chains["branches"]
+    if branch and seq and (name, branch) not in branches:
+        left = any(chain == name and other["tips"].get(seq - 1) == prev for (chain, _), other in branches.items())
+        need(left, f"branch {branch} leaves no branch at place {seq}")
+        branches[name, branch] = {"next": seq, "head": prev, "losses": 0, "heads": 0, "tips": {}, "spans": []}
+    step(branches, (name, branch), seq, last, prev, tip)["losses"] += kind == "loss"
+    if kind == "statement" and content.get("statement") == "key":
+        try:
+            add_key(content, keys)
+        except (Fault, KeyError, TypeError, ValueError):
+            pass  # kept as evidence, and not taken
+    return kind
+
 def read_receipt(line, who, root, chains):
     kind, certificate, _, _ = open_frame(line["certificate"], {key_id(root): root})
     need(kind == "certificate" and certificate["collector_id"] == who[0], "not a certificate of this collector")
@@ -153,14 +185,25 @@ def read_receipt(line, who, root, chains):
 def verify(lines, trust):
     """Reads all lines; gives what is printed."""
     result = {"ok": False, "trusted": trust is not None, "entries": 0, "reports": 0, "receipts": 0, "chains": [], "figures": [], "first_fault": None}
-    chains, who, number = {}, ("", ""), 0
+    chains, kept, who, number = {}, None, ("", ""), 0
+    check, ended = bytes(32), True
     try:
         for number, text in enumerate(lines, 1):
+            need(not (kept and ended), "something stands behind the last line")
             line = read_json(text)
             need(compact(line) + "\n" == text, "not in compact form, or the last newline is missing")
             if number == 1:
                 root, offered, keys = read_head(line, trust)
                 who = (line["collector_id"], line["agent_id"])
+                if line["schema"] == "mimamori.export/1":
+                    kept, ended = {"branches": chains, "epochs": {}}, False
+            elif kept and list(line) == ["check", "entries"]:
+                need(line == {"check": check.hex(), "entries": result["entries"]}, "the check is not that of the lines before it")
+                ended = True
+            elif kept:
+                need(list(line) == KEPT, "no line of an export")
+                result["reports"] += read_kept(line, who, keys, kept) == "report"
+                result["entries"] += 1
             elif list(line) == ["frame", "hash"]:
                 result["reports"] += read_entry(line, who, keys, chains) == "report"
                 result["entries"] += 1
@@ -171,12 +214,15 @@ def verify(lines, trust):
                 need(list(line) == ["head"] and line["head"]["key_id"] in offered, "no line of a ledger, or a head of an unknown key")
                 step(chains, *(line["head"][name] for name in ("chain_id", "seq", "last_seq", "prev_hash", "tip_hash")))["heads"] += 1
                 result["entries"] += 1
+            check = hashlib.sha256(check + text.encode()).digest()
         need(number, "the file is empty")
+        need(ended, "the last line is missing: it was cut off")
         result["ok"] = True
     except (Fault, KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:
         result["first_fault"] = f"line {number}: {fault}" if isinstance(fault, Fault) else f"line {number}: not of its form: {fault!r}"
-    result["chains"] = [{"machine": who[1], "chain": name, "first_seq": 0, "last_seq": chain["next"] - 1, "losses": chain["losses"], "heads": chain["heads"]}
-                        for name, chain in chains.items()]
+    told = lambda name: {"chain": name[0], "branch": name[1]} if kept else {"chain": name}
+    result["chains"] = [{"machine": who[1], **told(name), "first_seq": min(chain["tips"], default=0) if kept else 0, "last_seq": chain["next"] - 1,
+                         "losses": chain["losses"], "heads": chain["heads"]} for name, chain in chains.items()]
     return result if trust else result | {"note": NOTE}
 
 def main(arguments):

@@ -5,7 +5,7 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, mark, mark_path, parse, put, text, withdrawn};
+use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, cut_off, mark, mark_path, parse, put, settle, text, withdrawn};
 use mimamori_cli::print::quoted;
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
@@ -18,9 +18,12 @@ use std::path::Path;
 
 const YEAR_S: u64 = 365 * 86_400;
 
-/// The consent as the file has it, valid now or not.
+/// The consent as the file has it, valid now or not; withdrawn also where only the mark beside it says so.
 pub(super) fn consent_as_written(config: &Config, lang: Lang) -> Result<ConsentFile, String> {
-    Ok(as_written(config, lang)?.0)
+    let (mut consent, text) = as_written(config, lang)?;
+    let cut_off = cut_off(&config.consent_file(), &text).map_err(|why| why.in_lang(lang))?;
+    consent.withdrawn_keeping = consent.withdrawn_keeping.or(cut_off);
+    Ok(consent)
 }
 
 /// The same with its text.
@@ -96,6 +99,8 @@ fn written(config: &Config, args: &GrantArgs, lang: Lang) -> Result<ConsentFile,
         )]);
     }
     put(&path, &text).map_err(|fault| vec![unwritten(&path, &fault, lang)])?;
+    // Behind it: a withdrawal whose rewriting was cut off would else be undone before the new consent stands.
+    settle(&path).map_err(|fault| vec![unwritten(&mark_path(&path), &fault, lang)])?;
     Ok(consent)
 }
 
@@ -199,7 +204,7 @@ fn summary(config: &Config, consent: &ConsentFile, lang: Lang) {
 
 pub(super) fn withdraw(config: &Config, keep: bool, lang: Lang) -> u8 {
     match taken_back(config, keep, lang) {
-        Ok(()) => {
+        Ok(keep) => {
             print(&format!("{} {}\n", lang.of("Withdrawn:", "撤回しました："), config.consent_file().display()));
             print(if keep {
                 lang.of(
@@ -230,7 +235,8 @@ fn removal(path: &Path, lang: Lang) -> String {
     )
 }
 
-fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
+/// Gives whether what is unsent may still leave.
+fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<bool, String> {
     let path = config.consent_file();
     let (consent, text) = as_written(config, lang).map_err(|fault| match path.try_exists() {
         Ok(false) => fault,
@@ -246,7 +252,11 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
             .to_owned());
     }
     let shown = path.display();
-    let text = withdrawn(&text, keep);
+    // One that was cut off behind the mark is completed as it was meant, unless now more is asked for: it is no second one.
+    let before = cut_off(&path, &text).map_err(|why| format!("{}{}", why.in_lang(lang), removal(&path, lang)))?;
+    let marked = before.filter(|kept| !kept || keep);
+    let keep = marked.unwrap_or(keep);
+    let (given, text) = (&text, withdrawn(&text, keep));
     let read = parse(&shown.to_string(), &text, &[0; 32]).map_err(|faults| NoConsent::Faults(shown.to_string(), Fault::all(&faults)).in_lang(lang))?;
     if read.withdrawn_keeping != Some(keep) {
         return Err(format!(
@@ -255,6 +265,10 @@ fn taken_back(config: &Config, keep: bool, lang: Lang) -> Result<(), String> {
         ));
     }
     // First: whatever becomes of the consent afterwards, the agent acts on it.
-    mark(&path, keep, clock::now().wall_ms).map_err(|fault| unwritten(&mark_path(&path), &fault, lang))?;
-    put(&path, &text).map_err(|fault| unwritten(&path, &fault, lang))
+    if marked.is_none() {
+        mark(&path, given, keep, clock::now().wall_ms).map_err(|fault| unwritten(&mark_path(&path), &fault, lang))?;
+    }
+    put(&path, &text).map_err(|fault| unwritten(&path, &fault, lang))?;
+    settle(&path).map_err(|fault| unwritten(&mark_path(&path), &fault, lang))?;
+    Ok(keep)
 }

@@ -245,10 +245,12 @@ pub(super) fn export(config: &Config, output: Option<&Path>, told: Output, lang:
     }))
 }
 
-/// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`.
+/// The fingerprints that prove later what this machine said, in the form that verifiers take as `--trust`; a file is
+/// always in that form.
 pub(super) fn trust(config: &Config, output: Option<&Path>, told: Output, lang: Lang) -> u8 {
     let made = identified(config, lang).and_then(|(keys, given)| {
-        let text = trust_of(&keys, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
+        let trust = Trust::of(&keys, &given).ok_or_else(|| (exit::CONFIG, "the root key kept is damaged".to_owned()))?;
+        let text = trust.toml();
         match output {
             Some(path) => {
                 std::fs::write(path, &text).map_err(|fault| (exit::USAGE, format!("--output {}", unwritable(path, &fault, lang))))?;
@@ -258,7 +260,7 @@ pub(super) fn trust(config: &Config, output: Option<&Path>, told: Output, lang: 
                 Ok(())
             }
             None => {
-                print(&text);
+                told.say(&json!({"schema": "mimamori.trust/1", "collector_root": trust.root, "agents": trust.agents}), &text);
                 Ok(())
             }
         }
@@ -266,11 +268,24 @@ pub(super) fn trust(config: &Config, output: Option<&Path>, told: Output, lang: 
     finish(made)
 }
 
-/// Every key there was: the first leads a verifier to the others, unless what handed over is lost with an outbox.
-fn trust_of(keys: &[PublicKey], given: &Enrolment) -> Option<String> {
-    let root = given.root()?.id().fingerprint();
-    let agents: Vec<String> = keys.iter().map(|key| format!("\"{}\"", key.id().fingerprint())).collect();
-    Some(format!("collector_root = \"{root}\"\nagents = [{}]\n", agents.join(", ")))
+/// Fingerprints to compare with later.
+struct Trust {
+    /// The collector's root.
+    root: String,
+    /// Every key of this machine there was: the first leads a verifier to the others, unless what handed over is lost with
+    /// an outbox.
+    agents: Vec<String>,
+}
+
+impl Trust {
+    fn of(keys: &[PublicKey], given: &Enrolment) -> Option<Trust> {
+        Some(Trust { root: given.root()?.id().fingerprint(), agents: keys.iter().map(|key| key.id().fingerprint()).collect() })
+    }
+
+    fn toml(&self) -> String {
+        let agents: Vec<String> = self.agents.iter().map(|key| format!("\"{key}\"")).collect();
+        format!("collector_root = \"{}\"\nagents = [{}]\n", self.root, agents.join(", "))
+    }
 }
 
 /// The form is docs/WIRE.md, "Ledger export". How many lines were written.

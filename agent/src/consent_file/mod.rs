@@ -13,7 +13,7 @@ mod write;
 
 pub use parse::{Fault, parse};
 pub use request::{asked_until, request_path, request_text};
-pub use withdrawal::{Pending, mark, mark_path, pending};
+pub use withdrawal::{Pending, cut_off, mark, mark_path, pending, settle};
 pub use write::{Grant, put, summary, text, withdrawn};
 
 use mimamori_shared::consent::ConsentTerms;
@@ -92,7 +92,9 @@ pub fn load(path: &Path, salt: &[u8; 32], now_ms: i64, loopback: bool) -> Result
     {
         return Err(NoConsent::NotProven { path: shown, what });
     }
-    if let Some(keep) = consent.withdrawn_keeping {
+    // Only what the file does not say itself is looked up in the mark.
+    let withdrawn = consent.withdrawn_keeping.map_or_else(|| cut_off(path, &text), |keep| Ok(Some(keep)))?;
+    if let Some(keep) = withdrawn {
         return Err(NoConsent::Withdrawn { path: shown, keep });
     }
     if now_ms < consent.terms.valid_from_ms {
@@ -117,7 +119,7 @@ fn read(path: &Path, shown: &str) -> Result<String, NoConsent> {
 }
 
 /// What of the file and the folders above it the running account could change; `None` when nothing.
-fn prove(path: &Path) -> Option<String> {
+pub(crate) fn prove(path: &Path) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = fs::canonicalize(path).ok();

@@ -3,10 +3,15 @@
 //!
 //! The agent cannot remove it: it remembers in its own state folder what it has acted upon. Compared is only whether a
 //! moment is another one; no clock decides.
+//!
+//! The mark is durable before the consent is rewritten, and until that is done it names the text that it takes back: where
+//! the power fails in between, the old consent stands there and counts as withdrawn all the same.
 
 use super::parse::unread;
 use super::{NoConsent, prove, put};
 use crate::identity::AS_IT_IS;
+use mimamori_shared::id::Hash;
+use mimamori_shared::sign::sha256;
 use mimamori_shared::time;
 use serde::Deserialize;
 use std::fs;
@@ -28,6 +33,10 @@ const BYTES_MAX: u64 = 4096;
 struct Mark {
     purged_at_ms: Option<i64>,
     kept_at_ms: Option<i64>,
+    /// The consent that is withdrawn though its file may not say so yet: SHA-256 of its text.
+    purging: Option<Hash>,
+    /// The same of a withdrawal that keeps. At most one of both is there.
+    keeping: Option<Hash>,
 }
 
 impl Mark {
@@ -36,6 +45,9 @@ impl Mark {
             String::from("# The facility took its consent back. Written by `mimamori-agent consent withdraw`; leave it here, the agent acts on it once.\n");
         for (key, at) in [("purged_at_ms", self.purged_at_ms), ("kept_at_ms", self.kept_at_ms)] {
             at.iter().for_each(|at| text.push_str(&format!("{key} = {at} # {}\n", time::show(*at))));
+        }
+        for (key, of) in [("purging", self.purging), ("keeping", self.keeping)] {
+            of.iter().for_each(|of| text.push_str(&format!("{key} = \"{of}\" # the consent of this SHA-256, until its file says so itself\n")));
         }
         text
     }
@@ -79,15 +91,43 @@ pub fn mark_path(consent: &Path) -> PathBuf {
     consent.with_file_name(FILE)
 }
 
-/// Leaves the mark, durably. `at_ms` is UTC, milliseconds since 1970.
+/// Leaves the mark, durably; `text` is the consent that it takes back. `at_ms` is UTC, milliseconds since 1970.
 ///
 /// # Errors
 /// When the folder cannot be written, or the mark that is there is not one.
-pub fn mark(consent: &Path, keep: bool, at_ms: i64) -> io::Result<()> {
+pub fn mark(consent: &Path, text: &str, keep: bool, at_ms: i64) -> io::Result<()> {
     let path = mark_path(consent);
     let before = Mark::read(&path).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, format!("{why}; remove that file")))?.unwrap_or_default();
-    let mark = if keep { Mark { kept_at_ms: Some(at_ms), ..before } } else { Mark { purged_at_ms: Some(at_ms), ..before } };
+    let of = Some(sha256(text.as_bytes()));
+    let mark = if keep {
+        Mark { kept_at_ms: Some(at_ms), keeping: of, purging: None, ..before }
+    } else {
+        Mark { purged_at_ms: Some(at_ms), purging: of, keeping: None, ..before }
+    };
     put(&path, &mark.text())
+}
+
+/// The consent's file says for itself how it stands: whatever is written into it by hand from here on counts again.
+///
+/// # Errors
+/// When the folder cannot be written. A mark that is not understood stays, and whoever acts on it says so.
+pub fn settle(consent: &Path) -> io::Result<()> {
+    let path = mark_path(consent);
+    match Mark::read(&path) {
+        Ok(Some(mark)) if mark.purging.is_some() || mark.keeping.is_some() => put(&path, &Mark { purging: None, keeping: None, ..mark }.text()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether this text of a consent is withdrawn though it does not say so, because rewriting it was cut off; and whether
+/// what is unsent may still leave.
+///
+/// # Errors
+/// When the mark cannot be read or understood.
+pub fn cut_off(consent: &Path, text: &str) -> Result<Option<bool>, NoConsent> {
+    let Some(mark) = Mark::read(&mark_path(consent))? else { return Ok(None) };
+    let this = Some(sha256(text.as_bytes()));
+    Ok([(mark.purging, false), (mark.keeping, true)].into_iter().find(|(of, _)| *of == this).map(|(_, keep)| keep))
 }
 
 /// The withdrawal that is not acted upon yet. `state` is the agent's state folder; `loopback` says whether the collector
@@ -104,6 +144,8 @@ pub fn pending(consent: &Path, state: &Path, loopback: bool) -> Result<Option<Pe
     let acted = Mark::read(&state.join(ACTED))?.unwrap_or_default();
     let purges = mark.purged_at_ms.is_some() && mark.purged_at_ms != acted.purged_at_ms;
     let keeps = mark.kept_at_ms.is_some() && mark.kept_at_ms != acted.kept_at_ms;
+    // Whether the consent was rewritten meanwhile makes it no other withdrawal.
+    let mark = Mark { purging: None, keeping: None, ..mark };
     Ok((purges || keeps).then_some(Pending { keep: !purges, mark }))
 }
 
@@ -129,15 +171,15 @@ mod tests {
         let consent = etc.path().join("consent.toml");
         let keep = || pending(&consent, state.path(), true).unwrap().map(|pending| pending.keep);
         assert_eq!(keep(), None);
-        mark(&consent, true, 1_000).unwrap();
+        mark(&consent, "", true, 1_000).unwrap();
         assert_eq!(keep(), Some(true));
-        mark(&consent, false, 2_000).unwrap();
-        mark(&consent, true, 3_000).unwrap();
+        mark(&consent, "", false, 2_000).unwrap();
+        mark(&consent, "", true, 3_000).unwrap();
         assert_eq!(keep(), Some(false), "what was to be purged is not kept by a later withdrawal");
         pending(&consent, state.path(), true).unwrap().unwrap().acted(state.path()).unwrap();
         assert_eq!(keep(), None);
         // The clock was set back meanwhile.
-        mark(&consent, true, 500).unwrap();
+        mark(&consent, "", true, 500).unwrap();
         assert_eq!(keep(), Some(true));
     }
 
@@ -149,7 +191,7 @@ mod tests {
         let why = || pending(&consent, state.path(), true).unwrap_err();
         fs::write(&path, "kept_at = 1\n").unwrap();
         assert!(matches!(why(), NoConsent::Faults(..)));
-        assert!(mark(&consent, true, 1).unwrap_err().to_string().contains("remove that file"));
+        assert!(mark(&consent, "", true, 1).unwrap_err().to_string().contains("remove that file"));
         fs::write(&path, " ".repeat(4097)).unwrap();
         assert!(matches!(why(), NoConsent::Unreadable(..)));
         fs::remove_file(&path).unwrap();
@@ -162,5 +204,38 @@ mod tests {
         assert!(matches!(pending(&consent, state.path(), false), Err(NoConsent::NotProven { .. })), "this account could have written it");
         fs::write(state.path().join(ACTED), "?").unwrap();
         assert!(matches!(why(), NoConsent::Faults(..)), "nothing is purged because the memory of it is damaged");
+    }
+
+    /// The power fails behind each step of a withdrawal: from the first on, the consent counts as withdrawn, before and
+    /// after the agent has acted on the mark; and the command run again completes it without a second withdrawal.
+    #[test]
+    fn wherever_a_withdrawal_is_cut_off_the_consent_is_withdrawn() {
+        let given = "version = 1\nexample = true\napprover = \"A\"\nreason = \"B\"\nvalid_from = \"2020-01-01T00:00:00Z\"\nvalid_to = \"2099-01-01T00:00:00Z\"\n[scopes]\nheartbeat = { }\n";
+        for (keep, steps) in [false, true].into_iter().flat_map(|keep| (0..=3).map(move |steps| (keep, steps))) {
+            let (etc, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let consent = etc.path().join("consent.toml");
+            put(&consent, given).unwrap();
+            let doing: [&dyn Fn() -> io::Result<()>; 3] =
+                [&|| mark(&consent, given, keep, 1_000), &|| put(&consent, &super::super::withdrawn(given, keep)), &|| settle(&consent)];
+            doing.iter().take(steps).for_each(|step| step().unwrap());
+            let stands = || match super::super::load(&consent, &[0; 32], 1_790_000_000_000, true) {
+                Err(NoConsent::Withdrawn { keep, .. }) => Some(keep),
+                Ok(_) => None,
+                Err(other) => panic!("{other}"),
+            };
+            let expected = (steps > 0).then_some(keep);
+            assert_eq!(stands(), expected, "{keep} {steps}");
+            let waits = pending(&consent, state.path(), true).unwrap();
+            assert_eq!(waits.as_ref().map(|waits| waits.keep), expected, "{keep} {steps}");
+            if let Some(waits) = waits {
+                waits.acted(state.path()).unwrap();
+                assert_eq!((stands(), pending(&consent, state.path(), true).unwrap()), (expected, None), "acted upon it still stands: {keep} {steps}");
+                doing.iter().skip(steps).for_each(|step| step().unwrap());
+                assert_eq!((stands(), pending(&consent, state.path(), true).unwrap()), (expected, None), "no second one: {keep} {steps}");
+                // Given again by hand, word for word.
+                put(&consent, given).unwrap();
+                assert_eq!(stands(), None, "{keep} {steps}");
+            }
+        }
     }
 }

@@ -69,18 +69,18 @@ pub enum LedgerEntry {
 }
 
 impl Ledger {
-    /// Opens the ledger of a state folder; `Ok(None)` when there is none yet.
+    /// Opens the ledger of a state folder; `Ok(None)` when there is none yet, or it is just being made.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or nothing is in it although something was.
     pub fn open(dir: &Path) -> Result<Option<Ledger>, OutboxError> {
-        let path = dir.join(FILE);
-        if !path.try_exists()? {
-            return Ok(None);
-        }
         // Read first: whatever the agent commits meanwhile makes the database newer, never older.
         let newest = tip::newest(&dir.join("tip"));
-        Ok(Some(Ledger { db: schema::open_read_only(&path)?, newest }))
+        match schema::open_read_only(&dir.join(FILE))? {
+            Some(db) => Ok(Some(Ledger { db, newest })),
+            None if newest.is_some() => Err(OutboxError::Damaged),
+            None => Ok(None),
+        }
     }
 
     /// The chains, oldest first.

@@ -120,11 +120,7 @@ impl Outbox {
 /// # Errors
 /// When the file cannot be read.
 pub fn noted(dir: &Path) -> Result<Vec<Noted>, OutboxError> {
-    let path = dir.join(FILE);
-    if !path.try_exists()? {
-        return Ok(Vec::new());
-    }
-    let db = schema::open_read_only(&path)?;
+    let Some(db) = schema::open_read_only(&dir.join(FILE))? else { return Ok(Vec::new()) };
     let found = Kind::ALL.into_iter().map(|kind| Ok(get(&db, kind)?.map(|at_ms| Noted { kind, at_ms })));
     Ok(found.collect::<Result<Vec<_>, OutboxError>>()?.into_iter().flatten().collect())
 }

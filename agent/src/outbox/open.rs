@@ -85,11 +85,7 @@ impl Outbox {
     /// # Errors
     /// When the file cannot be read.
     pub fn peek(dir: &Path) -> Result<Restored, OutboxError> {
-        let path = dir.join(FILE);
-        if !path.try_exists()? {
-            return Ok(Restored::default());
-        }
-        let db = schema::open_read_only(&path)?;
+        let Some(db) = schema::open_read_only(&dir.join(FILE))? else { return Ok(Restored::default()) };
         let (chains, _) = load_chains(&db)?;
         restore(&db, chains)
     }

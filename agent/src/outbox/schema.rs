@@ -95,18 +95,33 @@ fn tables(db: &Connection) -> Result<Vec<(String, Option<String>)>, rusqlite::Er
     db.prepare("SELECT name, sql FROM sqlite_master ORDER BY name")?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// For commands that only read, beside a running agent.
-pub(super) fn open_read_only(path: &Path) -> Result<Connection, rusqlite::Error> {
+/// For commands that only read, beside a running agent. `None` when there is no file yet, or an agent that starts for the
+/// first time is just making it: its tables are made in one step, so there are all of them or none.
+pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, OutboxError> {
+    if !path.try_exists()? {
+        return Ok(None);
+    }
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(Duration::from_secs(5))?;
-    Ok(db)
+    match tables(&db).map_err(OutboxError::from) {
+        Ok(found) if found.is_empty() => Ok(None),
+        Ok(found) if found == wanted()? => Ok(Some(db)),
+        Ok(_) => Err(OutboxError::Damaged),
+        Err(fault) if fault.is_damage() => Err(OutboxError::Damaged),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The tables as they are to be.
+fn wanted() -> Result<Vec<(String, Option<String>)>, rusqlite::Error> {
+    let good = Connection::open_in_memory()?;
+    good.execute_batch(SCHEMA)?;
+    tables(&good)
 }
 
 /// Whether the file is whole enough to be used.
 pub(super) fn check(db: &Connection, path: &Path) -> Result<(), OutboxError> {
-    let good = Connection::open_in_memory()?;
-    good.execute_batch(SCHEMA)?;
-    if tables(db)? != tables(&good)? {
+    if tables(db)? != wanted()? {
         return Err(OutboxError::Damaged);
     }
     if std::fs::metadata(path)?.len() > CHECKED_BYTES_MAX {

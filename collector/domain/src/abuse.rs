@@ -36,7 +36,7 @@ abuse! {
     Replay "replay" 600 5000 "entry that was held already" "保存済み記録の再送"
         "Answers get lost on the way back: look at the line of the machines named. Nothing is kept twice." "応答が機器に届いていません。該当機器の回線を確認してください。二重には保存されません。";
     OtherContent "other_content" 1 1 "other content for a place that is held" "保存済みの位置に異なる内容"
-        "A key speaks with two voices: see `machine list` and the row `forked` of this page." "同じ鍵が2台で使われています。`machine list`と`forked`の行を参照してください。";
+        "A key was heard from two places: a restored machine, or a copy of it. `mimamori-collector machine forks` says which key it is and what to do." "1つの鍵が2か所から使われています（復元された機器、または複製）。`mimamori-collector machine forks`で、該当する鍵と対処を確認してください。";
     Clock "clock" 30 300 "machine whose clock is off by more than 120 s" "時計が120秒以上ずれた機器"
         "Let the machine's time service reach a time server. Availability is computed by the collector's clock meanwhile." "機器の時刻同期を直してください。稼働率はコレクターの時計で計算されます。";
     Malformed "malformed" 60 500 "request that is no batch" "形式の不正な要求"
@@ -160,8 +160,18 @@ mod tests {
             assert!(0 < per_hour && per_hour <= per_day, "{abuse:?}");
             for text in [abuse.words_en(), abuse.words_ja(), abuse.mend_en(), abuse.mend_ja()] {
                 assert!(!text.is_empty(), "{abuse:?}");
+                // Read on the page, in the log and in the digest alike.
+                assert!(!text.contains("this page") && !text.contains("の行を"), "{abuse:?} speaks of where it stands: {text}");
             }
         }
+    }
+
+    /// One key may be one machine that was put back: how many machines there are is not known.
+    #[test]
+    fn a_key_with_two_voices_is_said_to_be_heard_from_two_places_and_no_more() {
+        let (en, ja) = (Abuse::OtherContent.mend_en(), Abuse::OtherContent.mend_ja());
+        assert!(en.contains("heard from two places") && ja.contains("1つの鍵が2か所から"), "{en} {ja}");
+        assert!(!ja.contains("2台") && [en, ja].iter().all(|text| text.contains("machine forks")), "{en} {ja}");
     }
 
     fn counted(hour: i64, count: u64) -> HourCount {

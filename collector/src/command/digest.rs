@@ -11,9 +11,7 @@ pub(super) async fn show(config: &Config, store: &Store, day: Option<&str>, outp
     let offset_h = config.utc_offset_h();
     let day = match day {
         None => Day::of(clock::now_ms(), offset_h),
-        Some(text) => Day::parse(text, offset_h).ok_or_else(|| {
-            Failed::said(exit::USAGE, format!("--day {text}: {}", lang.of("a day is written as 2026-11-27", "日付は2026-11-27のように指定してください")))
-        })?,
+        Some(text) => day_of("--day", text, offset_h, lang)?,
     };
     let digest = load(store, &Scope::All, day).await?;
     let now_ms = clock::now_ms();
@@ -30,4 +28,10 @@ pub(super) async fn show(config: &Config, store: &Store, day: Option<&str>, outp
         print(&if known { digest.text(lang) } else { digest.unknown(lang) });
     }
     Ok(())
+}
+
+/// The day that an option names.
+pub(super) fn day_of(option: &str, text: &str, offset_h: i64, lang: Lang) -> Result<Day, Failed> {
+    let form = lang.of("a day is written as 2026-11-27", "日付は2026-11-27のように指定してください");
+    Day::parse(text, offset_h).ok_or_else(|| Failed::said(exit::USAGE, format!("{option} {text}: {form}")))
 }

@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use mimamori_cli::print::{unwritable, whole};
 use mimamori_shared::error::chain;
 use mimamori_shared::frame::{Frame, wrapper};
-use serde_json::json;
+use mimamori_shared::id::Hash;
+use mimamori_shared::sign::sha256;
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -47,7 +49,8 @@ pub(super) async fn fsck(config: &Config, keys: &Keys, store: &Store, output: Ou
     Err(Failed::said(exit::FAILED, format!("{}: {}", lang.of("what is kept contradicts itself", "保存内容に矛盾があります"), faults.len())))
 }
 
-/// One line of what is needed to verify, then each entry as its two lines and as DSSE, chain after chain.
+/// One line of what is needed to verify, each entry as its two lines and as DSSE, chain after chain, and one line that
+/// holds all of them together (docs/WIRE.md, "Evidence export").
 pub(super) async fn export(store: &Store, keys: &Keys, which: &Which, output: Option<&Path>, told: Output, lang: Lang) -> Done {
     // First, so that no file is made for a machine that is none.
     let machine = super::machine::find(store, which).await?;
@@ -70,13 +73,35 @@ pub(super) async fn export(store: &Store, keys: &Keys, which: &Which, output: Op
     Ok(())
 }
 
+/// Writes lines, and hashes each with the hash of what stands before it.
+struct Lines<W> {
+    out: W,
+    check: Hash,
+}
+
+impl<W: Write> Lines<W> {
+    fn line(&mut self, value: &Value) -> io::Result<()> {
+        let line = format!("{value}\n");
+        self.check = sha256(&[&self.check.0, line.as_bytes()].concat());
+        self.out.write_all(line.as_bytes())
+    }
+}
+
 /// How many entries were written.
-async fn write(store: &Store, keys: &Keys, machine: &MachineRow, mut out: impl Write) -> Result<u64, Failed> {
+async fn write(store: &Store, keys: &Keys, machine: &MachineRow, out: impl Write) -> Result<u64, Failed> {
     let mut entries = 0;
+    let mut out = Lines { out, check: Hash::ZERO };
+    let every: Vec<Value> = store
+        .keys_of(&Scope::All, machine.agent_id)
+        .await?
+        .into_iter()
+        .map(|(key_id, public)| json!({"key_id": key_id, "public_key": STANDARD.encode(public)}))
+        .collect();
     let key = store.key(machine.key_id).await?.ok_or(StoreError::NotFound("key"))?;
     let head = json!({"schema": "mimamori.export/1", "collector_id": keys.collector_id, "agent_id": machine.agent_id, "facility": machine.facility,
-                      "machine": machine.alias, "key_id": machine.key_id, "public_key": STANDARD.encode(key.public_key), "root_key": STANDARD.encode(keys.root.to_bytes())});
-    writeln!(out, "{head}")?;
+                      "machine": machine.alias, "key_id": machine.key_id, "public_key": STANDARD.encode(key.public_key), "root_key": STANDARD.encode(keys.root.to_bytes()),
+                      "keys": every});
+    out.line(&head)?;
     for chain in store.chains(&Scope::All, machine.agent_id).await? {
         for branch in 0..chain.branches {
             let mut from = 0;
@@ -89,12 +114,14 @@ async fn write(store: &Store, keys: &Keys, machine: &MachineRow, mut out: impl W
                     let lines = [String::from_utf8_lossy(&frame.payload).into_owned(), wrapper(frame.key_id, &frame.signature)];
                     let line = json!({"chain_id": chain.chain_id, "epoch": chain.epoch, "branch": branch, "seq": row.seq, "last_seq": row.last_seq, "hash": row.hash,
                                       "received_at_ms": row.received_at_ms, "frame": lines, "dsse": frame.to_dsse(row.kind)});
-                    writeln!(out, "{line}")?;
+                    out.line(&line)?;
                     entries += 1;
                 }
             }
         }
     }
-    out.flush()?;
+    let end = json!({"entries": entries, "check": out.check});
+    out.line(&end)?;
+    out.out.flush()?;
     Ok(entries)
 }

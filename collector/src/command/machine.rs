@@ -3,18 +3,20 @@
 mod history;
 mod show;
 
-use super::{Done, did, print, print_json};
+use super::{Done, PROGRAM, complain, did, print, print_json};
 use crate::cli::{Alias, Fingerprint, Lang, MachineCommand, MachineName, Output, Which};
 use crate::clock;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::revocation;
 use crate::serve::StartError;
-use crate::store::{Actor, MachineRow, MachineState, RefusedKey, Scope, Store, StoreError};
+use crate::store::{Actor, ForkMark, MachineRow, MachineState, RefusedKey, Scope, Store, StoreError};
+use crate::web::lang::Key;
 use crate::work::as_of;
 use mimamori_cli::print::padded;
 use mimamori_domain::presence::State;
 use mimamori_shared::id::KeyId;
+use mimamori_shared::word::Word;
 use serde_json::{Value, json};
 
 pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor: &Actor, command: &MachineCommand, lang: Lang) -> Done {
@@ -75,9 +77,24 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
             let new = format!("{to}/{}", machine.machine);
             let text = lang.of(format!("Moved: {name} is now {new}."), format!("移しました：{name} は {new} になりました。"));
             did(*output, "machine move", &json!({"facility": machine.facility, "machine": machine.machine, "to": to}), &text);
+            let to_example = store.facilities(scope).await?.iter().any(|facility| facility.alias == *to && facility.example);
+            if to_example {
+                complain(PROGRAM, &into_example(machine, to, lang));
+            }
         }
     }
     Ok(())
+}
+
+/// Where it is now counts as an example: what is shown there is taken for no hospital's.
+fn into_example(machine: &MachineName, to: &Word, lang: Lang) -> String {
+    let (from, name) = (&machine.facility, &machine.machine);
+    lang.of(
+        format!("warning: the facility {to} is marked as an example. If this machine is no example: `mimamori-collector machine move {to}/{name} --to {from}`"),
+        format!(
+            "注意：医療機関 {to} には例として印が付いています。例の機器でない場合は`mimamori-collector machine move {to}/{name} --to {from}`で戻してください"
+        ),
+    )
 }
 
 fn named(machine: &MachineName) -> String {
@@ -170,13 +187,19 @@ pub(super) fn value(row: &MachineRow) -> Value {
         "presence_since_ms": row.presence.as_ref().map(|presence| presence.since_ms),
         "because": row.presence.as_ref().map(|presence| presence.because.as_str()),
         "epoch": chain.map(|chain| chain.epoch), "chain_id": chain.map(|chain| chain.chain_id), "reports": chain.map_or(0, |chain| chain.next_seq),
-        "forked": chain.is_some_and(|chain| chain.forked), "waiting_for": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.for_seq),
+        "forked": row.fork == Some(ForkMark::Now), "fork_approved_at_ms": approved_fork_ms(row.fork),
+        "waiting_for": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.for_seq),
         "waiting_since_ms": chain.and_then(|chain| chain.waiting).map(|waiting| waiting.since_ms),
         "consent": row.consent.as_ref().map(|consent| json!({"state": consent.state, "example": consent.example, "valid_to_ms": consent.valid_to_ms})),
         "interval_s": row.plan.as_ref().map(|plan| plan.interval_s), "enrolled_at_ms": row.enrolled_at_ms,
         "last_received_ms": row.latest.as_ref().map(|latest| latest.received_at_ms), "last_taken_ms": row.latest.as_ref().map(|latest| latest.taken_at_ms),
         "preview": row.latest.as_ref().is_some_and(|latest| latest.is_preview),
     })
+}
+
+/// When an operator approved the machine although its newest chain is forked, unless it was heard so since.
+fn approved_fork_ms(fork: Option<ForkMark>) -> Option<i64> {
+    if let Some(ForkMark::Approved(ms)) = fork { Some(ms) } else { None }
 }
 
 fn presence(row: &MachineRow) -> State {
@@ -191,8 +214,10 @@ pub(super) fn print_rows(machines: &[MachineRow], lang: Lang) {
     for row in machines {
         let chain = row.chain.as_ref();
         let mut last = row.latest.as_ref().map_or_else(|| "-".to_owned(), |latest| lang.brief(latest.received_at_ms));
-        if chain.is_some_and(|chain| chain.forked) {
-            last.push_str(lang.of("  FORKED", "  分岐"));
+        match row.fork {
+            Some(ForkMark::Now) => last.push_str(lang.of("  FORKED", "  分岐")),
+            Some(ForkMark::Approved(ms)) => last.push_str(&format!("  {} {}", Key::WasForked.text(lang), lang.brief(ms))),
+            None => {}
         }
         if let Some(waiting) = chain.and_then(|chain| chain.waiting) {
             last.push_str(&lang.of(format!("  WAITS for place {}", waiting.for_seq), format!("  連番{}を待機中", waiting.for_seq)));

@@ -1,5 +1,6 @@
 //! What the commands do; each returns the exit code.
 
+mod audit;
 mod digest;
 mod export;
 mod facility;
@@ -62,10 +63,16 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, user: &str)
 fn dispatch(config: &Config, command: &Command, lang: Lang, actor: &Actor) -> Done {
     match command {
         Command::Init { hosts } => init::init(config, hosts, lang),
-        Command::Serve { accept_rollback } => Ok(serve::serve(config, accept_rollback.then_some(actor))?),
+        Command::Serve { accept_rollback } => Ok(serve::serve(config, accept_rollback.then_some(actor), lang)?),
         Command::Keys(command) => keys::carry_out(config, command, lang),
         Command::Config(_) | Command::Pages(_) => Ok(()),
-        Command::Facility(_) | Command::Machine(_) | Command::Token(_) | Command::Fsck(_) | Command::Digest { .. } | Command::Export { .. } => {
+        Command::Facility(_)
+        | Command::Machine(_)
+        | Command::Token(_)
+        | Command::Audit(_)
+        | Command::Fsck(_)
+        | Command::Digest { .. }
+        | Command::Export { .. } => {
             let keys = crate::keys::load(&config.state_dir())?;
             let store = serve::open_store(config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -91,6 +98,7 @@ fn looks_only(command: &Command) -> bool {
         Command::Machine(MachineCommand::List { .. } | MachineCommand::Show { .. } | MachineCommand::Forks { .. })
             | Command::Facility(FacilityCommand::List(_) | FacilityCommand::Show { .. })
             | Command::Token(TokenCommand::List(_))
+            | Command::Audit(_)
     )
 }
 
@@ -99,6 +107,7 @@ async fn with_store(config: &Config, keys: &crate::keys::Keys, store: &Store, co
         Command::Facility(command) => facility::carry_out(store, actor, command, lang).await,
         Command::Machine(command) => machine::carry_out(config, store, keys, actor, command, lang).await,
         Command::Token(command) => token::carry_out(config, keys, store, actor, command, lang).await,
+        Command::Audit(command) => audit::carry_out(config, store, command, lang).await,
         Command::Fsck(output) => export::fsck(config, keys, store, *output, lang).await,
         Command::Digest { day, output } => digest::show(config, store, day.as_deref(), *output, lang).await,
         Command::Export { machine, output, print } => export::export(store, keys, machine, output.as_deref(), *print, lang).await,

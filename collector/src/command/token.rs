@@ -44,7 +44,10 @@ struct Minted {
 pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor: &Actor, command: &TokenCommand, lang: Lang) -> Done {
     match command {
         TokenCommand::Create { facility, machine, ttl, reason, source, output, csv, print } => {
-            let ttl_s = parse_duration(ttl).map_err(|fault| Failed::said(exit::USAGE, format!("--ttl {ttl}: {fault}")))?;
+            let ttl_s = parse_duration(ttl).map_err(|_| {
+                let form = lang.of("a length of time is written as 30m, 12h or 1h30m", "時間は30m、12h、1h30mのように指定してください");
+                Failed::said(exit::USAGE, format!("--ttl {ttl}: {form}"))
+            })?;
             if ttl_s == 0 || ttl_s > TOKEN_TTL_S_MAX {
                 let bounds = lang.of("must be more than nothing and at most 24h", "0より長く、最大24hです");
                 return Err(Failed::said(exit::USAGE, format!("--ttl {ttl}: {bounds}")));
@@ -63,7 +66,11 @@ pub(super) async fn carry_out(config: &Config, keys: &Keys, store: &Store, actor
         }
         TokenCommand::List(output) => list(&store.tokens(&Scope::All).await?, output.json, lang),
         TokenCommand::Revoke { id, output } => {
-            let id: TokenId = id.parse().map_err(|fault| Failed::said(exit::USAGE, format!("{id}: {fault}")))?;
+            let form = lang.of(
+                "a token's id is 16 lower-case hexadecimal digits, as `token list` shows it",
+                "トークンのIDは16桁の16進数（小文字）です（`token list`に表示されます）",
+            );
+            let id: TokenId = id.parse().map_err(|_| Failed::said(exit::USAGE, format!("{id}: {form}")))?;
             store.revoke_token(&Scope::All, actor, id, clock::now_ms()).await?;
             let text = lang.of(
                 format!("Revoked: token {id}; nobody can enrol with it any more. A machine that did so before stays."),

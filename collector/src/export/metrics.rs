@@ -7,6 +7,7 @@
 
 use super::exposition::{Exposition, Format, MetricKind, Number};
 use super::selfmetrics::SelfMetrics;
+use crate::store::ForkMark;
 use crate::view::{FleetView, Life, MachineView};
 use mimamori_domain::presence::State;
 use mimamori_shared::consent::EXPIRY_DAYS;
@@ -127,7 +128,15 @@ pub const OWN: &[Own] = &[
     gauge("report_interval_seconds", &[], "Planned time between two reports.", |row, out| out.one(&[], Number::Count(row.machine.interval_s))),
     gauge("chain_epoch", &[], "Ordinal of the machine's newest chain.", |row, out| out.one(&[], Number::Whole(row.machine.epoch.into()))),
     gauge("chain_next_seq", &[], "The place its newest chain goes on at.", |row, out| out.one(&[], Number::Count(row.machine.next_seq))),
-    gauge("chain_forked", &[], "Whether a key of the machine speaks with two voices.", |row, out| out.one(&[], flag(row.machine.forked))),
+    gauge("chain_forked", &[], "Whether a key of the machine was heard with two voices and no operator has approved the machine since.", |row, out| {
+        out.one(&[], flag(row.machine.fork == Some(ForkMark::Now)))
+    }),
+    gauge(
+        "chain_fork_approved_timestamp_seconds",
+        &[],
+        "When an operator approved a machine whose newest chain is forked and was heard no more since.",
+        |row, out| out.moment(if let Some(ForkMark::Approved(ms)) = row.machine.fork { Some(ms) } else { None }),
+    ),
     gauge("chain_waiting", &[], "Whether the collector waits for a missing place of the chain.", |row, out| {
         out.one(&[], flag(row.machine.waiting_for.is_some()))
     }),

@@ -3,20 +3,21 @@
 //! Who merely names a key takes nothing from its owner. What is remembered is bounded: one entry per known key's agent,
 //! and at most [`AGENTS_MAX`].
 //!
-//! Of enrolments each source may have a few refused; that bounds what judging them costs. Those for which no token's
-//! signature holds are bounded for all sources together as well, and only those: strangers, however many, keep nobody
-//! out who has a token.
+//! Of enrolments for which no token's signature holds each source may have a few answered as refused, and all sources
+//! together a few more. Where a token's signature holds, the token is rated at that source and nothing else is:
+//! strangers, however many and be it behind the same address, keep nobody out who has a token. Judging one stranger
+//! costs a look at a table and one signature, whether there is such a token or not, as a report of a strange key does.
 
 use crate::net::Source;
 use mimamori_domain::rate::{Bucket, Rate};
-use mimamori_shared::id::AgentId;
+use mimamori_shared::id::{AgentId, TokenId};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Agents remembered.
 const AGENTS_MAX: usize = 16_384;
-/// Sources remembered.
+/// Sources remembered, and tokens at a source.
 const SOURCES_MAX: usize = 4_096;
 /// Minutes' worth of entries and bytes that are taken at once: what a day's outage left behind drains without waiting.
 const BURST_MIN: u64 = 3;
@@ -36,7 +37,7 @@ pub struct Rates {
     pub bytes: u64,
     /// Bytes of payloads stored per day (UTC).
     pub day_bytes: u64,
-    /// Refused enrolments per minute and source.
+    /// Refused enrolments per minute: of a source without a good token, and of a token at a source.
     pub enrol_refusals: u64,
 }
 
@@ -99,7 +100,7 @@ struct Agent {
     used_ms: i64,
 }
 
-/// The agents' and sources' buckets.
+/// The buckets of agents, sources and tokens.
 #[derive(Debug)]
 pub struct Admission {
     rates: Rates,
@@ -114,24 +115,32 @@ pub enum Stranger {
     Malformed,
     /// It names a token, whose signature does not hold.
     Unvouched,
-    /// The token's signature holds, and it is not granted for another reason.
-    Vouched,
+    /// This token's signature holds, and it is not granted for another reason.
+    Vouched(TokenId),
 }
 
 #[derive(Debug, Default)]
 struct Enrolling {
     /// Of those for which no token's signature holds.
     strangers: Option<Bucket>,
-    sources: HashMap<Source, Trying>,
+    sources: HashMap<(Source, Asking), Trying>,
 }
 
-/// What one source has left.
+/// What shares a bucket at one source. A scanner behind the same router must not use up an agent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asking {
+    /// What is no enrolment.
+    Malformed,
+    /// Without a token whose signature holds.
+    Unvouched,
+    /// With this one.
+    Token(TokenId),
+}
+
+/// What is left of the refusals there.
 #[derive(Debug, Clone, Copy)]
 struct Trying {
-    /// Enrolments that were judged and refused.
     refused: Bucket,
-    /// What is no enrolment has a bucket of its own: a scanner behind the same router must not use up an agent's.
-    malformed: Bucket,
     used_ms: i64,
 }
 
@@ -199,29 +208,31 @@ impl Admission {
         change(agent);
     }
 
-    /// `None` when an enrolment from there may be looked at; otherwise how long it has to wait, in milliseconds.
+    /// `None` when an enrolment with this token, whose signature holds, may be judged for that source; otherwise how long
+    /// it has to wait, in milliseconds.
     #[must_use]
-    pub fn enrol_wait_ms(&self, source: Source, now_ms: i64) -> Option<i64> {
-        lock(&self.enrolling).sources.get(&source).and_then(|trying| trying.refused.wait_ms(self.rates.refusals(), now_ms))
+    pub fn enrol_wait_ms(&self, source: Source, token: TokenId, now_ms: i64) -> Option<i64> {
+        let trying = *lock(&self.enrolling).sources.get(&(source, Asking::Token(token)))?;
+        trying.refused.wait_ms(self.rates.refusals(), now_ms)
     }
 
-    /// An enrolment from there is refused. How long to wait, in milliseconds, when strangers have used up what is told
+    /// An enrolment from there is refused. How long to wait, in milliseconds, when its like have used up what is told
     /// them. Granted ones cost nothing: a hospital may enrol all its machines at once.
     pub fn enrol_refused(&self, source: Source, stranger: Stranger, now_ms: i64) -> Option<i64> {
         let mut enrolling = lock(&self.enrolling);
         let Enrolling { strangers, sources } = &mut *enrolling;
         let (rate, all) = (self.rates.refusals(), self.rates.all_refusals());
-        make_room(sources, &source, SOURCES_MAX, |trying| trying.used_ms);
-        let fresh = || Trying { refused: Bucket::full(rate, now_ms), malformed: Bucket::full(rate, now_ms), used_ms: now_ms };
-        let trying = sources.entry(source).or_insert_with(fresh);
-        trying.used_ms = now_ms;
-        let own = match stranger {
-            Stranger::Malformed => &mut trying.malformed,
-            Stranger::Unvouched | Stranger::Vouched => &mut trying.refused,
+        let asking = match stranger {
+            Stranger::Malformed => Asking::Malformed,
+            Stranger::Unvouched => Asking::Unvouched,
+            Stranger::Vouched(token) => Asking::Token(token),
         };
-        let waits_ms = own.wait_ms(rate, now_ms);
-        own.take(rate, u64::from(waits_ms.is_none()), now_ms);
-        if stranger == Stranger::Vouched {
+        make_room(sources, &(source, asking), SOURCES_MAX, |trying| trying.used_ms);
+        let trying = sources.entry((source, asking)).or_insert_with(|| Trying { refused: Bucket::full(rate, now_ms), used_ms: now_ms });
+        trying.used_ms = now_ms;
+        let waits_ms = trying.refused.wait_ms(rate, now_ms);
+        trying.refused.take(rate, u64::from(waits_ms.is_none()), now_ms);
+        if matches!(asking, Asking::Token(_)) {
             return waits_ms;
         }
         let strangers = strangers.get_or_insert_with(|| Bucket::full(all, now_ms));
@@ -334,9 +345,13 @@ mod tests {
         Source::V4([192, 0, 2, n].into())
     }
 
+    const TOKEN: TokenId = TokenId([1; 8]);
+    const OTHER_TOKEN: TokenId = TokenId([2; 8]);
+
     /// Whether it is answered as refused, and not told to wait.
     fn refused(admission: &Admission, n: u8, stranger: Stranger) -> bool {
-        admission.enrol_wait_ms(source(n), 0).is_none() && admission.enrol_refused(source(n), stranger, 0).is_none()
+        let waits = matches!(stranger, Stranger::Vouched(token) if admission.enrol_wait_ms(source(n), token, 0).is_some());
+        !waits && admission.enrol_refused(source(n), stranger, 0).is_none()
     }
 
     #[test]
@@ -350,23 +365,32 @@ mod tests {
     }
 
     #[test]
-    fn strangers_use_up_nothing_of_those_who_have_a_token() {
+    fn strangers_use_up_nothing_of_those_who_have_a_token_also_behind_the_same_address() {
         let admission = Admission::new(Rates::default());
         for n in (1..=60).cycle().take(300) {
             refused(&admission, n, Stranger::Unvouched);
+            refused(&admission, n, Stranger::Malformed);
         }
         assert!(admission.enrol_refused(source(200), Stranger::Unvouched, 0).is_some(), "the strangers' part is used up");
-        assert_eq!(admission.enrol_wait_ms(source(201), 0), None, "from anywhere else an enrolment is looked at");
-        assert!(refused(&admission, 201, Stranger::Vouched), "and judged by its token alone");
-        assert!(admission.enrol_wait_ms(source(1), 0).is_some(), "only their own addresses are closed to them");
+        for n in [1, 201] {
+            assert!(refused(&admission, n, Stranger::Vouched(TOKEN)), "judged by its token alone");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_not_granted_is_rated_where_it_is_shown_and_stands_in_nobodys_way() {
+        let admission = Admission::new(Rates::default());
+        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Vouched(TOKEN))).count(), 5);
+        assert_eq!(admission.enrol_wait_ms(source(1), OTHER_TOKEN, 0), None, "another token behind the same address");
+        assert_eq!(admission.enrol_wait_ms(source(2), TOKEN, 0), None, "the same token elsewhere: whoever copied it keeps its owner out of nothing");
+        assert_eq!(admission.enrol_wait_ms(source(1), TOKEN, 60_000), None);
     }
 
     #[test]
     fn what_is_no_enrolment_uses_up_nothing_of_those_behind_the_same_address() {
         let admission = Admission::new(Rates::default());
         assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Malformed)).count(), 5);
-        assert_eq!(admission.enrol_wait_ms(source(1), 0), None);
-        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Vouched)).count(), 5, "with a token, too, only so often");
+        assert_eq!((0..100).filter(|_| refused(&admission, 1, Stranger::Unvouched)).count(), 5);
     }
 
     #[test]
@@ -377,5 +401,9 @@ mod tests {
         }
         assert_eq!(lock(&admission.agents).len(), AGENTS_MAX);
         assert!(!lock(&admission.agents).contains_key(&AgentId(0_u128.to_be_bytes())), "the one that waits longest is forgotten");
+        for n in 0..SOURCES_MAX as u64 + 100 {
+            admission.enrol_refused(source(1), Stranger::Vouched(TokenId(n.to_be_bytes())), i64::try_from(n).unwrap());
+        }
+        assert_eq!(lock(&admission.enrolling).sources.len(), SOURCES_MAX);
     }
 }

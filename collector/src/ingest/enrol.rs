@@ -22,13 +22,11 @@ use std::sync::Arc;
 
 /// Redeems a token.
 pub async fn enrol(State(ingest): State<Arc<Ingest>>, Extension(connection): Extension<ConnHandle>, headers: HeaderMap, body: Body) -> Response {
-    if let Some(wait_ms) = ingest.admission.enrol_wait_ms(connection.source(), clock::now_ms()) {
-        return too_often(&ingest, &connection, wait_ms);
-    }
     match redeem(&ingest, &connection, &headers, body).await {
         Ok(response) => response,
         Err(Said { refused, line }) => {
-            let waits_ms = refused.stranger().and_then(|stranger| ingest.admission.enrol_refused(connection.source(), stranger, clock::now_ms()));
+            let told = |stranger| ingest.admission.enrol_refused(connection.source(), stranger, clock::now_ms());
+            let waits_ms = if let Refused::Rate(wait_ms) = refused { Some(wait_ms) } else { refused.stranger().and_then(told) };
             if let Some(wait_ms) = waits_ms {
                 return too_often(&ingest, &connection, wait_ms);
             }
@@ -76,12 +74,17 @@ async fn redeem(ingest: &Arc<Ingest>, connection: &ConnHandle, headers: &HeaderM
     let (token_id, source) = (TokenId(token), connection.peer.ip());
     let line = |why: &str| Some(format!("<5>enrolment refused: token {token_id}, key {}, from {source}: {why}", frame.key_id));
     let unvouched = |why: &str| Said { refused: Refused::Unvouched, line: line(why) };
-    let refused = |why: &str| Said { refused: Refused::NotGranted, line: line(why) };
-    // The token's signature first: what it does not vouch for is not read at all.
-    let known = ingest.store.token_public_key(token_id).await.map_err(Refused::store)?;
-    let token_key = known.and_then(|key| PublicKey::from_bytes(&key).ok()).ok_or_else(|| unvouched("no such token"))?;
-    let vouched = Frame { payload: frame.payload.clone(), key_id: token_key.id(), signature: by_token };
-    let vouched = verify(vouched, &token_key).map_err(|_| unvouched("the token's signature does not hold"))?;
+    let refused = |why: &str| Said { refused: Refused::NotGranted(token_id), line: line(why) };
+    // The token's signature first: what it does not vouch for is not read at all. Where there is no such token the root,
+    // which signs no enrolment, stands for its key: the answer takes as long, so that time does not tell which there are.
+    let known = ingest.store.token_public_key(token_id).await.map_err(Refused::store)?.and_then(|key| PublicKey::from_bytes(&key).ok());
+    let token_key = known.unwrap_or(ingest.keys().root);
+    let vouched = verify(Frame { payload: frame.payload.clone(), key_id: token_key.id(), signature: by_token }, &token_key);
+    known.ok_or_else(|| unvouched("no such token"))?;
+    let vouched = vouched.map_err(|_| unvouched("the token's signature does not hold"))?;
+    if let Some(wait_ms) = ingest.admission.enrol_wait_ms(connection.source(), token_id, clock::now_ms()) {
+        return Err(Refused::Rate(wait_ms).into());
+    }
     let enrol: Enrol = read(&vouched, PayloadType::Enrol).map_err(|_| refused("the payload is not understood"))?;
     let key = STANDARD.decode(&enrol.public_key).ok().and_then(|bytes| PublicKey::from_bytes(&bytes).ok()).ok_or_else(|| refused("the key cannot be used"))?;
     let key_id = frame.key_id;

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use mimamori_domain::abuse::Abuse;
 use mimamori_domain::rate::retry_after_s;
 use mimamori_shared::frame::BadFrame;
-use mimamori_shared::id::AgentId;
+use mimamori_shared::id::{AgentId, TokenId};
 use mimamori_shared::limits::RETRY_AFTER_S_MAX;
 
 /// Unsigned answers: they change nothing but the time of an agent's next try.
@@ -61,9 +61,9 @@ pub enum Refused {
     /// The machine is not approved yet.
     #[error("the machine waits for approval")]
     Pending,
-    /// An enrolment that is not granted; why, is not said.
+    /// An enrolment that is not granted although this token's signature holds; why, is not said.
     #[error("not granted")]
-    NotGranted,
+    NotGranted(TokenId),
     /// The same where no token's signature holds; the caller cannot tell it from [`Refused::NotGranted`].
     #[error("not granted")]
     Unvouched,
@@ -96,7 +96,7 @@ impl Refused {
             Refused::Rate(_) | Refused::Budget => StatusCode::TOO_MANY_REQUESTS,
             Refused::OtherCollector => StatusCode::MISDIRECTED_REQUEST,
             Refused::Head(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Refused::Pending | Refused::NotGranted | Refused::Unvouched => StatusCode::FORBIDDEN,
+            Refused::Pending | Refused::NotGranted(_) | Refused::Unvouched => StatusCode::FORBIDDEN,
             Refused::Busy | Refused::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -122,7 +122,7 @@ impl Refused {
             Refused::Head(_) => RefusedBecause::Head,
             Refused::OtherCollector => RefusedBecause::OtherCollector,
             Refused::Pending => RefusedBecause::Pending,
-            Refused::NotGranted | Refused::Unvouched => RefusedBecause::Token,
+            Refused::NotGranted(_) | Refused::Unvouched => RefusedBecause::Token,
             Refused::Busy | Refused::Store(_) => RefusedBecause::Unavailable,
         }
     }
@@ -133,7 +133,7 @@ impl Refused {
         match self {
             Refused::Unsigned(agent) => Some((Abuse::BadSignature, *agent)),
             Refused::UnknownKey => Some((Abuse::UnknownKey, None)),
-            Refused::NotGranted | Refused::Unvouched => Some((Abuse::Enrolment, None)),
+            Refused::NotGranted(_) | Refused::Unvouched => Some((Abuse::Enrolment, None)),
             _ => match self.because() {
                 RefusedBecause::TooLarge => Some((Abuse::Oversize, None)),
                 RefusedBecause::Unavailable | RefusedBecause::TooMany | RefusedBecause::Budget | RefusedBecause::Pending => None,
@@ -147,7 +147,7 @@ impl Refused {
     pub fn stranger(&self) -> Option<Stranger> {
         match self {
             Refused::Busy | Refused::Store(_) => None,
-            Refused::NotGranted => Some(Stranger::Vouched),
+            Refused::NotGranted(token) => Some(Stranger::Vouched(*token)),
             Refused::Unvouched => Some(Stranger::Unvouched),
             _ => Some(Stranger::Malformed),
         }

@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::named::RedeemRefusal;
 use super::network::Network;
-use super::rows::{RefusedKey, Revocations};
+use super::rows::{RefusedKey, Revocations, RevokedAgain};
 use super::scope::{Actor, Scope};
 use super::{Store, sqlite};
 use mimamori_shared::id::{AgentId, KeyId, TokenId};
@@ -187,10 +187,11 @@ impl Store {
     }
 
     /// Takes over the revocations that a database which went back has forgotten; `known` is what is kept outside it.
+    /// Gives the keys that were not revoked here.
     ///
     /// # Errors
     /// When the database failed.
-    pub async fn reapply_revocations(&self, actor: &Actor, known: Revocations, now_ms: i64) -> Result<(), StoreError> {
+    pub async fn reapply_revocations(&self, actor: &Actor, known: Revocations, now_ms: i64) -> Result<Vec<RevokedAgain>, StoreError> {
         let actor = actor.clone();
         match self {
             Store::Sqlite(engine) => engine.write(move |db| sqlite::revocation::reapply(db, &actor, &known, now_ms)).await,

@@ -29,8 +29,8 @@ pub use named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState, Red
 pub use network::Network;
 pub use read::PAGE_MAX;
 pub use rows::{
-    AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, LatestRow, MachineRow, PresenceRow, RefusedKey, Revocations,
-    SessionRow, TokenRow, TransitionRow, Waiting,
+    AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, ForkMark, KeyRow, LatestRow, MachineRow, PresenceRow, RefusedKey,
+    Revocations, RevokedAgain, SessionRow, TokenRow, TransitionRow, Waiting,
 };
 pub use scope::{Actor, Scope};
 pub use work::{Dirty, PresenceChange, Transition, WorkLease};

@@ -32,6 +32,17 @@ impl Store {
         }
     }
 
+    /// Every key that an agent has had, with its public half, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such agent in scope.
+    pub async fn keys_of(&self, scope: &Scope, agent: AgentId) -> Result<Vec<(KeyId, [u8; 32])>, StoreError> {
+        let scope = scope.clone();
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::machine::keys_of(db, &scope, agent)).await,
+        }
+    }
+
     /// Keys that are never taken again. Only within [`Scope::All`].
     ///
     /// # Errors
@@ -204,14 +215,14 @@ impl Store {
         }
     }
 
-    /// What was done, newest first, at most [`PAGE_MAX`].
+    /// What was done since `from_ms` (UTC, milliseconds since 1970), newest first, at most `limit`.
     ///
     /// # Errors
     /// When the database failed.
-    pub async fn audit(&self, scope: &Scope) -> Result<Vec<AuditRow>, StoreError> {
+    pub async fn audit(&self, scope: &Scope, from_ms: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         let scope = scope.clone();
         match self {
-            Store::Sqlite(engine) => engine.read(move |db| sqlite::audit::list(db, &scope, PAGE_MAX)).await,
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::audit::list(db, &scope, from_ms, limit)).await,
         }
     }
 

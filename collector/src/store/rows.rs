@@ -52,12 +52,23 @@ pub struct MachineRow {
     pub plan: Option<Plan>,
     /// Its newest chain.
     pub chain: Option<ChainRow>,
+    /// Whether that chain is forked, and what an operator said of it.
+    pub fork: Option<ForkMark>,
     /// Its newest report.
     pub latest: Option<LatestRow>,
     /// Older reports with sections that newer ones do not hold, oldest first.
     pub parts: Vec<LatestRow>,
     /// Whether it is there.
     pub presence: Option<PresenceRow>,
+}
+
+/// What the mark of a forked chain means now; the mark itself and the evidence stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForkMark {
+    /// The key was heard with two voices, and no operator has approved the machine since.
+    Now,
+    /// An operator approved the machine then (UTC, milliseconds since 1970), and nothing was heard since.
+    Approved(i64),
 }
 
 /// A consent as stated.
@@ -218,6 +229,15 @@ pub struct Revocations {
     pub epoch: u64,
     /// The keys, ascending.
     pub keys: Vec<KeyId>,
+}
+
+/// A key that was revoked again because it is known outside the database to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedAgain {
+    /// Its id.
+    pub key_id: KeyId,
+    /// Facility and name of the machine it is of; `None` when this database does not know the key.
+    pub machine: Option<(Word, Word)>,
 }
 
 /// A token; its secret is nowhere in the store.

@@ -80,6 +80,7 @@ texts! {
     Chain "Evidence chain" "証跡チェーン";
     ChainFine "unbroken; next place" "連続。次の位置：";
     ChainNone "no chain yet" "チェーンはまだありません";
+    WasForked "was forked, approved" "分岐の記録あり、承認済み";
     Forked "FORKED: two machines or copies speak with one key; its reports are kept but not trusted" "分岐：同じ鍵を複数の機器または複製が使用しています。レポートは保存しますが信頼しません";
     Waiting "WAITING for the missing place" "待機中：不足している位置";
     Findings "Findings" "指摘事項";

@@ -2,10 +2,12 @@
 //!
 //! A text is found by the words of its command (`ledger show`), and for an argument with its id behind a `#`
 //! (`ledger show #last`); an argument that many commands have may stand once, without a command (`#json`).
-//! What clap itself says of a wrong command line stays English.
 
 use crate::Lang;
+use crate::print::complain;
+use crate::wrong::in_japanese;
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{Command, Parser};
 use std::ffi::OsString;
 
@@ -34,15 +36,25 @@ const COMMON: Texts = &[
 
 const TEMPLATE: &str = "{about-with-newline}\n使い方: {usage}\n\n{all-args}{after-help}\n";
 
-/// Reads this process's command line; help is in the language that is asked for there, or else by the environment.
+/// Reads this process's command line; help, and what is
+/// wrong with it, are in the language that is asked for there, or else by the environment.
 #[must_use]
 pub fn parse<P: Parser>(texts: Texts, var: impl Fn(&str) -> Option<String>) -> P {
     let arguments = sets_first(std::env::args_os());
     if Lang::chosen(asked(std::env::args_os()), var) == Lang::En {
         return P::parse_from(arguments);
     }
-    let matches = japanese(P::command(), texts).get_matches_from(arguments);
-    P::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit())
+    let matches = japanese(P::command(), texts).try_get_matches_from(arguments);
+    matches.and_then(|matches| P::from_arg_matches(&matches)).unwrap_or_else(|fault| refuse(P::command().get_name(), &fault))
+}
+
+/// Help and version are no faults: they are said as they are.
+fn refuse(program: &str, fault: &clap::Error) -> ! {
+    if matches!(fault.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        fault.exit();
+    }
+    complain(program, &in_japanese(fault));
+    std::process::exit(fault.exit_code())
 }
 
 /// The same line with every `--set` in front of the command. Where some stand before it and some behind, clap keeps only

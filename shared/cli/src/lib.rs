@@ -9,6 +9,7 @@ pub mod help;
 pub mod lang;
 pub mod pages;
 pub mod print;
+pub mod wrong;
 
 pub use lang::Lang;
 

@@ -1,5 +1,6 @@
 //! The agent's last words: what is unsent leaves under the consent or not at all, then the signed statement.
 
+use super::before;
 use crate::cli::Lang;
 use crate::clock;
 use crate::command::manifest::consent_of;
@@ -97,34 +98,51 @@ pub(super) fn end(config: &Config, environment: &Environment, given: &Enrolment,
     let (mut outbox, restored, _) = Outbox::open(&dir, quota, clock::now().wall_ms).map_err(|fault| words(&fault))?;
     let keyring = Keyring::open(&dir, given.enrolled_at_ms, &restored, clock::now().wall_ms).map_err(|fault| words(&fault))?;
     let mut chains = restored.chains.clone();
-    let mut ended = Ended::default();
-    if let (Some(way), Some(_)) = (&mut way, &consent) {
-        let before = unsent(&chains);
-        match way.send(&mut outbox, &mut chains) {
-            // What does not leave in time is counted below.
-            Ok(()) | Err(Unsent::Late) => {}
-            // A collector that does not take this takes no statement either: nothing is dropped for one.
-            Err(fault) => return Err(fault.words(lang).into()),
-        }
-        ended.sent = before.saturating_sub(unsent(&chains));
-    }
     let agent_of = |chains: &[ChainState]| ending(config, &keyring, given, Restored { chains: chains.to_vec(), ..restored.clone() }, consent.as_ref());
-    open_behind(&mut outbox, &agent_of(&chains)?, &mut chains)?;
-    let agent = agent_of(&chains)?;
-    match last_words(&mut outbox, &agent, &mut chains, way.as_mut(), &mut ended, lang) {
-        Ok(()) => Ok(ended),
+    let mut ended = Ended::default();
+    let said = match before::said(&outbox, &chains, &keyring.key.public()).map_err(|fault| words(&fault))? {
+        // It was signed by an earlier removal, and behind everything: nothing more is dropped, and it is not said twice.
+        Some(said) => {
+            ended = said;
+            Ok(())
+        }
+        None => {
+            if let (Some(way), Some(_)) = (&mut way, &consent) {
+                ended.sent = send_unsent(way, &mut outbox, &mut chains, lang)?;
+            }
+            open_behind(&mut outbox, &agent_of(&chains)?, &mut chains)?;
+            sign(&mut outbox, &agent_of(&chains)?, &mut chains, &mut ended)
+        }
+    };
+    match said.and_then(|()| last_words(&mut outbox, &mut chains, way.as_mut(), &mut ended, lang)) {
+        Ok(()) => {
+            ended.receipt = ended.receipt.take().or_else(|| before::receipted(&dir, ended.place.as_ref()));
+            Ok(ended)
+        }
         Err(why) => Err(NotEnded { why, dropped: ended.purged, stated: ended.statement.is_some() }),
     }
 }
 
-/// Signs, and sends what was signed if there is a way.
-fn last_words(outbox: &mut Outbox, agent: &Agent, chains: &mut [ChainState], way: Option<&mut Way>, ended: &mut Ended, lang: Lang) -> Result<(), String> {
-    sign(outbox, agent, chains, ended)?;
+/// What was collected under the consent leaves first; gives how many.
+fn send_unsent(way: &mut Way, outbox: &mut Outbox, chains: &mut [ChainState], lang: Lang) -> Result<u64, String> {
+    let before = unsent(chains);
+    match way.send(outbox, chains) {
+        // What does not leave in time is counted behind it.
+        Ok(()) | Err(Unsent::Late) => Ok(before.saturating_sub(unsent(chains))),
+        // A collector that does not take this takes no statement either: nothing is dropped for one.
+        Err(fault) => Err(fault.words(lang)),
+    }
+}
+
+/// Sends what was signed if there is a way.
+fn last_words(outbox: &mut Outbox, chains: &mut [ChainState], way: Option<&mut Way>, ended: &mut Ended, lang: Lang) -> Result<(), String> {
     let (Some(way), Some(_)) = (way, &ended.statement) else {
         ended.handover = handover(outbox, chains)?;
         return Ok(());
     };
     way.deadline = Instant::now() + SENDING;
+    // The receipt of what was sent before it is none for it.
+    way.receipt = None;
     way.send(outbox, chains).map_err(|fault| fault.words(lang))?;
     ended.receipt = way.receipt.take();
     Ok(())

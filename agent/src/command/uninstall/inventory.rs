@@ -1,8 +1,9 @@
 //! What of the agent is on this machine, and taking it away.
 
-use crate::config::{self, Config};
+use super::folder::{Folder, Rights};
+use crate::config;
 use mimamori_cli::print::{quoted, whole};
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, accessat};
 use rustix::process::geteuid;
 use std::fs;
 use std::io;
@@ -30,9 +31,6 @@ fn own(name: &str) -> Option<What> {
 
 /// The file with the key that signs for this machine.
 const KEY: &str = "identity.key";
-
-/// Files looked at in a folder.
-const FILES_MAX: usize = 4096;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,9 +81,12 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    pub(super) fn of(config: &Config, file: &Path) -> io::Result<Inventory> {
+    /// What is in the state folder, if there is one, and the configuration that comes from `file`.
+    pub(super) fn of(folder: Option<&Folder>, file: &Path) -> io::Result<Inventory> {
         let mut found = Inventory::default();
-        found.look_in(&config.state_dir())?;
+        if let Some(folder) = folder {
+            found.look_in(folder)?;
+        }
         for path in config::files(file) {
             if let Ok(meta) = fs::symlink_metadata(&path) {
                 found.items.push(Item { path, what: What::Configuration, bytes: meta.len() });
@@ -95,20 +96,13 @@ impl Inventory {
         Ok(found)
     }
 
-    fn look_in(&mut self, dir: &Path) -> io::Result<()> {
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(fault) => return Err(fault),
-        };
-        for entry in entries.take(FILES_MAX) {
-            let path = entry?.path();
-            let what = own(&path.file_name().unwrap_or_default().to_string_lossy());
-            let meta = fs::symlink_metadata(&path)?;
-            match what {
-                Some(what) if meta.is_file() => self.items.push(Item { path, what, bytes: meta.len() }),
-                Some(_) if meta.is_symlink() => self.links.push(path),
-                Some(_) | None => self.strange.push(path),
+    fn look_in(&mut self, folder: &Folder) -> io::Result<()> {
+        for entry in folder.entries()? {
+            let path = folder.path.join(&entry.name);
+            match (own(&entry.name.to_string_lossy()), entry.kind) {
+                (Some(what), FileType::RegularFile) => self.items.push(Item { path, what, bytes: entry.bytes }),
+                (Some(_), FileType::Symlink) => self.links.push(path),
+                (Some(_) | None, _) => self.strange.push(path),
             }
         }
         Ok(())
@@ -156,18 +150,22 @@ pub(super) fn may_remove(path: &Path) -> bool {
 }
 
 /// Removes everything, keys first: whatever stops it, nobody can sign for this machine any more.
-pub(super) fn remove(inventory: &Inventory, dir: &Path) -> Removed {
+pub(super) fn remove(inventory: &Inventory, folder: &Folder, rights: &Rights) -> Removed {
     let mut removed = Removed::default();
     for item in &inventory.items {
-        match fs::remove_file(&item.path) {
+        let done = match (item.what, item.path.file_name()) {
+            (What::Configuration, _) | (_, None) => rights.remove(&item.path, |path| fs::remove_file(path)),
+            (_, Some(name)) => folder.remove(Path::new(name)),
+        };
+        match done {
             Ok(()) => removed.gone.push(item.clone()),
             // SQLite takes its own side files away when the database is closed.
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
             Err(fault) => removed.left.push((item.clone(), fault.to_string())),
         }
     }
-    let synced = fs::File::open(dir).and_then(|folder| folder.sync_all());
-    removed.folder_gone = synced.is_ok() && inventory.strange.is_empty() && fs::remove_dir(dir).is_ok();
+    let alone = folder.sync().is_ok() && inventory.strange.is_empty();
+    removed.folder_gone = alone && rights.remove(&folder.path, |path| fs::remove_dir(path)).is_ok();
     removed
 }
 
@@ -195,7 +193,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc/hostname", dir.path().join("salt")).unwrap();
         let mut found = Inventory::default();
-        found.look_in(dir.path()).unwrap();
+        found.look_in(&Folder::open(dir.path()).unwrap().unwrap()).unwrap();
         let names = |paths: &mut dyn Iterator<Item = &PathBuf>| {
             let mut names: Vec<String> = paths.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
             names.sort();

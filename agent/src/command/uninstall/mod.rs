@@ -1,7 +1,9 @@
 //! `uninstall`: the facility ends it. What is removed is stated to the collector first, signed, and printed.
 
+mod before;
 mod certificate;
 mod ending;
+mod folder;
 mod inventory;
 mod plan;
 mod rest;
@@ -15,10 +17,12 @@ use crate::run::{self, RunError};
 use crate::setup::Environment;
 use certificate::Certificate;
 use ending::{Ended, NotEnded};
+use folder::Folder;
 use inventory::Inventory;
 use mimamori_shared::error::chain;
 use mimamori_shared::sign::SecretKey;
 use plan::Plan;
+use std::path::Path;
 
 pub(super) fn uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> u8 {
     if !asked.purge {
@@ -41,8 +45,10 @@ type Fault = (u8, String);
 
 fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, environment: &Environment) -> Result<u8, Fault> {
     let dir = config.state_dir();
-    let inventory = Inventory::of(config, &cli.config).map_err(|fault| (exit::USAGE, format!("{}: {fault}", dir.display())))?;
-    // Root may do this, and the folder is the agent's: nothing is opened, written or removed through what leads elsewhere.
+    let unusable = |fault: std::io::Error| (exit::USAGE, format!("{}: {fault}", dir.display()));
+    let folder = Folder::open(&dir).map_err(|fault| no_folder(&dir, &fault, lang))?;
+    let inventory = Inventory::of(folder.as_ref(), &cli.config).map_err(unusable)?;
+    // Nothing is opened through what leads elsewhere.
     if let Some(link) = inventory.links.first() {
         let mend = lang.of(
             "is a link, and the agent makes none: see where it leads, remove it, and try again",
@@ -50,20 +56,21 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
         );
         return Err((exit::CONFIG, format!("{} {mend}", link.display())));
     }
-    if !dir.try_exists().unwrap_or(true) || inventory.items.is_empty() {
+    let Some(folder) = folder.filter(|_| !inventory.items.is_empty()) else {
         let nothing = lang.of("there is nothing of the agent to remove in", "削除対象がありません：");
         return Err((exit::USAGE, format!("{nothing} {}", dir.display())));
-    }
+    };
     let consent = config.consent_file().try_exists().unwrap_or(false).then(|| config.consent_file());
     if !asked.yes {
         Plan::of(&inventory, &dir, consent).say(asked.output, lang);
         return Ok(exit::OK);
     }
+    let rights = folder.as_owner(lang).map_err(|why| (exit::CONFIG, why))?;
     let lock = run::lock(&dir).map_err(|fault| running(&fault, lang))?;
     let identity = match identity::load(&dir) {
         Ok(loaded) => Some(loaded),
         Err(IdentityError::NotEnrolled) => {
-            let removed = inventory::remove(&Inventory::of(config, &cli.config).unwrap_or(inventory), &dir);
+            let removed = inventory::remove(&Inventory::of(Some(&folder), &cli.config).unwrap_or(inventory), &folder, &rights);
             return Ok(rest::say(&removed, &dir, asked.output, lang));
         }
         Err(fault) if asked.offline => {
@@ -80,8 +87,8 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     // Read again: a change of the key that was under way has come to its end.
     let fingerprints = identity::load(&dir).ok().map(|(key, given)| fingerprints(&key, &given));
     // The outbox was opened meanwhile: its side files may be others now.
-    let inventory = Inventory::of(config, &cli.config).unwrap_or(inventory);
-    let removed = inventory::remove(&inventory, &dir);
+    let inventory = Inventory::of(Some(&folder), &cli.config).unwrap_or(inventory);
+    let removed = inventory::remove(&inventory, &folder, &rights);
     drop(lock);
     let at_ms = clock::now().wall_ms;
     let certificate = Certificate { at_ms, given, fingerprints, ended, removed, strange: inventory.strange, dir, consent };
@@ -91,6 +98,18 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
         print(&certificate.text());
     }
     Ok(if certificate.removed.is_whole() { exit::OK } else { exit::FAILED })
+}
+
+fn no_folder(dir: &Path, fault: &std::io::Error, lang: Lang) -> Fault {
+    let shown = dir.display();
+    if !std::fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_symlink()) {
+        return (exit::USAGE, format!("{shown}: {fault}"));
+    }
+    let why = lang.of(
+        format!("{shown} is a link: see where it leads, and name the folder itself with --set state_dir=FOLDER"),
+        format!("{shown} はリンクです。参照先を確認し、--set state_dir=FOLDERでフォルダー自体を指定してください"),
+    );
+    (exit::CONFIG, why)
 }
 
 /// This machine's key and the collector's root, as people compare them.

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::command::finding_words::words;
 use crate::command::{Done, print, print_json};
 use crate::keys::Keys;
-use crate::store::{FindingRow, MachineRow, MachineState, RefusedKey, Scope, SessionRow, Store, TransitionRow};
+use crate::store::{FindingRow, ForkMark, MachineRow, MachineState, RefusedKey, Scope, SessionRow, Store, TransitionRow};
 use crate::web::lang::Key;
 use crate::work::as_of;
 use mimamori_cli::print::padded;
@@ -165,8 +165,10 @@ impl Shown<'_> {
     fn chain(&self, lang: Lang) -> String {
         let Some(chain) = &self.row.chain else { return Key::ChainNone.text(lang).to_owned() };
         let mut text = format!("{} ({}), {} {}", chain.epoch, chain.chain_id, lang.of("next place", "次の連番"), chain.next_seq);
-        if chain.forked {
-            text.push_str(&format!("; {}", Key::Forked.text(lang)));
+        match self.row.fork {
+            Some(ForkMark::Now) => text.push_str(&format!("; {}", Key::Forked.text(lang))),
+            Some(ForkMark::Approved(ms)) => text.push_str(&format!("; {} {}", Key::WasForked.text(lang), lang.brief(ms))),
+            None => {}
         }
         if let Some(waiting) = chain.waiting {
             text.push_str(&format!("; {} {} ({} {})", Key::Waiting.text(lang), waiting.for_seq, Key::Since.text(lang), lang.brief(waiting.since_ms)));

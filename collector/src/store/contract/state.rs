@@ -110,7 +110,7 @@ pub(super) async fn nobody_sees_beyond_their_scope(store: &Store) {
     assert_eq!(store.machines(&west).await.unwrap(), std::slice::from_ref(&ours));
     assert_eq!(store.tokens(&west).await.unwrap().len(), 1);
     assert!(store.findings(&west).await.unwrap().iter().all(|row| row.agent_id == ours.agent_id));
-    assert!(store.audit(&west).await.unwrap().iter().all(|row| row.facility == Some(word("west"))));
+    assert!(store.audit(&west, 0, 1000).await.unwrap().iter().all(|row| row.facility == Some(word("west"))));
     assert_eq!(store.dirty_machines(&west, 9).await.unwrap().len(), 1);
     assert!(store.due_machines(&west, NOW, 9).await.unwrap().is_empty());
     let hidden = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
@@ -126,7 +126,7 @@ pub(super) async fn nobody_sees_beyond_their_scope(store: &Store) {
 pub(super) async fn nobody_changes_beyond_their_scope(store: &Store) {
     enrolled(store, 1, "west", "ct-1").await;
     let theirs = token(store, 2, "east", None).await;
-    let before = store.audit(&ALL).await.unwrap().len();
+    let before = store.audit(&ALL, 0, 1000).await.unwrap().len();
     let (west, actor) = (Scope::Facility(word("west")), operator());
     let (east, ct) = (word("east"), word("ct-1"));
     let hidden = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
@@ -150,7 +150,7 @@ pub(super) async fn nobody_changes_beyond_their_scope(store: &Store) {
     hidden(store.retire_machine(&west, &actor, &east, &waits, NOW).await);
     hidden(store.replace_machine(&west, &actor, &east, &waits, &ct, NOW).await);
     hidden(store.move_machine(&west, &actor, &word("west"), &ct, &east, NOW).await);
-    assert_eq!(store.audit(&ALL).await.unwrap().len(), before + 1, "only the enrolment");
+    assert_eq!(store.audit(&ALL, 0, 1000).await.unwrap().len(), before + 1, "only the enrolment");
 }
 
 pub(super) async fn what_people_do_is_written_down(store: &Store) {
@@ -161,7 +161,7 @@ pub(super) async fn what_people_do_is_written_down(store: &Store) {
     store.revoke_machine(&ALL, &operator(), &west, &word("ct-2"), NOW + 2).await.unwrap();
     store.revoke_machine(&ALL, &operator(), &west, &word("ct-2"), NOW + 3).await.unwrap();
     store.retire_machine(&ALL, &operator(), &west, &word("ct-2"), NOW + 4).await.unwrap();
-    let rows = store.audit(&ALL).await.unwrap();
+    let rows = store.audit(&ALL, 0, 1000).await.unwrap();
     let deeds: Vec<_> = rows.iter().map(|row| (row.verb.as_str(), row.noun.as_str(), row.actor_kind.name())).collect();
     assert_eq!(
         deeds,

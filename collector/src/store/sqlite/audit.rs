@@ -30,9 +30,10 @@ pub(super) fn add(db: &Connection, actor: &Actor, now_ms: i64, deed: &Deed<'_>) 
     Ok(())
 }
 
-pub(in crate::store) fn list(db: &Connection, scope: &Scope, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT * FROM audit WHERE ?1 IS NULL OR facility = ?1 ORDER BY at_ms DESC, rowid DESC LIMIT ?2")?;
-    let rows = statement.query_map(params![scope.facility(), limit], |row| {
+pub(in crate::store) fn list(db: &Connection, scope: &Scope, from_ms: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT * FROM audit WHERE (?1 IS NULL OR facility = ?1) AND at_ms >= ?2 ORDER BY at_ms DESC, rowid DESC LIMIT ?3")?;
+    let rows = statement.query_map(params![scope.facility(), from_ms, limit], |row| {
         Ok(AuditRow {
             at_ms: row.get("at_ms")?,
             actor_kind: named(row, "actor_kind", ActorKind::of)?,

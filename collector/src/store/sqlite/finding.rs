@@ -46,14 +46,13 @@ pub(super) fn add(db: &Connection, agent: AgentId, seen: Seen<'_>, now_ms: i64) 
     Ok(())
 }
 
-/// Whether the key was heard with two voices since an operator last approved the machine.
+/// Whether the key of a `machine m` was heard with two voices since an operator last approved it, as a condition.
+pub(super) const TWO_VOICES: &str = "EXISTS (SELECT 1 FROM finding f WHERE f.agent = m.agent AND f.kind IN ('diverged', 'boots_interleaved', 'old_chain_spoke')
+    AND f.last_at_ms >= coalesce(m.chains_approved_at_ms, f.last_at_ms))";
+
+/// The same of one agent.
 pub(super) fn two_voices(db: &Connection, agent: AgentId) -> Result<bool, StoreError> {
-    let kinds = [FindingKind::Diverged, FindingKind::BootsInterleaved, FindingKind::OldChainSpoke].map(FindingKind::name);
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM machine m JOIN finding f ON f.agent = m.agent
-         WHERE m.agent = ?1 AND f.kind IN (?2, ?3, ?4) AND f.last_at_ms >= coalesce(m.chains_approved_at_ms, f.last_at_ms)",
-    )?;
-    Ok(statement.exists(params![agent.0, kinds[0], kinds[1], kinds[2]])?)
+    Ok(db.prepare_cached(&format!("SELECT 1 FROM machine m WHERE m.agent = ?1 AND {TWO_VOICES}"))?.exists([agent.0])?)
 }
 
 /// The same, for whoever asks within their scope.

@@ -2,10 +2,10 @@
 
 use super::cell::{get, maybe, named, place};
 use super::evidence::At;
-use super::{chain, stated};
+use super::{chain, finding, stated};
 use crate::store::error::StoreError;
 use crate::store::named::MachineState;
-use crate::store::rows::{LatestRow, MachineRow, PresenceRow};
+use crate::store::rows::{ForkMark, LatestRow, MachineRow, PresenceRow};
 use crate::store::scope::Scope;
 use mimamori_shared::fields::SECTIONS;
 use mimamori_shared::id::AgentId;
@@ -135,13 +135,14 @@ pub(in crate::store) struct Only<'a> {
 }
 
 pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>) -> Result<Vec<MachineRow>, StoreError> {
-    let columns = chain::COLUMNS;
+    let (columns, two_voices) = (chain::COLUMNS, finding::TWO_VOICES);
     let mut statement = db.prepare_cached(&format!(
         "SELECT m.agent, m.facility, m.alias, m.state, m.key_id, m.enrolled_at_ms, m.approved_at_ms, m.chains_approved_at_ms, m.ended_at_ms, m.replaces,
             s.state AS consent_state, s.hash AS consent_hash, s.terms AS consent_terms, s.valid_to_ms AS consent_valid_to_ms,
             s.example AS consent_example, s.since_ms AS consent_since_ms,
             p.plan, {columns},
             l.chain AS latest_chain, l.seq AS latest_seq, l.taken_at_ms, l.received_at_ms, l.is_preview, l.payload,
+            {two_voices} AS two_voices,
             r.state AS presence_state, r.since_ms AS presence_since_ms, r.because, r.due_at_ms, r.memory
          FROM machine m
          LEFT JOIN machine_consent s ON s.agent = m.agent
@@ -196,11 +197,20 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
         replaces: maybe(row, "replaces")?,
         consent: stated::shown(row)?,
         plan: row.get::<_, Option<String>>("plan")?.and_then(|plan| serde_json::from_str(&plan).ok()),
+        fork: fork(row)?,
         chain: if has_chain { Some(chain::shown(row)?) } else { None },
         latest: latest(row)?,
         parts: Vec::new(),
         presence: presence(row)?,
     })
+}
+
+/// Of the newest chain. Receipts say `forked` as long as [`ForkMark::Now`] holds.
+fn fork(row: &Row<'_>) -> rusqlite::Result<Option<ForkMark>> {
+    let (forked, two_voices): (Option<bool>, bool) = (row.get("forked")?, row.get("two_voices")?);
+    let approved_at_ms: Option<i64> = row.get("chains_approved_at_ms")?;
+    let mark = if two_voices { ForkMark::Now } else { approved_at_ms.map_or(ForkMark::Now, ForkMark::Approved) };
+    Ok(forked.unwrap_or_default().then_some(mark))
 }
 
 fn latest(row: &Row<'_>) -> rusqlite::Result<Option<LatestRow>> {

@@ -164,6 +164,14 @@ pub(in crate::store) fn key(db: &Connection, key_id: KeyId) -> Result<Option<Key
     Ok(found.optional()?)
 }
 
+/// Every key of an agent and its public half, oldest first.
+pub(in crate::store) fn keys_of(db: &Connection, scope: &Scope, agent: AgentId) -> Result<Vec<(KeyId, [u8; 32])>, StoreError> {
+    need_agent(db, scope, agent)?;
+    let mut statement = db.prepare_cached("SELECT key_id, public_key FROM agent_key WHERE agent = ?1 ORDER BY added_at_ms, key_id")?;
+    let rows = statement.query_map([agent.0], |row| Ok((get(row, "key_id")?, row.get("public_key")?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Fails unless the agent's machine is inside the scope.
 pub(super) fn need_agent(db: &Connection, scope: &Scope, agent: AgentId) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached("SELECT 1 FROM machine WHERE agent = ?1 AND (?2 IS NULL OR facility = ?2)")?;

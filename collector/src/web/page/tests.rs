@@ -138,7 +138,14 @@ fn stale_readings_do_not_look_current() {
 
 #[test]
 fn trouble_is_told_in_words_in_both_languages() {
-    let troubled = MachineView { forked: true, waiting_for: Some((7, AT_MS)), findings: 3, life: Life::Pending, preview: true, ..machine("ct") };
+    let troubled = MachineView {
+        fork: Some(crate::store::ForkMark::Now),
+        waiting_for: Some((7, AT_MS)),
+        findings: 3,
+        life: Life::Pending,
+        preview: true,
+        ..machine("ct")
+    };
     let view = view_of(vec![troubled]);
     for lang in [Lang::En, Lang::Ja] {
         for page in both(&view, lang) {

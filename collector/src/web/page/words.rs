@@ -1,5 +1,6 @@
 //! Values as people read them.
 
+use crate::store::ForkMark;
 use crate::view::{Life, MachineView};
 use crate::web::lang::{Key, Lang};
 use mimamori_domain::presence::State;
@@ -77,7 +78,7 @@ pub(super) fn consent(machine: &MachineView, lang: Lang) -> String {
 /// The chain in words, and whether something is wrong with it.
 pub(super) fn chain(machine: &MachineView, at_ms: i64, lang: Lang) -> (String, bool) {
     let mut parts = Vec::new();
-    if machine.forked {
+    if machine.fork == Some(ForkMark::Now) {
         parts.push(Key::Forked.text(lang).to_owned());
     }
     if let Some((seq, since_ms)) = machine.waiting_for {
@@ -86,6 +87,9 @@ pub(super) fn chain(machine: &MachineView, at_ms: i64, lang: Lang) -> (String, b
     match parts.is_empty() {
         false => (parts.join(lang.of(". ", "。")), true),
         true if machine.epoch == 0 => (Key::ChainNone.text(lang).to_owned(), false),
+        true if let Some(ForkMark::Approved(ms)) = machine.fork => {
+            (format!("{} ({}); {} {}", Key::WasForked.text(lang), lang.brief(ms), Key::ChainFine.text(lang), machine.next_seq), false)
+        }
         true => (format!("{} {}", Key::ChainFine.text(lang), machine.next_seq), false),
     }
 }
@@ -154,7 +158,12 @@ mod tests {
     fn chains_say_in_words_what_is_wrong() {
         let fine = machine("ct");
         assert_eq!(chain(&fine, AT_MS, Lang::En), ("unbroken; next place 42".to_owned(), false));
-        let bad = MachineView { forked: true, waiting_for: Some((7, AT_MS - 60_000)), ..fine };
+        let rests = MachineView { fork: Some(ForkMark::Approved(AT_MS)), ..fine.clone() };
+        for (lang, said) in [(Lang::En, "was forked, approved"), (Lang::Ja, "分岐の記録あり、承認済み")] {
+            let (words, wrong) = chain(&rests, AT_MS, lang);
+            assert!(!wrong && words.starts_with(said) && words.contains(&lang.brief(AT_MS)), "{words}");
+        }
+        let bad = MachineView { fork: Some(ForkMark::Now), waiting_for: Some((7, AT_MS - 60_000)), ..fine };
         let (words, wrong) = chain(&bad, AT_MS, Lang::En);
         assert!(wrong && words.starts_with("FORKED") && words.ends_with("WAITING for the missing place 7 (60 s ago)"), "{words}");
     }
