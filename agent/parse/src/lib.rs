@@ -6,6 +6,7 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod hardware;
 pub mod psi;
 
 mod input;
