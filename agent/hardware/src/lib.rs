@@ -109,8 +109,12 @@ fn carried_out(plan: &Plan) -> Result<Option<String>, String> {
     if report.len() > REPORT_BYTES_MAX {
         return Err(format!("{}: {} bytes are more than the agent reads", place.display(), report.len()));
     }
-    leave::leave(&plan.out, REPORT_FILE, &report, REPORT_MODE)
-        .map_err(|fault| format!("{}: {fault}. The report before it stays. Look at the space and the mount of that folder", place.display()))?;
+    leave::leave(&plan.out, REPORT_FILE, &report, REPORT_MODE).map_err(|fault| {
+        format!(
+            "{}: {fault}. The report before it, if any, stays. mimamori-agent-hardware.service makes that folder; look at its space and its mount",
+            place.display()
+        )
+    })?;
     Ok(taken.config_fault)
 }
 

@@ -39,9 +39,21 @@ fn service(block: &str, root: &Path) -> Service {
     }
 }
 
+/// Whether processes of other accounts are hidden from this one (`hidepid`): what is not seen then is not absent.
+pub(crate) fn hidden(root: &Path) -> bool {
+    let mounts = std::fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
+    // The last one mounted there is the one that is seen.
+    let options = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/proc")).filter_map(|line| line.split_once(" - ")).next_back();
+    let options = options.and_then(|(_, tail)| tail.split(' ').nth(2)).unwrap_or_default();
+    options.split(',').filter_map(|option| option.strip_prefix("hidepid=")).any(|how| how != "0" && how != "off")
+}
+
 /// Open handles of a group's processes. systemd's own hierarchy stands at the top with version 2, in a folder with version 1.
 fn handles(group: &str, root: &Path) -> Option<u64> {
     let group = Path::new(group.strip_prefix('/').filter(|group| !group.is_empty())?);
+    if hidden(root) {
+        return None;
+    }
     if !group.components().all(|part| matches!(part, Component::Normal(_))) {
         return None;
     }
@@ -55,13 +67,16 @@ fn handles(group: &str, root: &Path) -> Option<u64> {
 /// All processes by their names' aliases.
 ///
 /// # Errors
-/// When `/proc` cannot be read.
-pub(crate) fn processes(named: &BTreeMap<Word, String>, root: &Path) -> std::io::Result<BTreeMap<Word, Process>> {
+/// When `/proc` cannot be read, or hides those of other accounts.
+pub(crate) fn processes(named: &BTreeMap<Word, String>, root: &Path) -> Result<BTreeMap<Word, Process>, String> {
     if named.is_empty() {
         return Ok(BTreeMap::new());
     }
+    if hidden(root) {
+        return Err("processes of other accounts are hidden from this program".to_owned());
+    }
     let proc = root.join("proc");
-    let all = proc::all(&proc)?;
+    let all = proc::all(&proc).map_err(|fault| fault.to_string())?;
     let page_bytes = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
     let look = |name: &String| {
         let mut sum = Process { handles: Some(0), ..Process::default() };
@@ -136,6 +151,21 @@ mod tests {
         assert_eq!(found[&alias("v")], Process { count: 2, rss_bytes: 20 * page, cpu_ms: ms, handles: Some(4) });
         assert_eq!(found[&alias("none")], Process { count: 0, rss_bytes: 0, cpu_ms: 0, handles: Some(0) });
         assert!(processes(&named, &dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn hidden_processes_are_not_absent_ones() {
+        let dir = machine();
+        let named = BTreeMap::from([(alias("v"), "viewer".to_owned())]);
+        fs::create_dir_all(dir.path().join("proc/self")).unwrap();
+        let mounts = |options: &str| {
+            format!("22 1 0:21 / /proc rw - proc proc rw\n23 22 0:22 / /proc rw,nosuid - proc proc rw{options}\n24 1 0:5 / /x rw - tmpfs x rw\n")
+        };
+        for (options, seen) in [("", true), (",hidepid=off", true), (",hidepid=0", true), (",hidepid=invisible", false), (",gid=5,hidepid=2", false)] {
+            fs::write(dir.path().join("proc/self/mountinfo"), mounts(options)).unwrap();
+            assert_eq!(processes(&named, dir.path()).is_ok(), seen, "{options}");
+            assert_eq!(handles("/system.slice/db.service", dir.path()).is_some(), seen, "{options}");
+        }
     }
 
     proptest! {

@@ -16,6 +16,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Counts one entry of the journal by its text and unit.
+type CountEntry<'a> = dyn FnMut(&mut BTreeMap<String, u64>, &str, Option<&str>) + 'a;
+
+/// The mend where named services or processes cannot be seen.
+const NAMED: &str = " (named services and processes need mimamori-agent-hardware-named.conf, see docs/HARDWARE.md)";
+
 /// Of the report, for everything but runs, in bytes.
 const REST_BYTES: usize = 512 * 1024;
 
@@ -65,17 +71,17 @@ pub(crate) fn take(plan: &Plan) -> Result<Taken, String> {
     }
     let mut tools: Vec<&str> = plan.rows.iter().map(|row| row.tool).chain([journal().tool, units().tool]).collect();
     tools.dedup();
-    match config::load(&plan.config, plan.owner, &tools) {
-        Ok(config) => {
-            taking.off.clone_from(&config.off);
-            taking.named(&config);
-        }
-        Err(why) => {
-            taking.taken.fault("config_refused", None, &why);
-            taking.taken.config_fault = Some(why);
-        }
+    let config = config::load(&plan.config, plan.owner, &tools).map_err(|why| {
+        taking.taken.fault("config_refused", None, &why);
+        taking.taken.config_fault = Some(why);
+    });
+    if let Ok(config) = &config {
+        taking.off.clone_from(&config.off);
     }
     taking.kernel_log();
+    if let Ok(config) = &config {
+        taking.named(config);
+    }
     taking.tools();
     taking.taken.report.taken_at_ms = clock::now_ms();
     Ok(taking.taken)
@@ -201,7 +207,7 @@ impl Taking<'_> {
         self.taken.report.services = self.services(config);
         match look::processes(&config.processes, &self.plan.root) {
             Ok(found) => self.taken.report.processes = Some(found),
-            Err(fault) => self.taken.fault("unreadable", Some("processes"), &fault.to_string()),
+            Err(fault) => self.taken.fault("unreadable", Some("processes"), &format!("{fault}{NAMED}")),
         }
     }
 
@@ -232,7 +238,7 @@ impl Taking<'_> {
     }
 
     /// Reads on in the journal; `false` when it cannot be read. What was counted before the end of a run counts.
-    fn journal(&mut self, subject: &str, asked: &[String], tally: &mut Tally, each: &mut dyn FnMut(&mut BTreeMap<String, u64>, &str, Option<&str>)) -> bool {
+    fn journal(&mut self, subject: &str, asked: &[String], tally: &mut Tally, each: &mut CountEntry<'_>) -> bool {
         let row = journal();
         if self.off.iter().any(|off| off == row.tool) {
             return false;
@@ -258,7 +264,13 @@ impl Taking<'_> {
         if !read {
             self.taken.fault("unreadable", Some(subject), &format!("journalctl: {}", String::from_utf8_lossy(&ended.err)));
         }
-        read
+        // Without a journal journalctl is content and says nothing. Every boot begins with lines of the kernel: a
+        // journal without them is none, or does not take them, and that is not the same as a kernel without trouble.
+        let journal = self.taken.state.kernel.cursor.is_some() || tally.cursor.is_some();
+        if read && !journal {
+            self.taken.fault("unreadable", Some(subject), "the journal holds nothing of this boot");
+        }
+        read && journal
     }
 
     fn services(&mut self, config: &Config) -> Option<BTreeMap<Word, mimamori_parse::hardware::Service>> {
@@ -277,7 +289,7 @@ impl Taking<'_> {
         let aliases: Vec<&Word> = config.services.keys().collect();
         let found = match ended.end {
             End::Done if ended.exit == Some(0) => look::services(&aliases, &String::from_utf8_lossy(&bytes), &self.plan.root),
-            _ => Err(format!("systemctl: {}", String::from_utf8_lossy(&ended.err))),
+            _ => Err(format!("systemctl: {}{NAMED}", String::from_utf8_lossy(&ended.err).trim())),
         };
         found.map_err(|why| self.taken.fault("unreadable", Some("services"), &why)).ok()
     }

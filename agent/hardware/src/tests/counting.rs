@@ -92,8 +92,14 @@ fn a_journal_that_cannot_be_read_is_not_a_quiet_one() {
     let report = machine.run();
     assert_eq!((kernel(&report), codes(&report)), (None, vec!["unreadable"]));
     assert!(report.faults[0].detail.contains("No journal files were found"), "{:?}", report.faults);
+    // Where there is no journal at all journalctl is content, and prints nothing.
+    fs::write(machine.dir.path().join("tools/entries"), "").unwrap();
+    machine.config("[journal.patterns]\nfatal = \"FATAL\"\n");
+    let report = machine.run();
+    assert_eq!((kernel(&report), pattern(&report, "fatal"), codes(&report)), (None, None, vec!["unreadable"; 2]));
     machine.write(1, &[("", "I/O error")]);
-    assert_eq!(kernel(&machine.run()), Some(1));
+    let report = machine.run();
+    assert_eq!((kernel(&report), pattern(&report, "fatal")), (Some(1), Some(0)));
     // One failure in between loses nothing.
     fs::rename(machine.dir.path().join("tools/entries"), machine.dir.path().join("tools/kept")).unwrap();
     assert_eq!(kernel(&machine.run()), None);
