@@ -57,7 +57,7 @@ const fn row(tool: &'static str, names: &'static [&'static str], args: &'static 
 /// The tools whose output is handed over.
 #[must_use]
 pub fn table() -> Vec<Row> {
-    // SATA's pass-through asks for RAWIO, NVMe's admin commands, the device mapper and MegaRAID's node for SYS_ADMIN.
+    // SATA's pass-through asks for RAWIO, NVMe's admin commands, the device mapper, btrfs and MegaRAID's node for SYS_ADMIN.
     let disk = CapabilitySet::SYS_RAWIO | CapabilitySet::SYS_ADMIN;
     let admin = CapabilitySet::SYS_ADMIN;
     let smartctl = |args, each| Row { each, needs: disk, ..row("smartctl", &["smartctl"], args) };
@@ -80,7 +80,7 @@ pub fn table() -> Vec<Row> {
         Row { each: Each::Array, ..row("mdadm", &["mdadm"], &["--detail"]) },
         zpool(&["status", "-p"]),
         zpool(&["list", "-Hp"]),
-        Row { each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"]) },
+        Row { needs: admin, each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"]) },
         Row { needs: admin, ..row("lvs", &["lvs"], LVS) },
         // Not `multipathd show maps json`: its socket is in the network namespace of the host, which is closed here.
         Row { needs: admin, ..row("multipath", &["multipath"], &["-ll"]) },

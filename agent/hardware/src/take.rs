@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 type CountEntry<'a> = dyn FnMut(&mut BTreeMap<String, u64>, &str, Option<&str>) + 'a;
 
 /// The mend where named services or processes cannot be seen.
-const NAMED: &str = " (named services and processes need mimamori-agent-hardware-named.conf, see docs/HARDWARE.md)";
+const NAMED: &str = " (named services and processes need the drop-in of docs/HARDWARE.md)";
 
 /// Of the report, for everything but runs, in bytes.
 const REST_BYTES: usize = 512 * 1024;
@@ -289,7 +289,7 @@ impl Taking<'_> {
         let aliases: Vec<&Word> = config.services.keys().collect();
         let found = match ended.end {
             End::Done if ended.exit == Some(0) => look::services(&aliases, &String::from_utf8_lossy(&bytes), &self.plan.root),
-            _ => Err(format!("systemctl: {}{NAMED}", String::from_utf8_lossy(&ended.err).trim())),
+            _ => Err(format!("systemctl: {}{NAMED}", String::from_utf8_lossy(&ended.err).lines().next().unwrap_or_default())),
         };
         found.map_err(|why| self.taken.fault("unreadable", Some("services"), &why)).ok()
     }

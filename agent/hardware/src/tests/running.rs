@@ -253,6 +253,41 @@ fn a_tool_keeps_only_the_capabilities_of_its_row() {
 }
 
 #[test]
+fn the_page_names_everything_that_runs_and_every_fault() {
+    let page = include_str!("../../../../docs/HARDWARE.md");
+    for row in table() {
+        // Of the long list of columns the beginning stands for all.
+        let args = row.args.join(" ").replace("Power Supply", "\"Power Supply\"");
+        let args = args.split(" lv_name").next().unwrap();
+        let (first, rest) = args.split_once(' ').unwrap_or((args, ""));
+        assert!(page.contains(format!("{first} {rest}").trim()) && row.names.iter().all(|name| page.contains(&format!("`{name}"))), "{row:?}");
+        assert!(page.contains(&format!("{} s, ", row.limit.as_secs())), "{row:?}");
+    }
+    for row in [crate::table::journal(), crate::table::units()] {
+        assert!(page.contains(&format!("`{} {}", row.tool, row.args.first().unwrap())), "{row:?}");
+    }
+    for folder in FOLDERS {
+        assert!(page.contains(&format!("`{folder}`")), "{folder}");
+    }
+    let sources = concat!(include_str!("../take.rs"), include_str!("../targets.rs"), include_str!("../lib.rs"));
+    let codes = sources.split("fault(\"").chain(sources.split("refuse(\"")).chain(sources.split("push((\"")).filter_map(|rest| rest.split('"').next());
+    let codes: std::collections::BTreeSet<&str> = codes.filter(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).collect();
+    assert!(codes.len() >= 9, "{codes:?}");
+    for code in codes {
+        assert!(page.contains(&format!("| `{code}` |")), "{code}");
+    }
+}
+
+#[test]
+fn the_program_has_nothing_that_talks() {
+    let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
+    let names: Vec<&str> = manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["mimamori-parse", "mimamori-shared", "rustix", "serde", "serde_json", "toml"]);
+    let features = manifest["dependencies"]["rustix"]["features"].as_array().unwrap();
+    assert!(!features.iter().any(|feature| feature.as_str() == Some("net")));
+}
+
+#[test]
 fn the_table_is_fixed_bounded_and_asks_for_little() {
     let rows = table();
     let known = CapabilitySet::SYS_RAWIO | CapabilitySet::SYS_ADMIN;
