@@ -288,13 +288,63 @@ fn units_hold_the_binding_lines() {
     assert_eq!(lacking(&["Type=simple".to_owned()], &["Type=notify"]), ["Type=notify is missing"]);
 }
 
+/// What the agent's and the collector's units promise too, but for the account and the kind of service.
+const BINDING_HARDWARE: &[&str] = &[
+    "Type=oneshot",
+    "ExecStart=/usr/bin/mimamori-agent-hardware",
+    "ConditionPathExists=/etc/mimamori/consent.toml",
+    "Group=mimamori-agent",
+    "SecureBits=noroot noroot-locked",
+    "CapabilityBoundingSet=CAP_SYS_RAWIO CAP_SYS_ADMIN",
+    "AmbientCapabilities=CAP_SYS_RAWIO CAP_SYS_ADMIN",
+    "NoNewPrivileges=yes",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectProc=invisible",
+    "PrivateNetwork=yes",
+    "RestrictAddressFamilies=none",
+    "MemoryDenyWriteExecute=yes",
+    "RestrictNamespaces=yes",
+    "DevicePolicy=closed",
+    "KillMode=control-group",
+    "RuntimeDirectory=mimamori-agent-hardware",
+    "RuntimeDirectoryPreserve=yes",
+    "StateDirectoryMode=0700",
+    "UMask=0077",
+    "TimeoutStartSec=10min",
+];
+
+#[test]
+fn the_hardware_helper_has_two_rights_no_network_and_no_way_to_be_asked() {
+    let unit = lines("mimamori-agent-hardware.service");
+    let faults: Vec<&&str> = BINDING_HARDWARE.iter().filter(|line| !unit.iter().any(|have| have == *line)).collect();
+    assert!(faults.is_empty(), "missing: {faults:?}");
+    // Nothing but the timer starts it, and nothing that others could write is given to it.
+    for name in ["Environment", "PassEnvironment", "Sockets", "StandardInput", "ExecStartPre", "BusName", "SupplementaryGroups"] {
+        assert!(!unit.iter().any(|line| line.starts_with(name)), "{name}");
+    }
+    assert_eq!(unit.iter().filter(|line| line.starts_with("ReadWritePaths")).collect::<Vec<_>>(), ["ReadWritePaths=-/run/lock/lvm -/run/lvm"]);
+    let devices: Vec<&String> = unit.iter().filter(|line| line.starts_with("DeviceAllow")).collect();
+    assert!(devices.len() == 7 && devices.iter().all(|line| !line.contains("char-mem") && !line.contains("kmsg")), "{devices:?}");
+    let timer = lines("mimamori-agent-hardware.timer");
+    for line in ["OnCalendar=*:00/15", "Persistent=no", "WantedBy=timers.target"] {
+        assert!(timer.iter().any(|have| have == line), "{line}");
+    }
+    // The drop-in opens these and nothing else.
+    let opened = ["CapabilityBoundingSet=CAP_DAC_READ_SEARCH", "AmbientCapabilities=CAP_DAC_READ_SEARCH", "ProtectProc=default"];
+    let sockets = ["RestrictAddressFamilies=", "RestrictAddressFamilies=AF_UNIX"];
+    let named: Vec<String> = lines("mimamori-agent-hardware-named.conf").into_iter().filter(|line| line.contains('=')).collect();
+    assert_eq!(named, [&opened[..], &sockets[..]].concat());
+}
+
 #[test]
 fn systemd_finds_the_units_closed() {
     let analyze = |file: &Path| {
         let run = program(Path::new("systemd-analyze")).args(["security", "--no-pager", "--offline=true", "--threshold=15"]).arg(file).output();
         run.unwrap_or_else(|fault| panic!("systemd-analyze is missing ({fault}): `make setup` installs it (Debian: systemd)"))
     };
-    for unit in ["mimamori-agent.service", "mimamori-collector.service"] {
+    for unit in ["mimamori-agent.service", "mimamori-collector.service", "mimamori-agent-hardware.service"] {
         let done = analyze(&top().join("systemd").join(unit));
         let said = text(&done);
         let verdict = said.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{unit}: no verdict: {said}"));

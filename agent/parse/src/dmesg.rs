@@ -106,6 +106,20 @@ impl<'a> Counter<'a> {
     }
 }
 
+/// The class of one message, for those who count them one by one as they come. An event that prints several lines is
+/// counted by its last one; of a link it cannot be told whether it was up before, so each going down counts.
+#[must_use]
+pub fn class_of(message: &str) -> Option<&'static str> {
+    if let Some((_, up)) = class::link(message) {
+        return (!up).then_some(Class::LinkFlap.word());
+    }
+    match class::oom(message) {
+        Some(2) => Some(Class::Oom.word()),
+        Some(_) => None,
+        None => class::of(message).map(Class::word),
+    }
+}
+
 /// How the output reads for a human or a script.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ pub mod chronyc;
 pub mod dmesg;
 pub mod drive;
 pub mod edac;
+pub mod hardware;
 pub mod hwmon;
 pub mod ipmi_sensor;
 pub mod nvme_cli;

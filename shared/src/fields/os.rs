@@ -87,9 +87,16 @@ section! {
     224 thermal Counter "1" "kernel_log_messages_total" "class" "thermal" 1.0 "A processor was too hot." "CPUの過熱。";
     225 oom_kills Counter "1" "kernel_log_messages_total" "class" "oom" 1.0 "A process was killed for want of memory." "メモリ不足によるプロセス終了。";
     226 filesystem_errors Counter "1" "kernel_log_messages_total" "class" "filesystem_error" 1.0 "A filesystem found itself damaged." "ファイルシステムの破損検出。";
+    227 raid_failures Counter "1" "kernel_log_messages_total" "class" "raid_failure" 1.0 "A software array lost a disk." "ソフトウェアRAIDのディスク喪失。";
+    228 lockups Counter "1" "kernel_log_messages_total" "class" "lockup" 1.0 "A processor was busy with the kernel for seconds." "CPUがカーネル内で長時間停止。";
+    229 kernel_faults Counter "1" "kernel_log_messages_total" "class" "kernel_fault" 1.0 "The kernel tripped over itself." "カーネル自身の異常。";
+    230 memory_uncorrected Counter "1" "kernel_log_messages_total" "class" "memory_uncorrected" 1.0 "Memory errors that were not corrected." "訂正されなかったメモリエラー。";
+    231 memory_corrected Counter "1" "kernel_log_messages_total" "class" "memory_corrected" 1.0 "Memory errors that were corrected." "訂正されたメモリエラー。";
+    232 pcie_errors Counter "1" "kernel_log_messages_total" "class" "pcie_error" 1.0 "Errors on the PCI bus." "PCIバスのエラー。";
+    233 segfaults Counter "1" "kernel_log_messages_total" "class" "segfault" 1.0 "A program crashed." "プログラムの異常終了。";
 }
 section! {
     /// A pattern the facility looks for in the journal, by its alias; the lines stay on the machine.
     Journal "journal" LogCounts { name "alias" }
-    230 matches Counter "1" "journal_matches_total" "" "" 1.0 "Lines that matched since boot." "起動以降に一致した行数。";
+    238 matches Counter "1" "journal_matches_total" "" "" 1.0 "Lines that matched since boot." "起動以降に一致した行数。";
 }
