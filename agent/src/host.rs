@@ -73,6 +73,12 @@ impl Host {
         Host { root: root.into(), calls }
     }
 
+    /// Where its files begin.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The bytes of a file.
     ///
     /// # Errors

@@ -160,7 +160,9 @@ impl Shell {
         let mut hangup = signal(SignalKind::hangup())?;
         let (changed, mut changes) = mpsc::channel(1);
         let Some(mut taken) = self.sampling.take.take() else { return Ok(()) };
-        let watcher = watch(&self.consent_path, changed);
+        let (noticed, mut news) = mpsc::channel(1);
+        // Where there is no helper there is no folder to watch; then the beat finds its first file.
+        let watchers = (watch(&self.consent_path, changed), watch(&self.sampling.helper_file(), noticed));
         say(&format!(
             "agent {} of machine {} at facility {} reports to {}",
             self.enrolment.agent_id, self.enrolment.machine, self.enrolment.facility, self.enrolment.url
@@ -178,13 +180,14 @@ impl Shell {
                 }
                 Some((sent, result)) = answered.recv() => self.take_answer(sent, result)?,
                 Some(()) = changes.recv() => self.read_consent()?,
+                Some(()) = news.recv() => self.handle(Event::News)?,
                 _ = hangup.recv() => self.read_consent()?,
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,
             }
             tell(systemd::watchdog());
         }
-        drop(watcher);
+        drop(watchers);
         tell(systemd::stopping());
         self.farewell(answered).await
     }

@@ -41,13 +41,14 @@ impl Pressure {
 /// By how much the intervals are lengthened now.
 #[must_use]
 pub fn next(factor: u64, pressure: Pressure, took: Duration) -> u64 {
+    let factor = factor.clamp(1, FACTOR_MAX);
     let reached = pressure.reached_percent();
     if reached >= 100 || took >= SLOW {
-        factor.saturating_mul(2).min(FACTOR_MAX)
+        (factor * 2).min(FACTOR_MAX)
     } else if reached < 50 && took < SLOW / 2 {
         (factor / 2).max(1)
     } else {
-        factor.clamp(1, FACTOR_MAX)
+        factor
     }
 }
 

@@ -1,9 +1,9 @@
-//! Watching the consent file.
+//! Watching for news in files of others: the consent, and what the hardware helper leaves.
 
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
-/// Tells at once when the consent file or its folder changes; the nap catches what this misses.
+/// Tells at once when a file or its folder changes; the nap catches what this misses.
 pub(crate) fn watch(path: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
     use notify::Watcher as _;
     let folder = path.parent()?.to_owned();

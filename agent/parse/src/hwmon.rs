@@ -181,6 +181,14 @@ fn sensor(tree: &Tree, row: &'static KindRow, files: &Attributes, malformed: &mu
 }
 
 impl Sensor {
+    /// Whether something is wrong with what it measures, or with itself.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        let mut verdict = Verdict::default();
+        self.judge(&mut verdict);
+        verdict.is_bad()
+    }
+
     /// Says what is wrong with it, or worth knowing.
     fn judge(&self, verdict: &mut Verdict) {
         let name = self.name();

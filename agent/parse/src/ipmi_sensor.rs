@@ -102,6 +102,14 @@ const COMPLAINTS: &[(&str, &str)] = &[
     ("driver timeout", "timed_out"),
 ];
 
+impl Sensor {
+    /// Whether something is wrong with what it measures or tells of.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self.level, Level::Critical | Level::NonRecoverable) || self.events.iter().any(|event| events::is_bad(event))
+    }
+}
+
 /// How the output reads for a human or a script. Beyond a non-critical threshold alone is said and not bad.
 ///
 /// # Errors

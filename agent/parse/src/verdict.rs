@@ -29,6 +29,11 @@ impl Verdict {
         self.notes.push(what.into());
     }
 
+    /// Whether something is wrong so far.
+    pub(crate) fn is_bad(&self) -> bool {
+        !self.bad.is_empty()
+    }
+
     /// One answer: bad before unknown before fine, the reason naming what decides first.
     pub(crate) fn outcome(self, fine: impl Into<String>) -> Outcome {
         let status = match (self.bad.is_empty(), self.unknown.is_empty()) {

@@ -103,6 +103,8 @@ pub enum Event {
     Wake,
     /// The consent file was read; also the first event of all.
     Consent(Consent),
+    /// Something that is looked at has news, such as the hardware helper's file: what changed is told now.
+    News,
     /// Until when somebody at the facility asks, in a consent on demand, by the wall clock in UTC milliseconds since 1970.
     Asked(Option<i64>),
     /// A sample was taken, with a fingerprint of everything in it that counts as a state.

@@ -18,6 +18,8 @@ mod rotate;
 #[cfg(test)]
 mod rotate_tests;
 mod sample;
+#[cfg(test)]
+mod sample_tests;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
@@ -106,6 +108,8 @@ pub struct Agent {
     /// The same before the sample under way, and whether that is being tried again.
     taken_before: BTreeMap<Scope, i64>,
     again: bool,
+    /// Something outside says that there is something new to see.
+    news: bool,
     /// Until when somebody at the facility asks, by the wall clock.
     asked_until_ms: i64,
     push: Push,
@@ -152,6 +156,7 @@ impl Agent {
             taken: BTreeMap::new(),
             taken_before: BTreeMap::new(),
             again: false,
+            news: false,
             asked_until_ms: i64::MIN,
             push: Push::new(restored.push_fail_ms),
         }
@@ -171,6 +176,10 @@ impl Agent {
         match event {
             Event::Wake => {}
             Event::Consent(consent) => self.consent_read(consent, &mut effects),
+            Event::News => {
+                self.news = true;
+                self.sample_at = Some(now.boottime_ms);
+            }
             Event::Asked(until_ms) => self.asked(until_ms),
             Event::Sampled { readings, faults, states } => self.sampled(*readings, faults, states, now),
             Event::Committed => self.committed(&mut effects),

@@ -104,6 +104,12 @@ impl Agent {
         self.taking = open.iter().copied().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
         self.watching = open.into_iter().filter(|scope| !self.taking.contains(scope) && self.may_watch(*scope, now)).collect();
         self.taken_before.clone_from(&self.taken);
+        let news = std::mem::take(&mut self.news);
+        if news && self.taking.is_empty() {
+            // The beat stays where it is.
+            self.sample_at = Some(self.next_sample(now));
+            return !self.watching.is_empty();
+        }
         let again = std::mem::take(&mut self.again);
         let punctual = self.sample_at.filter(|at| !again && now.boottime_ms.saturating_sub(*at) < PUNCTUAL_MS);
         let at = punctual.unwrap_or_else(|| {

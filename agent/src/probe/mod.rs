@@ -8,7 +8,9 @@ mod boot;
 pub mod clock;
 mod cpu;
 mod disk;
+mod ecc;
 mod filesystem;
+pub(crate) mod hardware;
 mod kernel;
 mod load;
 mod machine_check;
@@ -16,7 +18,9 @@ mod memory;
 pub mod names;
 mod network;
 mod paging;
+mod power;
 pub(crate) mod pressure;
+mod sensor;
 pub mod state;
 mod swap;
 mod system;
@@ -34,8 +38,10 @@ use take::Take;
 pub use worker::{Machine, Worker};
 
 use crate::host::Host;
+use mimamori_parse::hardware::Report;
 use mimamori_shared::fields::{Readings, Scope};
-use mimamori_shared::payload::Fault;
+use mimamori_shared::payload::{Fault, FaultCode};
+use std::cell::OnceCell;
 
 /// Which of the product's programs runs a probe: what needs privileges never runs in the one that talks outwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +86,20 @@ pub struct Sources<'a> {
     pub names: &'a Names,
     /// A name that the machine's resolver is timed with; `None` where nothing is looked up.
     pub resolve: Option<&'a str>,
+    /// The helper's report, read once for all sections it fills.
+    helper: OnceCell<Result<Report, FaultCode>>,
 }
 
 impl<'a> Sources<'a> {
     /// A machine, without a look at its resolver.
     #[must_use]
     pub fn of(host: &'a Host, names: &'a Names) -> Sources<'a> {
-        Sources { host, names, resolve: None }
+        Sources { host, names, resolve: None, helper: OnceCell::new() }
+    }
+
+    /// What the hardware helper found.
+    fn helper(&self) -> Result<&Report, FaultCode> {
+        self.helper.get_or_init(|| hardware::report(self.host)).as_ref().map_err(|code| *code)
     }
 }
 

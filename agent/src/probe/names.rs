@@ -50,6 +50,18 @@ impl Names {
         Some(plain.unwrap_or_else(|| self.hashed("if-", name.as_bytes())))
     }
 
+    /// The word for a serial number: tells that a drive was replaced, and not which one it is.
+    #[must_use]
+    pub fn serial(&self, serial: &str) -> Word {
+        self.hashed("sn-", serial.trim().as_bytes())
+    }
+
+    /// The word for a pool of storage; somebody named it.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Word {
+        self.hashed("pool-", name.as_bytes())
+    }
+
     fn hashed(&self, prefix: &str, secret_name: &[u8]) -> Word {
         let hex: String = to_hex(&hmac(&self.salt, secret_name).0).chars().take(8).collect();
         format!("{prefix}{hex}").parse().unwrap_or_default()

@@ -1,7 +1,8 @@
 //! The rows of [`PROBES`].
 
+use super::hardware::{drive, log, service};
 use super::{Probe, Program, Sources};
-use super::{agent, boot, clock, cpu, disk, filesystem, kernel, load, machine_check, memory, network, paging, pressure, swap, system, tcp};
+use super::{agent, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp};
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
 
@@ -33,6 +34,14 @@ const fn own(name: &'static str, scope: Scope, about: [&'static str; 2], mend: [
     let ([about, about_ja], [mend, mend_ja]) = (about, mend);
     Probe { name, scope, interval_s: default_s(scope), about, about_ja, mend, mend_ja, runs_in: Program::Agent, read }
 }
+
+/// A probe whose values the hardware helper hands over.
+const fn helped(name: &'static str, scope: Scope, about: [&'static str; 2], mend: [&'static str; 2], read: Read) -> Probe {
+    Probe { runs_in: Program::HardwareHelper, ..own(name, scope, about, mend, read) }
+}
+
+const HELPER: &str = "Run `systemctl enable --now mimamori-agent-hardware.timer`, and look at `systemctl status mimamori-agent-hardware`.";
+const HELPER_JA: &str = "`systemctl enable --now mimamori-agent-hardware.timer` を実行し、`systemctl status mimamori-agent-hardware` を確認してください。";
 
 /// What is measured, in the order of the table of fields.
 pub const PROBES: &[Probe] = &[
@@ -123,6 +132,20 @@ pub const PROBES: &[Probe] = &[
         ],
         boot::read,
     ),
+    helped(
+        "units",
+        Scope::OsState,
+        ["How many units of systemd failed or are started again and again.", "失敗または再起動を繰り返すsystemdユニットの数。"],
+        [HELPER, HELPER_JA],
+        service::units,
+    ),
+    helped(
+        "kernel_log",
+        Scope::LogCounts,
+        ["Messages of the kernel, counted by class; their text stays with the helper.", "カーネルのメッセージの種類別件数（文面はヘルパーの外に出ません）。"],
+        [HELPER, HELPER_JA],
+        log::kernel,
+    ),
     own(
         "machine_check",
         Scope::Hardware,
@@ -165,5 +188,66 @@ pub const PROBES: &[Probe] = &[
             "サービスに /sys と機器のネットワークを見せてください（PrivateNetwork= を確認）。",
         ],
         network::read,
+    ),
+    helped(
+        "service",
+        Scope::OsState,
+        ["Services the facility named: state, restarts, memory, open handles.", "施設が指定したサービスの状態・再起動・メモリ・ハンドル数。"],
+        [HELPER, HELPER_JA],
+        service::services,
+    ),
+    helped(
+        "process",
+        Scope::OsState,
+        ["Programs the facility named: how many run, memory, processor time.", "施設が指定したプログラムの数・メモリ・CPU時間。"],
+        [HELPER, HELPER_JA],
+        service::processes,
+    ),
+    helped(
+        "journal",
+        Scope::LogCounts,
+        ["Lines of the journal that hold a pattern of the facility, counted.", "施設が指定した語を含むジャーナルの行数。"],
+        [HELPER, HELPER_JA],
+        log::journal,
+    ),
+    helped(
+        "drive",
+        Scope::Hardware,
+        [
+            "Health of drives as they judge themselves, by smartctl; sleeping ones are left asleep.",
+            "ドライブの自己診断による健全性（smartctl、スタンバイ中は起動させない）。",
+        ],
+        [
+            "drive not_found: run `apt-get install smartmontools`; without the helper: `systemctl enable --now mimamori-agent-hardware.timer`.",
+            "drive が not_found の場合は `apt-get install smartmontools`、ヘルパー未使用なら `systemctl enable --now mimamori-agent-hardware.timer` を実行してください。",
+        ],
+        drive::read,
+    ),
+    own(
+        "sensor",
+        Scope::Hardware,
+        ["Temperatures, fans, voltages, from /sys/class/hwmon and by ipmitool.", "温度・ファン・電圧（/sys/class/hwmon と ipmitool）。"],
+        [
+            "Load the board's driver (`sensors-detect`), or run `apt-get install ipmitool` where there is a management processor.",
+            "`sensors-detect` でドライバーを読み込むか、管理プロセッサがあれば `apt-get install ipmitool` を実行してください。",
+        ],
+        sensor::read,
+    ),
+    own(
+        "ecc",
+        Scope::Hardware,
+        ["Memory errors that were corrected or not, from /sys/devices/system/edac.", "訂正された／されなかったメモリエラー（/sys/devices/system/edac）。"],
+        [
+            "Load the EDAC driver of the memory controller (`modprobe`); memory without ECC has none.",
+            "メモリコントローラーのEDACドライバーを読み込んでください（`modprobe`）。ECCなしのメモリにはありません。",
+        ],
+        ecc::read,
+    ),
+    own(
+        "power",
+        Scope::Hardware,
+        ["Batteries and power supplies, from /sys/class/power_supply and by ipmitool.", "バッテリーと電源ユニット（/sys/class/power_supply と ipmitool）。"],
+        ["Run `apt-get install ipmitool` where there is a management processor.", "管理プロセッサがあれば `apt-get install ipmitool` を実行してください。"],
+        power::read,
     ),
 ];

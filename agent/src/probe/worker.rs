@@ -91,7 +91,7 @@ fn fault(section: &str, code: FaultCode) -> Fault {
 fn start(machine: Machine, probes: Vec<&'static Probe>, back: Arc<AtomicBool>) -> Option<mpsc::Receiver<Section>> {
     let (give, sections) = mpsc::channel(probes.len().max(1));
     let work = move || {
-        let sources = Sources { host: &machine.host, names: &machine.names, resolve: machine.resolve.as_deref() };
+        let sources = Sources { resolve: machine.resolve.as_deref(), ..Sources::of(&machine.host, &machine.names) };
         for probe in probes {
             let mut section = Section { name: probe.name, readings: Readings::default(), faults: Vec::new() };
             (probe.read)(&sources, &mut section.readings, &mut section.faults);

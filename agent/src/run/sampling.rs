@@ -11,6 +11,7 @@ use crate::setup::{host_of, stretched};
 use crate::stretch::{self, Pressure};
 use mimamori_shared::fields::{AgentSelf, Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -54,6 +55,13 @@ impl Sampling {
             factor: 1,
             took: Duration::ZERO,
         }
+    }
+}
+
+impl Sampling {
+    /// Where the hardware helper leaves its file.
+    pub(super) fn helper_file(&self) -> PathBuf {
+        self.machine.host.root().join(probe::hardware::FILE)
     }
 }
 
