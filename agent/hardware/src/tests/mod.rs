@@ -45,7 +45,7 @@ impl Machine {
             state: path("state"),
             config: path("hardware.toml"),
             owner: fs::metadata(dir.path()).unwrap().uid(),
-            budget: Duration::from_secs(30),
+            budget: Duration::from_secs(120),
             class_of: |line| line.contains("I/O error").then_some("io_error"),
         };
         Machine { dir, plan, _alone: alone }
@@ -98,7 +98,7 @@ const SMARTCTL_ROW: Row = Row {
     names: &["smartctl"],
     args: SCAN,
     each: Each::Machine,
-    limit: Duration::from_secs(10),
+    limit: Duration::from_secs(60),
     bytes: 100_000,
     needs: CapabilitySet::empty(),
     only_if: None,
