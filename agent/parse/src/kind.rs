@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, psi};
+use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, psi};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +27,21 @@ pub struct Kind {
 }
 
 /// Everything that can be read, by name.
-pub const KINDS: &[Kind] = &[Kind {
-    name: "psi",
-    about: "pressure of one resource: a file of /proc/pressure",
-    about_ja: "資源の逼迫度（/proc/pressure のファイル）",
-    read: Read::Text(psi::outcome),
-}];
+pub const KINDS: &[Kind] = &[
+    Kind { name: "mdstat", about: "software RAID: /proc/mdstat", about_ja: "ソフトウェアRAID（/proc/mdstat）", read: Read::Text(mdstat::outcome) },
+    Kind {
+        name: "mdadm",
+        about: "software RAID: mdadm --detail or --examine",
+        about_ja: "ソフトウェアRAID（mdadm --detail、--examine）",
+        read: Read::Text(mdadm::outcome),
+    },
+    Kind {
+        name: "psi",
+        about: "pressure of one resource: a file of /proc/pressure",
+        about_ja: "資源の逼迫度（/proc/pressure のファイル）",
+        read: Read::Text(psi::outcome),
+    },
+];
 
 /// The kind of a name.
 #[must_use]

@@ -6,12 +6,18 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod mdadm;
+pub mod mdstat;
 pub mod psi;
 
+#[cfg(test)]
+mod corpus;
 mod input;
 mod kind;
 mod outcome;
 pub mod text;
+mod trouble;
+mod verdict;
 
 pub use input::{Tree, Unreadable};
 pub use kind::{KINDS, Kind, Read, find};

@@ -1,0 +1,85 @@
+//! RAID, ZFS, mounts and disk space.
+
+use super::root;
+use crate::{Outcome, Status, mdadm, mdstat, text};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file's text.
+fn read(path: &Path) -> String {
+    text::decode(&fs::read(path).unwrap()).into_owned()
+}
+
+/// The files of a folder whose name begins and ends so, sorted; at least one.
+fn files(folder: &Path, begin: &str, end: &str) -> Vec<PathBuf> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| name(path).starts_with(begin) && name(path).ends_with(end));
+    found.sort();
+    assert!(!found.is_empty(), "{} {begin}*{end}", folder.display());
+    found
+}
+
+#[test]
+fn mdstat_of_a_machine_with_every_kind_of_array() {
+    let Some(root) = root("mdstat") else { return };
+    let text = read(&root.join("proc-sys/node_exporter/proc/mdstat"));
+    let mdstat = mdstat::parse(&text).unwrap();
+    assert_eq!(mdstat.faults, []);
+    assert_eq!(mdstat.arrays.len(), text.lines().filter(|line| line.starts_with("md")).count());
+    for array in &mdstat.arrays {
+        let block = text.split("\n\n").find(|block| block.trim_start().starts_with(&format!("{} :", array.name))).unwrap();
+        assert_eq!(array.members.iter().filter(|member| member.failed).count(), block.matches("(F)").count(), "{}", array.name);
+        assert_eq!(array.members.iter().filter(|member| member.spare).count(), block.matches("(S)").count(), "{}", array.name);
+        assert_eq!(array.degraded(), block.contains("U_"), "{}", array.name);
+        assert_eq!(array.progress.is_some(), block.contains("finish=") || block.contains("resync="), "{}", array.name);
+        assert!(array.size_bytes.is_some(), "{}", array.name);
+    }
+    let outcome = mdstat::outcome(&text, None).unwrap();
+    assert_eq!(outcome.status, Status::Bad);
+    for named in ["md4 is inactive", "md6: sdb2 has failed", "md6 is degraded: 1 of 2 members, recovering 8.5 %", "md7: sdc1"] {
+        assert!(outcome.reason.contains(named), "{} lacks {named}", outcome.reason);
+    }
+    assert!(!outcome.reason.contains("md219") && !outcome.reason.contains("md8 "), "{}", outcome.reason);
+}
+
+#[test]
+fn mdstat_of_a_machine_without_the_driver() {
+    let Some(root) = root("mdstat without the driver") else { return };
+    let outcome: Outcome = mdstat::outcome(&read(&root.join("proc-sys/generated/mdstat_vm.txt")), None).unwrap();
+    assert_eq!((outcome.status, outcome.faults[0].code), (Status::Unknown, "not_found"));
+}
+
+#[test]
+fn mdadm_agrees_with_the_result_that_lies_beside_each_file() {
+    let Some(root) = root("mdadm") else { return };
+    for path in files(&root.join("proc-sys/jc"), "mdadm-", ".out") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let beside: Value = serde_json::from_str(&read(&path.with_extension("json"))).unwrap();
+        let outcome = mdadm::outcome(&read(&path), None).unwrap();
+        assert_eq!((outcome.records.len(), outcome.faults.len()), (1, 0), "{name} {:?}", outcome.faults);
+        let record = &outcome.records[0];
+        for key in ["device", "raid_devices", "total_devices", "active_devices", "failed_devices", "spare_devices"] {
+            assert_eq!(record[key], beside[key], "{name} {key}");
+        }
+        if beside["magic"] != "de11de11" {
+            assert_eq!((&record["level"], &record["state"]), (&beside["raid_level"], &beside["state"]), "{name}");
+            assert_eq!(record["size_bytes"].as_i64(), beside["array_size_num"].as_i64().map(|size| size * 1024), "{name}");
+        }
+        let states = |value: &Value| value["state"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ");
+        if let (Some(rows), true) = (beside["device_table"].as_array(), beside["magic"].is_null()) {
+            let beside: Vec<_> = rows.iter().map(|row| (row["raid_device"].clone(), states(row), row["device"].clone())).collect();
+            let ours: Vec<_> = record["members"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| (row["slot"].clone(), row["state"].as_str().unwrap().to_owned(), row["device"].clone()))
+                .collect();
+            assert_eq!(ours, beside, "{name}");
+        }
+        let bad = name.contains("faulty") || name.contains("rebuild-failfast");
+        assert_eq!(outcome.status == Status::Bad, bad, "{name} {}", outcome.reason);
+        assert!(outcome.status != Status::Unknown, "{name} {}", outcome.reason);
+    }
+}
