@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, psi};
+use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, psi, zpool};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,15 @@ pub const KINDS: &[Kind] = &[
         about: "software RAID: mdadm --detail or --examine",
         about_ja: "ソフトウェアRAID（mdadm --detail、--examine）",
         read: Read::Text(mdadm::outcome),
+    },
+    Kind {
+        name: "zpool", about: "ZFS pools: zpool status or zpool list", about_ja: "ZFSプール（zpool status、zpool list）", read: Read::Text(zpool::outcome)
+    },
+    Kind {
+        name: "zpool-state",
+        about: "one ZFS pool: /proc/spl/kstat/zfs/POOL/state",
+        about_ja: "ZFSプールひとつ（/proc/spl/kstat/zfs/POOL/state）",
+        read: Read::Text(zpool::outcome_state),
     },
     Kind {
         name: "psi",

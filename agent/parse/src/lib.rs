@@ -9,6 +9,7 @@
 pub mod mdadm;
 pub mod mdstat;
 pub mod psi;
+pub mod zpool;
 
 #[cfg(test)]
 mod corpus;

@@ -43,7 +43,9 @@ const ENDINGS: &[(&str, &str)] = &[
 /// The code of one line, when it ends as a complaint of the system does.
 pub(crate) fn code(line: &str) -> Option<&'static str> {
     let line = line.trim().trim_end_matches(['.', '。']).to_lowercase();
-    ENDINGS.iter().find(|(ending, _)| line.ends_with(ending)).map(|(_, code)| *code)
+    // One shell puts the program's name behind it.
+    let unknown = line.contains(": command not found: ").then_some("not_found");
+    unknown.or_else(|| ENDINGS.iter().find(|(ending, _)| line.ends_with(ending)).map(|(_, code)| *code))
 }
 
 /// The answer for an input that is no output but a complaint, as `cat: /proc/mdstat: No such file or directory`.

@@ -1,7 +1,7 @@
 //! RAID, ZFS, mounts and disk space.
 
 use super::root;
-use crate::{Outcome, Status, mdadm, mdstat, text};
+use crate::{Outcome, Status, mdadm, mdstat, text, zpool};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,5 +81,48 @@ fn mdadm_agrees_with_the_result_that_lies_beside_each_file() {
         let bad = name.contains("faulty") || name.contains("rebuild-failfast");
         assert_eq!(outcome.status == Status::Bad, bad, "{name} {}", outcome.reason);
         assert!(outcome.status != Status::Unknown, "{name} {}", outcome.reason);
+    }
+}
+
+#[test]
+fn zpool_agrees_with_what_another_collector_made_of_each_list() {
+    let Some(root) = root("zpool") else { return };
+    let mut pools = 0;
+    for name in ["cache", "cache_poolmetrics", "freebsd14", "freenas_zfetchstats", "unavailable_poolmetrics"] {
+        let folder = root.join("proc-sys/telegraf/zfs/freebsd").join(name);
+        let list = read(&folder.join("zpool.txt"));
+        let outcome = zpool::outcome(&list, None).unwrap();
+        assert_eq!((outcome.records.len(), outcome.faults.len()), (list.lines().count(), 0), "{name}");
+        assert_eq!(outcome.status == Status::Bad, list.contains("UNAVAIL"), "{name} {}", outcome.reason);
+        let expected = read(&folder.join("expected.out"));
+        for line in expected.lines().filter(|line| line.starts_with("zfs_pool,")) {
+            let told = |key: &str| line.split([',', ' ']).find_map(|part| part.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_end_matches('i'));
+            let record = outcome.records.iter().find(|record| record["name"].as_str() == told("pool")).unwrap();
+            assert_eq!(record["health"].as_str(), told("health"), "{line}");
+            for (ours, theirs) in
+                [("allocated_bytes", "allocated"), ("free_bytes", "free"), ("capacity_percent", "capacity"), ("fragmentation_percent", "fragmentation")]
+            {
+                // The other collector has 0 where the tool has a dash.
+                let theirs = told(theirs).and_then(|value| value.parse::<i64>().ok());
+                assert_eq!(record[ours].as_i64().or(theirs.filter(|value| *value == 0)), theirs, "{line} {ours}");
+            }
+            pools += 1;
+        }
+    }
+    assert_eq!(pools, 6);
+    let datasets = read(&root.join("proc-sys/telegraf/zfs/freebsd/dataset/zdataset.txt"));
+    assert!(zpool::outcome(&datasets, None).is_err());
+}
+
+#[test]
+fn the_kernels_word_about_each_pool() {
+    let Some(root) = root("zpool-state") else { return };
+    for (path, status) in [
+        ("node_exporter/proc/spl/kstat/zfs/pool1/state", Status::Ok),
+        ("node_exporter/proc/spl/kstat/zfs/pool2/state", Status::Bad),
+        ("node_exporter/proc/spl/kstat/zfs/poolz1/state", Status::Bad),
+        ("telegraf/zfs/linux/issue_17952/zfs/store/state", Status::Ok),
+    ] {
+        assert_eq!(zpool::outcome_state(&read(&root.join("proc-sys").join(path)), None).unwrap().status, status, "{path}");
     }
 }
