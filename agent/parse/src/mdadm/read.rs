@@ -38,8 +38,8 @@ pub fn parse(input: &str) -> Result<Mdadm, Unreadable> {
         if trimmed.is_empty() {
             continue;
         }
-        if let Some(message) = trimmed.strip_prefix("mdadm:") {
-            verdict::fault(&mut mdadm.faults, trouble::fault(code(trimmed), message));
+        if let Some(message) = trimmed.strip_prefix("mdadm:").map(text::plain).filter(|message| !message.is_empty()) {
+            verdict::fault(&mut mdadm.faults, trouble::fault(code(trimmed), &message));
         } else if let Some(device) = section(line) {
             mdadm.close(open.replace(Open { report: Report { device: text::plain(device), ..Report::default() }, ..Open::default() }));
         } else if let Some(report) = brief(line) {
