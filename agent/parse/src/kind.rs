@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, psi, zpool};
+use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, mount, psi, zpool};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,12 @@ pub const KINDS: &[Kind] = &[
         about: "one ZFS pool: /proc/spl/kstat/zfs/POOL/state",
         about_ja: "ZFSプールひとつ（/proc/spl/kstat/zfs/POOL/state）",
         read: Read::Text(zpool::outcome_state),
+    },
+    Kind {
+        name: "mount",
+        about: "mounted filesystems: /proc/mounts or /proc/self/mountinfo",
+        about_ja: "マウント中のファイルシステム（/proc/mounts、/proc/self/mountinfo）",
+        read: Read::Text(mount::outcome),
     },
     Kind {
         name: "psi",

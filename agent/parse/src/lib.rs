@@ -8,6 +8,7 @@
 
 pub mod mdadm;
 pub mod mdstat;
+pub mod mount;
 pub mod psi;
 pub mod zpool;
 

@@ -1,7 +1,7 @@
 //! RAID, ZFS, mounts and disk space.
 
 use super::root;
-use crate::{Outcome, Status, mdadm, mdstat, text, zpool};
+use crate::{Outcome, Status, mdadm, mdstat, mount, text, zpool};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,5 +124,31 @@ fn the_kernels_word_about_each_pool() {
         ("telegraf/zfs/linux/issue_17952/zfs/store/state", Status::Ok),
     ] {
         assert_eq!(zpool::outcome_state(&read(&root.join("proc-sys").join(path)), None).unwrap().status, status, "{path}");
+    }
+}
+
+#[test]
+fn mounts_are_judged_as_the_folder_says() {
+    let Some(root) = root("mount") else { return };
+    for path in files(&root.join("proc-sys/linuxfabrik/fs-ro"), "", "") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = read(&path);
+        let outcome = mount::outcome(&text, None).unwrap();
+        assert_eq!((outcome.records.len(), outcome.faults.len()), (text.lines().count(), 0), "{name}");
+        assert_eq!(outcome.status, if name.contains("healthy") { Status::Ok } else { Status::Bad }, "{name} {}", outcome.reason);
+    }
+}
+
+#[test]
+fn mountinfo_agrees_with_the_result_that_lies_beside_it() {
+    let Some(root) = root("mountinfo") else { return };
+    let path = root.join("proc-sys/jc/linux-proc__pid_mountinfo");
+    let beside: Value = serde_json::from_str(&read(&path.with_extension("json"))).unwrap();
+    let outcome = mount::outcome(&read(&path), None).unwrap();
+    assert_eq!((outcome.status, outcome.faults.len()), (Status::Ok, 0), "{}", outcome.reason);
+    assert_eq!(outcome.records.len(), beside.as_array().unwrap().len());
+    for (ours, theirs) in outcome.records.iter().zip(beside.as_array().unwrap()) {
+        assert_eq!((&ours["mountpoint"], &ours["fstype"]), (&theirs["mount_point"], &theirs["fs_type"]));
+        assert_eq!(ours["read_only"].as_bool(), Some(theirs["mount_options"].as_array().unwrap().iter().any(|option| option == "ro")));
     }
 }

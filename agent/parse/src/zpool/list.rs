@@ -1,6 +1,6 @@
 //! The grammar of `zpool list`: a table with a head, or columns between tabs without one.
 
-use super::{GROUPS, HEALTHS, Pool, VDEVS_MAX, Vdev, Zpool, device, percent, size};
+use super::{GROUPS, HEALTHS, Pool, VDEVS_MAX, Vdev, Zpool, device, percent};
 use crate::verdict;
 use crate::{text, trouble};
 
@@ -76,9 +76,9 @@ fn row(columns: &[&str], words: &[&str], deep: bool) -> Option<Pool> {
     let pool = Pool {
         name: text::plain(&name),
         health: value(&["HEALTH"]).map(text::plain),
-        size_bytes: value(&["SIZE"]).and_then(size),
-        allocated_bytes: value(&["ALLOC", "ALLOCATED", "USED"]).and_then(size),
-        free_bytes: value(&["FREE", "AVAIL"]).and_then(size),
+        size_bytes: value(&["SIZE"]).and_then(text::size),
+        allocated_bytes: value(&["ALLOC", "ALLOCATED", "USED"]).and_then(text::size),
+        free_bytes: value(&["FREE", "AVAIL"]).and_then(text::size),
         fragmentation_percent: value(&["FRAG", "FRAGMENTATION"]).and_then(percent),
         capacity_percent: value(&["CAP", "CAPACITY"]).and_then(percent),
         dedup_milli: value(&["DEDUP", "DEDUPRATIO"]).and_then(|word| text::milli(word.trim_end_matches('x'))),

@@ -169,15 +169,6 @@ impl Zpool {
     }
 }
 
-/// `9.50G`, `512B`, `0`, and whole bytes; `-` is no number.
-fn size(word: &str) -> Option<i64> {
-    let word = word.strip_suffix('B').unwrap_or(word);
-    let Some(power) = word.chars().last().and_then(|last| "KMGTPEZ".find(last)) else { return text::whole(word).filter(|_| !word.is_empty()) };
-    let milli = text::milli(word.get(..word.len().checked_sub(1)?)?).filter(|milli| *milli >= 0)?;
-    let bytes = i128::from(milli).checked_shl(u32::try_from(power + 1).ok()? * 10)? / 1000;
-    i64::try_from(bytes).ok()
-}
-
 /// A percentage with or without its mark, without what stands behind its point.
 fn percent(word: &str) -> Option<i64> {
     text::milli(word.strip_suffix('%').unwrap_or(word)).map(|milli| milli / 1000)

@@ -1,6 +1,6 @@
 //! The grammar of `zpool status`: paragraphs of `key: text`, and a table.
 
-use super::{GROUPS, Pool, Scan, VDEVS_MAX, Vdev, Zpool, device, size};
+use super::{GROUPS, Pool, Scan, VDEVS_MAX, Vdev, Zpool, device};
 use crate::verdict;
 use crate::{text, trouble};
 
@@ -63,7 +63,7 @@ impl Open {
             "scan" | "scrub" => self.scan(value),
             "errors" => {
                 self.pool.damaged = Some(value != "No known data errors");
-                let number = value.split_whitespace().next().and_then(size);
+                let number = value.split_whitespace().next().and_then(text::size);
                 self.pool.data_errors = if self.pool.damaged == Some(false) { Some(0) } else { number.filter(|_| value.contains("data errors")) };
             }
             _ => {}
@@ -106,10 +106,10 @@ impl Open {
         } else {
             "finished"
         };
-        let before = |after: &str| words.windows(2).find_map(|pair| if pair.get(1)?.trim_end_matches(',') == after { size(pair.first()?) } else { None });
+        let before = |after: &str| words.windows(2).find_map(|pair| if pair.get(1)?.trim_end_matches(',') == after { text::size(pair.first()?) } else { None });
         let errors = before("errors");
-        let after = |word: &str| words.windows(2).find_map(|pair| if *pair.first()? == word { size(pair.get(1)?) } else { None });
-        let filled = || words.iter().skip(1).find(|word| !word.starts_with('(')).and_then(|word| size(word));
+        let after = |word: &str| words.windows(2).find_map(|pair| if *pair.first()? == word { text::size(pair.get(1)?) } else { None });
+        let filled = || words.iter().skip(1).find(|word| !word.starts_with('(')).and_then(|word| text::size(word));
         let repaired_bytes = if operation == "scrub" { after("repaired") } else { filled() };
         let mut scan = Scan { operation: operation.to_owned(), state: state.to_owned(), errors, done_milli_percent: None, repaired_bytes };
         progress(&mut scan, value);
@@ -131,11 +131,11 @@ impl Open {
             return true;
         }
         let rest: Vec<&str> = words.collect();
-        let counts: Vec<i64> = rest.iter().take(3).map_while(|word| size(word)).collect();
+        let counts: Vec<i64> = rest.iter().take(3).map_while(|word| text::size(word)).collect();
         let count = |at: usize| if counts.len() == 3 { counts.get(at).copied() } else { None };
         // Further numbers are the columns that -s and -g ask for.
         let from = if counts.len() == 3 { 3 } else { 0 };
-        let note: Vec<&str> = rest.iter().skip(from).skip_while(|word| **word == "-" || size(word).is_some()).copied().collect();
+        let note: Vec<&str> = rest.iter().skip(from).skip_while(|word| **word == "-" || text::size(word).is_some()).copied().collect();
         let note = (!note.is_empty()).then(|| text::plain(&note.join(" ")));
         let Some(base) = self.base else {
             self.base = Some(indent);
@@ -167,7 +167,7 @@ fn progress(scan: &mut Scan, line: &str) {
         if let Some(done) = part.strip_suffix("% done") {
             scan.done_milli_percent = text::milli(done);
         } else if part.ends_with(" repaired") || part.ends_with(" resilvered") {
-            scan.repaired_bytes = first.and_then(size).or(scan.repaired_bytes);
+            scan.repaired_bytes = first.and_then(text::size).or(scan.repaired_bytes);
         }
     }
 }

@@ -216,24 +216,6 @@ fn anything_else_is_refused_and_a_broken_line_costs_itself() {
 }
 
 #[test]
-fn sizes_are_read_with_and_without_letters() {
-    for (word, bytes) in [
-        ("0", Some(0)),
-        ("512B", Some(512)),
-        ("1.5K", Some(1536)),
-        ("2T", Some(2 << 40)),
-        ("-", None),
-        ("", None),
-        ("K", None),
-        ("9Z", None),
-        ("-1K", None),
-        ("1é", None),
-    ] {
-        assert_eq!(size(word), bytes, "{word}");
-    }
-}
-
-#[test]
 fn the_kernel_says_a_pools_state_in_a_word() {
     let state = |text: &str| outcome_state(text, None).map(|outcome| (outcome.status, outcome.reason));
     assert_eq!(state("ONLINE\n").unwrap().0, Status::Ok);
