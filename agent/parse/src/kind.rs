@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, mdadm, mdstat, mount, psi, zpool};
+use crate::{Outcome, Tree, Unreadable, df, diskstats, mdadm, mdstat, mount, netdev, psi, zpool};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,19 @@ pub const KINDS: &[Kind] = &[
         about: "mounted filesystems: /proc/mounts or /proc/self/mountinfo",
         about_ja: "マウント中のファイルシステム（/proc/mounts、/proc/self/mountinfo）",
         read: Read::Text(mount::outcome),
+    },
+    Kind { name: "df", about: "disk space or inodes: df -PTk, df -Pi", about_ja: "ディスクの空き（df -PTk、df -Pi）", read: Read::Text(df::outcome) },
+    Kind {
+        name: "diskstats",
+        about: "counters of block devices: /proc/diskstats",
+        about_ja: "ブロックデバイスの累計（/proc/diskstats）",
+        read: Read::Text(diskstats::outcome),
+    },
+    Kind {
+        name: "netdev",
+        about: "counters of network interfaces: /proc/net/dev",
+        about_ja: "ネットワークインターフェースの累計（/proc/net/dev）",
+        read: Read::Text(netdev::outcome),
     },
     Kind {
         name: "psi",

@@ -6,9 +6,12 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod df;
+pub mod diskstats;
 pub mod mdadm;
 pub mod mdstat;
 pub mod mount;
+pub mod netdev;
 pub mod psi;
 pub mod zpool;
 

@@ -1,7 +1,7 @@
 //! RAID, ZFS, mounts and disk space.
 
 use super::root;
-use crate::{Outcome, Status, mdadm, mdstat, mount, text, zpool};
+use crate::{Outcome, Status, df, mdadm, mdstat, mount, psi, text, zpool};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -150,5 +150,42 @@ fn mountinfo_agrees_with_the_result_that_lies_beside_it() {
     for (ours, theirs) in outcome.records.iter().zip(beside.as_array().unwrap()) {
         assert_eq!((&ours["mountpoint"], &ours["fstype"]), (&theirs["mount_point"], &theirs["fs_type"]));
         assert_eq!(ours["read_only"].as_bool(), Some(theirs["mount_options"].as_array().unwrap().iter().any(|option| option == "ro")));
+    }
+}
+
+#[test]
+fn df_agrees_with_the_result_that_lies_beside_each_file() {
+    let Some(root) = root("df") else { return };
+    let mut paths = files(&root.join("proc-sys/jc"), "", "df-h.out");
+    paths.extend(["ubuntu-18.04__df.out", "generic__df-long-filesystem.out"].map(|name| root.join("proc-sys/jc").join(name)));
+    for path in paths {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let beside: Value = serde_json::from_str(&read(&path.with_extension("json"))).unwrap();
+        let outcome = df::outcome(&read(&path), None).unwrap();
+        assert_eq!((outcome.status, outcome.faults.len()), (Status::Ok, 0), "{name} {}", outcome.reason);
+        assert_eq!(outcome.records.len(), beside.as_array().unwrap().len(), "{name}");
+        for (ours, theirs) in outcome.records.iter().zip(beside.as_array().unwrap()) {
+            assert_eq!(ours["mountpoint"], theirs["mounted_on"], "{name}");
+            let percent = if theirs["use_percent"].is_null() { &theirs["capacity_percent"] } else { &theirs["use_percent"] };
+            assert_eq!(&ours["used_percent"], percent, "{name}");
+            let kibibytes = theirs["1k_blocks"].as_i64().or(theirs["1024_blocks"].as_i64()).map(|blocks| blocks * 1024);
+            let size = theirs["size"].as_i64().or(kibibytes).unwrap();
+            assert!(ours["size_bytes"].as_i64().unwrap().abs_diff(size) <= 1, "{name} {ours}");
+        }
+    }
+    for (name, key, value) in [("df_PTk_vm.txt", "size_bytes", 264_212_084 * 1024), ("df_Pi_vm.txt", "inodes", 16_777_216)] {
+        let outcome = df::outcome(&read(&root.join("proc-sys/generated").join(name)), None).unwrap();
+        assert_eq!((outcome.status, outcome.records.len()), (Status::Ok, 5), "{name}");
+        assert_eq!(outcome.records[2][key].as_i64(), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn pressure_of_every_resource() {
+    let Some(root) = root("psi") else { return };
+    for path in files(&root.join("proc-sys/node_exporter/proc/pressure"), "", "") {
+        let text = read(&path);
+        let outcome = psi::outcome(&text, None).unwrap();
+        assert_eq!(outcome.readings.len(), 4 * text.lines().count(), "{}", path.display());
     }
 }
