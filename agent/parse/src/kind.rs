@@ -1,6 +1,6 @@
 //! The table of everything that can be read.
 
-use crate::{Outcome, Tree, Unreadable, df, diskstats, mdadm, mdstat, mount, netdev, psi, zpool};
+use crate::{Outcome, Tree, Unreadable, btrfs, df, diskstats, lvs, mdadm, mdstat, mount, multipath, netdev, psi, zpool};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,24 @@ pub const KINDS: &[Kind] = &[
         about: "one ZFS pool: /proc/spl/kstat/zfs/POOL/state",
         about_ja: "ZFSプールひとつ（/proc/spl/kstat/zfs/POOL/state）",
         read: Read::Text(zpool::outcome_state),
+    },
+    Kind {
+        name: "btrfs",
+        about: "Btrfs' counters of errors: btrfs device stats (text or JSON)",
+        about_ja: "Btrfsのエラー累計（btrfs device stats、テキストまたはJSON）",
+        read: Read::Text(btrfs::outcome),
+    },
+    Kind {
+        name: "lvs",
+        about: "logical volumes: lvs --reportformat json",
+        about_ja: "論理ボリューム（lvs --reportformat json）",
+        read: Read::Text(lvs::outcome),
+    },
+    Kind {
+        name: "multipath",
+        about: "paths to disks: multipath -ll, multipathd show maps json",
+        about_ja: "ディスクへの経路（multipath -ll、multipathd show maps json）",
+        read: Read::Text(multipath::outcome),
     },
     Kind {
         name: "mount",

@@ -6,11 +6,14 @@
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
 //! command. Probes use the typed records and never the judgement's text.
 
+pub mod btrfs;
 pub mod df;
 pub mod diskstats;
+pub mod lvs;
 pub mod mdadm;
 pub mod mdstat;
 pub mod mount;
+pub mod multipath;
 pub mod netdev;
 pub mod psi;
 pub mod zpool;

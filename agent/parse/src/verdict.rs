@@ -1,6 +1,7 @@
 //! From what is wrong to one answer: the same words for every kind that judges.
 
 use crate::{Fault, Outcome, RECORDS_MAX, Status};
+use std::collections::BTreeSet;
 
 /// Things named in one reason; the records hold all.
 const NAMED_MAX: usize = 8;
@@ -55,6 +56,16 @@ pub(crate) fn push<T>(list: &mut Vec<T>, item: T, faults: &mut Vec<Fault>) {
         list.push(item);
     } else if faults.last().is_none_or(|fault| fault.code != "too_many") {
         fault(faults, crate::trouble::fault("too_many", &format!("more than {RECORDS_MAX} records: the rest is left out")));
+    }
+}
+
+/// A fault for each name that stands in the input more than once: which of them holds cannot be told.
+pub(crate) fn twice<'a>(names: impl Iterator<Item = &'a str>, faults: &mut Vec<Fault>) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            fault(faults, crate::trouble::fault("too_many", &format!("{name} stands here twice")));
+        }
     }
 }
 

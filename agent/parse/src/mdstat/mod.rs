@@ -170,15 +170,13 @@ pub fn parse(input: &str) -> Result<Mdstat, Unreadable> {
         }
     }
     mdstat.close(open);
+    verdict::twice(mdstat.arrays.iter().map(|array| array.name.as_str()), &mut mdstat.faults);
     Ok(mdstat)
 }
 
 impl Mdstat {
     fn close(&mut self, array: Option<Array>) {
         let Some(array) = array else { return };
-        if self.arrays.iter().any(|other| other.name == array.name) {
-            verdict::fault(&mut self.faults, trouble::fault("too_many", &format!("{} stands here twice", array.name)));
-        }
         verdict::push(&mut self.arrays, array, &mut self.faults);
     }
 }

@@ -30,12 +30,13 @@ pub(super) fn pool(pool: &Pool, verdict: &mut Verdict) {
         counts(name, &vdev.name, [vdev.read_errors, vdev.write_errors, vdev.checksum_errors], verdict);
     }
     counts(name, "the pool", [pool.read_errors, pool.write_errors, pool.checksum_errors], verdict);
+    let missing = pool.scans.iter().any(|scan| scan.operation == "resilver" && scan.state == "running") && !only_replacing(&pool.vdevs);
     for scan in &pool.scans {
         let operation = &scan.operation;
         if let Some(errors) = scan.errors.filter(|errors| *errors > 0) {
             verdict.wrong(format!("{name}: the last {operation} left {errors} errors"));
         }
-        if operation == "resilver" && scan.state == "running" && !only_replacing(&pool.vdevs) {
+        if operation == "resilver" && scan.state == "running" && missing {
             verdict.wrong(format!("{name}: resilvering{}", done(scan)));
         }
     }
@@ -61,20 +62,18 @@ fn only_replacing(vdevs: &[Vdev]) -> bool {
     let filling = |vdev: &Vdev| vdev.note.as_deref().is_some_and(|note| note.contains("resilvering") || note.contains("awaiting resilver"));
     let works = |vdev: &Vdev| vdev.state.as_deref() == Some("ONLINE") && !filling(vdev);
     let mut found = false;
-    let mut group: &[Vdev] = &[];
+    // Where the replacing group ends, and whether one of it works.
+    let mut group = (0, false);
     for (at, vdev) in vdevs.iter().enumerate() {
         if vdev.name.starts_with("replacing") {
             let rest = vdevs.get(at + 1..).unwrap_or_default();
-            let end = rest.iter().position(|other| other.depth <= vdev.depth).unwrap_or(rest.len());
-            group = rest.get(..end).unwrap_or_default();
-            continue;
-        }
-        if filling(vdev) {
-            found = true;
-            let inside = group.iter().any(|other| std::ptr::eq(other, vdev));
-            if !inside || !group.iter().any(works) {
+            let length = rest.iter().position(|other| other.depth <= vdev.depth).unwrap_or(rest.len());
+            group = (at + 1 + length, rest.iter().take(length).any(works));
+        } else if filling(vdev) {
+            if at >= group.0 || !group.1 {
                 return false;
             }
+            found = true;
         }
     }
     found

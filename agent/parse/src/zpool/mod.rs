@@ -98,7 +98,7 @@ pub struct Vdev {
 
 const SUCH_AS: &str = "  pool: NAME";
 /// Rows of one pool at most.
-const VDEVS_MAX: usize = 4 * crate::RECORDS_MAX;
+const VDEVS_MAX: usize = crate::RECORDS_MAX;
 const HEALTHS: &[&str] = &["ONLINE", "DEGRADED", "FAULTED", "OFFLINE", "REMOVED", "UNAVAIL", "SUSPENDED"];
 const GROUPS: &[&str] = &["logs", "log", "cache", "spares", "spare", "special", "dedup"];
 
@@ -120,6 +120,7 @@ pub fn parse(input: &str) -> Result<Zpool, Unreadable> {
         }
         Some(_) => list::read(lines, &mut zpool),
     };
+    verdict::twice(zpool.pools.iter().map(|pool| pool.name.as_str()), &mut zpool.faults);
     if known { Ok(zpool) } else { Err(Unreadable::Foreign { line: lines.first().map_or(*first, |(index, _)| *index) + 1, such_as: SUCH_AS }) }
 }
 
@@ -162,9 +163,6 @@ impl Zpool {
     }
 
     fn pool(&mut self, pool: Pool) {
-        if self.pools.iter().any(|other| other.name == pool.name) {
-            verdict::fault(&mut self.faults, trouble::fault("too_many", &format!("{} stands here twice", pool.name)));
-        }
         verdict::push(&mut self.pools, pool, &mut self.faults);
     }
 }
