@@ -296,7 +296,8 @@ mod tests {
             let row = one(&format!("{head}\n/dev/sda1 100 30 70 30% /\n"));
             assert_eq!((row.inodes, row.inodes_used, row.inodes_free, row.size_bytes), (Some(100), Some(30), Some(70), None), "{head}");
         }
-        let text = "ファイルシス タイプ Iノード I使用 I残り I使用% マウント位置\n/dev/sda1 ext4 100 100 0 100% /\n/dev/sdb1 btrfs 0 0 0 - /b\n/dev/sdc1 vfat - - - - /c\n/dev/sdd1 xfs 100 99 1 99% /d\n";
+        let text = "ファイルシス タイプ Iノード I使用 I残り I使用% マウント位置\n/dev/sda1 ext4 100 100 0 100% /\n/dev/sdb1 btrfs 0 0 0 - /b\n\
+                /dev/sdc1 vfat - - - - /c\n/dev/sdd1 xfs 100 99 1 99% /d\n";
         let outcome = outcome(text, None).unwrap();
         assert_eq!((outcome.status, outcome.reason.as_str()), (Status::Bad, "/ is full of inodes: 100 %; /d is full of inodes: 99 %"));
         assert_eq!((&outcome.records[1]["inodes"], &outcome.records[2]["inodes"]), (&0.into(), &serde_json::Value::Null));

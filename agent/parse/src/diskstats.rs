@@ -156,7 +156,9 @@ mod tests {
 
     #[test]
     fn the_fields_of_every_kernel_are_read() {
-        let text = "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n 104 0 cciss/c0d0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15\n   8 1 sdb 1 2 3 4 5 6 7 8 9 10 11\n   8 2 sdb1 21 22 23 24\n";
+        let text = "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n\
+                \x20104 0 cciss/c0d0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15\n   8 1 sdb 1 2 3 4 5 6 7 8 9 10 11\n\
+                \x20  8 2 sdb1 21 22 23 24\n";
         let disks = parse(text).unwrap().disks;
         let all = &disks[0];
         assert_eq!((all.name.as_str(), all.major, all.minor), ("sda", 8, 0));

@@ -201,7 +201,9 @@ mod tests {
 
     fn map(first: &str, second: &str) -> String {
         format!(
-            "mpatha (3600SECRET) dm-2 ACME,DISK\nsize=1.0G features='1 queue_if_no_path' hwhandler='0' wp=rw\n|-+- policy='service-time 0' prio=50 status=active\n| `- 1:0:0:1 sdb 8:16 {first}\n`-+- policy='service-time 0' prio=10 status=enabled\n  `- 2:0:0:1 sdc 8:32 {second}\n"
+            "mpatha (3600SECRET) dm-2 ACME,DISK\nsize=1.0G features='1 queue_if_no_path' hwhandler='0' wp=rw\n\
+                |-+- policy='service-time 0' prio=50 status=active\n| `- 1:0:0:1 sdb 8:16 {first}\n\
+                `-+- policy='service-time 0' prio=10 status=enabled\n  `- 2:0:0:1 sdc 8:32 {second}\n"
         )
     }
 
@@ -229,7 +231,9 @@ mod tests {
 
     #[test]
     fn maps_of_every_age_and_no_serial_number() {
-        let old = "mpath1 (3600SECRET) dm-1 IFT,A16F\n[size=1.0T][features=0][hwhandler=0][rw]\n\\_ round-robin 0 [prio=1][active]\n \\_ 2:0:0:6 sdb 8:16 [active][ready]\n \\_ 3:0:0:6 sdc 8:32 [failed][faulty]\n";
+        let old = "mpath1 (3600SECRET) dm-1 IFT,A16F\n[size=1.0T][features=0][hwhandler=0][rw]\n\
+                \\_ round-robin 0 [prio=1][active]\n \\_ 2:0:0:6 sdb 8:16 [active][ready]\n\
+                \x20\\_ 3:0:0:6 sdc 8:32 [failed][faulty]\n";
         assert_eq!(judged(old).1, "mpath1 has lost 1 of 2 paths: sdc");
         let unnamed = map("active ready running", "active ready running").replace("mpatha (3600SECRET)", "3600SECRET")
             + "reload: mpathb (3600SECRET) dm-3 ACME,DISK\nsize=1G\n`- #:#:#:# - #:# failed undef unknown\n";

@@ -150,12 +150,14 @@ mod tests {
     use crate::Status;
     use proptest::prelude::*;
 
-    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n\
+                \x20face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
 
     #[test]
     fn every_column_is_read() {
         let text = format!(
-            "{HEAD}  eth0:  1  2  3 4 5 6 7 8 11 12 13 14 15 16 17 18\neth0:1:21 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\nwlan0:4294967295 2 3 4 5 6 7 8 11 12 13 14 15 16 17 18446744073709551615\n"
+            "{HEAD}  eth0:  1  2  3 4 5 6 7 8 11 12 13 14 15 16 17 18\neth0:1:21 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n\
+                wlan0:4294967295 2 3 4 5 6 7 8 11 12 13 14 15 16 17 18446744073709551615\n"
         );
         let interfaces = parse(&text).unwrap().interfaces;
         let Interface { name, received, sent } = &interfaces[0];

@@ -1,4 +1,6 @@
-//! What a tool or the shell says when it cannot look: the system's own error texts, and the codes we give them.
+//! What a tool or the shell says when it cannot look: the system's own error texts, and the codes we give them. The codes
+//! are words that programs may rely on: `not_found`, `permission_denied`, `no_device`, `busy`, `io_error`, `timed_out`,
+//! `not_running`, `unsupported`, and of our own `malformed` and `too_many`.
 
 use crate::{Fault, Outcome, text};
 
@@ -43,6 +45,9 @@ const ENDINGS: &[(&str, &str)] = &[
 /// The code of one line, when it ends as a complaint of the system does.
 pub(crate) fn code(line: &str) -> Option<&'static str> {
     let line = line.trim().trim_end_matches(['.', '。']).to_lowercase();
+    if line.is_empty() {
+        return None;
+    }
     // One shell puts the program's name behind it.
     let unknown = line.contains(": command not found: ").then_some("not_found");
     unknown.or_else(|| ENDINGS.iter().find(|(ending, _)| line.ends_with(ending)).map(|(_, code)| *code))

@@ -182,7 +182,10 @@ impl Open {
             }
             return;
         }
-        if key == "Magic" {
+        if report.metadata.as_deref() == Some("imsm") && (key == "State" || key.ends_with(" Serial")) {
+            // The disk itself stands before the first volume.
+            disk(report, key, value);
+        } else if key == "Magic" {
             report.about = About::Superblock;
             report.metadata = match value {
                 "de11de11" => Some("ddf".to_owned()),
@@ -238,7 +241,6 @@ fn described(report: &mut Report, key: &str, value: &str, words: Option<String>)
         "Array Size" => report.size_bytes = size(value),
         // Old ones count lost slots behind it, `Uu_ 1 failed`, and count those that were never used.
         "Array State" => report.array_state = value.split([' ', '(']).next().filter(|slots| !slots.is_empty()).map(text::plain),
-        _ if key.ends_with(" Serial") => disk(report, key, value),
         _ => {
             if let Some(operation) = key.strip_suffix(" Status") {
                 let done_percent = value.split_once('%').and_then(|(done, _)| text::whole(done.trim()));

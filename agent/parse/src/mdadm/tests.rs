@@ -6,15 +6,18 @@ use proptest::prelude::*;
 fn detail(state: &str, [active, failed, spare]: [u8; 3], rest: &str) -> String {
     format!(
         "/dev/md7:\n           Version : 1.2\n        Raid Level : raid5\n        Array Size : 2048 (2.00 MiB 2.10 MB)\n      Raid Devices : 3\n     Total Devices : 3\n\n\
-         \x20      Update Time : Mon Mar  2 01:02:03 2026\n             State : {state} \n    Active Devices : {active}\n   Working Devices : 3\n    Failed Devices : {failed}\n     Spare Devices : {spare}\n\n\
-         {rest}\n              Name : anyhost:7  (local to host anyhost)\n\n    Number   Major   Minor   RaidDevice State\n       0       8        1        0      active sync   /dev/sda1\n"
+         \x20      Update Time : Mon Mar  2 01:02:03 2026\n             State : {state} \n    Active Devices : {active}\n\
+                \x20  Working Devices : 3\n    Failed Devices : {failed}\n     Spare Devices : {spare}\n\n\
+         {rest}\n              Name : anyhost:7  (local to host anyhost)\n\n    Number   Major   Minor   RaidDevice State\n\
+                \x20      0       8        1        0      active sync   /dev/sda1\n"
     )
 }
 
 /// A superblock of version 1.2.
 fn examine(lines: &str) -> String {
     format!(
-        "/dev/sdb1:\n          Magic : a92b4efc\n        Version : 1.2\n     Raid Level : raid1\n   Raid Devices : 2\n     Array Size : 1024 KiB (1.00 MiB 1.05 MB)\n          State : clean\n{lines}\n"
+        "/dev/sdb1:\n          Magic : a92b4efc\n        Version : 1.2\n     Raid Level : raid1\n   Raid Devices : 2\n\
+                \x20    Array Size : 1024 KiB (1.00 MiB 1.05 MB)\n          State : clean\n{lines}\n"
     )
 }
 
@@ -28,7 +31,9 @@ fn judged(input: &str) -> (Status, String) {
 #[test]
 fn a_detail_is_read() {
     let text = detail("clean, degraded, recovering", [2, 1, 1], "    Rebuild Status : 24% complete")
-        + "       3       8       33        1      writemostly spare rebuilding   /dev/sdc1\n       -       0        0        2      removed\n\n       1       8       17        -      faulty   /dev/sdb1\n";
+        + "       3       8       33        1      writemostly spare rebuilding   /dev/sdc1\n\
+                \x20      -       0        0        2      removed\n\n\
+                \x20      1       8       17        -      faulty   /dev/sdb1\n";
     let mdadm = parse(&text).unwrap();
     let report = &mdadm.reports[0];
     assert_eq!((report.about, report.device.as_str(), report.level.as_deref()), (About::Array, "/dev/md7", Some("raid5")));
@@ -72,7 +77,8 @@ fn a_stopped_array_and_a_container() {
     );
     assert_eq!(judged(&stopped), (Status::Bad, "/dev/md127 is inactive".to_owned()));
     let container = format!(
-        "/dev/md127:\n           Version : imsm\n        Raid Level : container\n     Total Devices : 2\n\n             State : inactive\n   Working Devices : 2\n     Member Arrays :\n{table}"
+        "/dev/md127:\n           Version : imsm\n        Raid Level : container\n     Total Devices : 2\n\n\
+                \x20            State : inactive\n   Working Devices : 2\n     Member Arrays :\n{table}"
     );
     let report = parse(&container).unwrap().reports.remove(0);
     assert_eq!((report.members[0].device.as_deref(), report.members[0].state.as_str()), (Some("/dev/sdb1"), ""));
@@ -120,8 +126,12 @@ fn old_superblocks_count_in_sectors_and_say_so_in_brackets() {
 fn a_superblock_of_version_0_90() {
     let block = |active: u8, failed: u8, row: &str| {
         format!(
-            "/dev/sda1:\n          Magic : a92b4efc\n        Version : 0.90.00\n     Raid Level : raid1\n   Raid Devices : 2\n  Total Devices : 2\n\n          State : clean\n Active Devices : {active}\n Failed Devices : {failed}\n       Checksum : 1 - correct\n\n\
-             \x20     Number   Major   Minor   RaidDevice State\nthis     0       8        1        0      active sync   /dev/sda1\n\n   0     0       8        1        0      active sync   /dev/sda1\n   1     1       {row}\n"
+            "/dev/sda1:\n          Magic : a92b4efc\n        Version : 0.90.00\n     Raid Level : raid1\n\
+                \x20  Raid Devices : 2\n  Total Devices : 2\n\n          State : clean\n Active Devices : {active}\n\
+                \x20Failed Devices : {failed}\n       Checksum : 1 - correct\n\n\
+             \x20     Number   Major   Minor   RaidDevice State\n\
+                this     0       8        1        0      active sync   /dev/sda1\n\n\
+                \x20  0     0       8        1        0      active sync   /dev/sda1\n   1     1       {row}\n"
         )
     };
     let fine = block(2, 0, "8       17        1      active sync   /dev/sdb1");
@@ -135,7 +145,11 @@ fn a_superblock_of_version_0_90() {
 fn containers_of_firmware_raid() {
     let imsm = |map: &str, slots: &str, disk: &str| {
         format!(
-            "/dev/sda:\n          Magic : Intel Raid ISM Cfg Sig.\n        Version : 1.3.00\n       Checksum : 0 correct\n          Disks : 2\n   RAID Devices : 1\n\n  Disk00 Serial : SECRET0\n          State : active\n             Id : 00000000\n\n[Vol0]:\n           UUID : 0\n     RAID Level : 1\n        Members : 2\n          Slots : {slots}\n    Failed disk : none\n  Migrate State : rebuild\n      Map State : {map}\n    Dirty State : clean\n\n  Disk01 Serial : SECRET1\n          State : {disk}\n"
+            "/dev/sda:\n          Magic : Intel Raid ISM Cfg Sig.\n        Version : 1.3.00\n       Checksum : 0 correct\n\
+                \x20         Disks : 2\n   RAID Devices : 1\n\n  Disk00 Serial : SECRET0\n          State : active\n\
+                \x20            Id : 00000000\n\n[Vol0]:\n           UUID : 0\n     RAID Level : 1\n        Members : 2\n\
+                \x20         Slots : {slots}\n    Failed disk : none\n  Migrate State : rebuild\n      Map State : {map}\n\
+                \x20   Dirty State : clean\n\n  Disk01 Serial : SECRET1\n          State : {disk}\n"
         )
     };
     let fine = imsm("normal", "[UU]", "active");
@@ -146,9 +160,16 @@ fn containers_of_firmware_raid() {
     assert_eq!(judged(&imsm("normal <-- degraded", "[UU]", "active")).1, "/dev/sda: volume 0 is normal <-- degraded, rebuild");
     assert_eq!(judged(&imsm("normal", "[U_]", "active")).1, "/dev/sda: volume 0 lacks members: [U_]");
     assert_eq!(judged(&imsm("normal", "[UU]", "active failed")).1, "/dev/sda: slot 1 is active failed");
+    let first = fine.replacen("State : active\n             Id", "State : failed\n             Id", 1);
+    assert_eq!(judged(&first).1, "/dev/sda: slot 0 is failed");
     let ddf = |state: &str, disk: &str| {
         format!(
-            "/dev/vda:\n          Magic : de11de11\n        Version : 01.02.00\nController GUID : 4C\n                  (Linux-MD       x)\n  Virtual Disks : 1\n\n      VD GUID[0] : 4C\n         unit[0] : 1\n        state[0] : {state}\n   init state[0] : Fully Initialised\n\n Physical Disks : 2\n      Number    RefNo      Size       Device      Type/State\n         0    33552859    786432K /dev/vda        active/Online\n         1    1a6ba673    913408K                 {disk}\n"
+            "/dev/vda:\n          Magic : de11de11\n        Version : 01.02.00\nController GUID : 4C\n\
+                \x20                 (Linux-MD       x)\n  Virtual Disks : 1\n\n      VD GUID[0] : 4C\n\
+                \x20        unit[0] : 1\n        state[0] : {state}\n   init state[0] : Fully Initialised\n\n\
+                \x20Physical Disks : 2\n      Number    RefNo      Size       Device      Type/State\n\
+                \x20        0    33552859    786432K /dev/vda        active/Online\n\
+                \x20        1    1a6ba673    913408K                 {disk}\n"
         )
     };
     assert_eq!(judged(&ddf("Optimal, Consistent", "active/Online")).0, Status::Ok);

@@ -153,14 +153,18 @@ pub fn parse(input: &str) -> Result<Mdstat, Unreadable> {
     for (index, line) in input.lines().enumerate().skip(first) {
         let known = if line.trim().is_empty() {
             true
-        } else if line.starts_with([' ', '\t']) {
-            open.as_mut().is_some_and(|array| detail(array, line.trim()).is_some())
         } else if let Some((array, whole)) = header(line) {
             mdstat.close(open.replace(array));
             whole
-        } else {
+        } else if ["Personalities", "unused devices:", "read_ahead", "Event:"].iter().any(|word| line.starts_with(word)) {
             mdstat.close(open.take());
-            ["Personalities", "unused devices:", "read_ahead", "Event:"].iter().any(|word| line.starts_with(word))
+            true
+        } else if line.starts_with("md") {
+            // What stands below a broken head belongs to no other array.
+            mdstat.close(open.take());
+            false
+        } else {
+            open.as_mut().is_some_and(|array| detail(array, line.trim()).is_some())
         };
         if index == first && !known {
             return Err(Unreadable::Foreign { line: first + 1, such_as: SUCH_AS });

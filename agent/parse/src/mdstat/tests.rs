@@ -44,7 +44,8 @@ fn arrays_with_all_members_are_fine_whatever_is_done_to_them() {
         "md0 : active raid0 md2[1] md1[0]\n      1000 blocks super 1.2 512k chunks\n",
         "md0 : active linear sdb1[1] sda1[0]\n      1000 blocks super 1.2 0k rounding\n",
         "md0 : active (read-only) raid0 sdb1[1]\n      1000 blocks super 1.2 512k chunks\n",
-        "md126 : active raid1 sda[1] sdb[0]\n      1000 blocks super external:/md127/0 [2/2] [UU]\n\nmd127 : inactive sda[1](S) sdb[0](S)\n      62 blocks super external:imsm\n",
+        "md126 : active raid1 sda[1] sdb[0]\n      1000 blocks super external:/md127/0 [2/2] [UU]\n\n\
+                md127 : inactive sda[1](S) sdb[0](S)\n      62 blocks super external:imsm\n",
     ] {
         let outcome = judged(body);
         assert_eq!((outcome.status, outcome.faults.len()), (Status::Ok, 0), "{body} {outcome:?}");
@@ -82,11 +83,12 @@ fn a_file_cut_short_is_not_fine() {
 
 #[test]
 fn a_broken_line_costs_itself() {
-    let outcome =
-        judged("md0 : active raid1 sda1[0] sdb1[\n      1000 blocks [2/1] [U_]\nmd1 ; what\n      x\n\nmd2 : active raid0 a[0]\n      8 blocks 4k chunks");
+    let outcome = judged(
+        "md0 : active raid1 sda1[0] sdb1[\n      1000 blocks [2/1] [U_]\nmd1 ; what\n      9 blocks [2/2] [UU]\n\nmd2 : active raid0 a[0]\n      8 blocks 4k chunks",
+    );
     let faults: Vec<_> = outcome.faults.iter().map(|fault| (fault.code, fault.detail.split(':').next().unwrap())).collect();
     assert_eq!(faults, [("malformed", "line 2"), ("malformed", "line 4"), ("malformed", "line 5")]);
-    assert_eq!((outcome.status, outcome.records.len()), (Status::Bad, 2));
+    assert_eq!((outcome.status, outcome.records.len(), outcome.records[0]["map"].as_str()), (Status::Bad, 2, Some("U_")));
 }
 
 #[test]

@@ -10,7 +10,7 @@ const FULL_PERCENT: i64 = 99;
 pub(super) fn pool(pool: &Pool, verdict: &mut Verdict) {
     let name = &pool.name;
     match pool.health.as_deref() {
-        Some("ONLINE") if pool.from_status && (pool.vdevs.is_empty() || pool.damaged.is_none()) => {
+        Some("ONLINE") if pool.from_status && (pool.read_errors.is_none() || pool.damaged.is_none()) => {
             verdict.untold(format!("{name}: the report is cut short"));
         }
         Some("ONLINE") => {}

@@ -42,6 +42,8 @@ pub(super) fn read(lines: &[(usize, &str)], zpool: &mut Zpool) -> bool {
                 group = None;
                 zpool.pool(pool);
             }
+            // The first row decides which table it is.
+            None if head.is_none() && zpool.pools.len() == before => return false,
             None => {
                 broken = true;
                 verdict::fault(&mut zpool.faults, trouble::malformed(*index, line));

@@ -1,6 +1,7 @@
-//! ZFS: `zpool status` and `zpool list` (OpenZFS 0.6 to 2.3, FreeBSD, illumos), also `-x`, `-v`, `-p` and `-H`, and the
-//! state of one pool as the kernel gives it.
+//! ZFS: `zpool status` and `zpool list` (OpenZFS 0.6 to 2.3, FreeBSD, illumos), also `-x`, `-v`, `-p`, `-H`
+//! and `-j`, and the state of one pool as the kernel gives it.
 
+mod json;
 mod judge;
 mod list;
 mod status;
@@ -114,6 +115,10 @@ pub fn parse(input: &str) -> Result<Zpool, Unreadable> {
     let lines = lines.get(body..).unwrap_or_default();
     let known = match lines.first() {
         None => true,
+        Some((_, line)) if line.trim_start().starts_with('{') => {
+            json::read(input.get(input.find('{').unwrap_or_default()..).unwrap_or_default(), &mut zpool)?;
+            true
+        }
         Some((_, line)) if line.trim_start().starts_with("pool:") => {
             status::read(lines, &mut zpool);
             true

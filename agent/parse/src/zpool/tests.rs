@@ -28,7 +28,9 @@ fn a_degraded_pool_is_read_whole() {
                 \tlogs\t\n\t  nvme0n1p1                                   ONLINE       0     0     0\n\
                 \tspares\n\t  sdd                                         INUSE     currently in use\n\t  sde                                         AVAIL\n";
     let scan = "status: One or more devices has been taken offline.\n\tSufficient replicas exist.\naction: Online it.\n   see: https://example/msg/ZFS-0\n\
-                \x20 scan: resilver in progress since Mon Mar  2 01:02:03 2026\n\t1.02T / 2T scanned at 1G/s, 0.50T / 2T issued at 500M/s\n\t250G resilvered, 25.03% done, 01:00:00 to go\n";
+                \x20 scan: resilver in progress since Mon Mar  2 01:02:03 2026\n\
+                \t1.02T / 2T scanned at 1G/s, 0.50T / 2T issued at 500M/s\n\
+                \t250G resilvered, 25.03% done, 01:00:00 to go\n";
     let text = report("DEGRADED", scan, rows, "2 data errors, use '-v' for a list");
     let zpool = parse(&text).unwrap();
     assert_eq!(zpool.faults, []);
@@ -116,7 +118,8 @@ fn what_is_wrong_with_a_pool_is_named() {
     ] {
         assert_eq!(judged(&text), (Status::Bad, reason.to_owned()), "{text}");
     }
-    let replacing = "\t  mirror-0     ONLINE  0 0 0\n\t    sda        ONLINE  0 0 0\n\t    replacing-1  ONLINE  0 0 0\n\t      sdb      ONLINE  0 0 0\n\t      sdc      ONLINE  0 0 0  (resilvering)\n";
+    let replacing = "\t  mirror-0     ONLINE  0 0 0\n\t    sda        ONLINE  0 0 0\n\t    replacing-1  ONLINE  0 0 0\n\
+                \t      sdb      ONLINE  0 0 0\n\t      sdc      ONLINE  0 0 0  (resilvering)\n";
     assert_eq!(judged(&report("ONLINE", running, replacing, NONE)).0, Status::Ok);
     let beside = replacing.replace("sda        ONLINE  0 0 0", "sda        ONLINE  0 0 0  (resilvering)");
     assert_eq!(judged(&report("ONLINE", running, &beside, NONE)).0, Status::Bad);
@@ -129,6 +132,8 @@ fn several_pools_are_judged_each_and_one_cut_short_is_not_fine() {
     let two = report("ONLINE", "", ROWS, NONE) + "\n" + &report("FAULTED", "", "", NONE).replace("tank", "lake");
     assert_eq!((judged(&two), parse(&two).unwrap().pools.len()), ((Status::Bad, "lake is FAULTED".to_owned()), 2));
     let whole = report("ONLINE", "", ROWS, NONE);
+    let only_what_is_wrong = report("ONLINE", "", "", NONE);
+    assert_eq!(judged(&only_what_is_wrong).0, Status::Ok);
     for cut in [whole.split("errors:").next().unwrap(), whole.split("config:").next().unwrap(), "  pool: tank\n"] {
         assert_eq!(judged(cut).0, Status::Unknown, "{cut}");
     }
@@ -139,7 +144,8 @@ fn several_pools_are_judged_each_and_one_cut_short_is_not_fine() {
 fn a_list_of_every_age_is_read() {
     for (text, free) in [
         (
-            "NAME   SIZE  ALLOC   FREE  CKPOINT  EXPANDSZ   FRAG    CAP  DEDUP    HEALTH  ALTROOT\ntank  9.50G   106K  9.50G        -         -     7%    12%  1.25x    ONLINE  -\n",
+            "NAME   SIZE  ALLOC   FREE  CKPOINT  EXPANDSZ   FRAG    CAP  DEDUP    HEALTH  ALTROOT\n\
+                tank  9.50G   106K  9.50G        -         -     7%    12%  1.25x    ONLINE  -\n",
             10_200_547_328,
         ),
         (
@@ -175,11 +181,40 @@ fn a_list_shows_what_is_wrong() {
     assert_eq!(judged("NAME CAP HEALTH\nt 99% ONLINE\n").1, "t is full");
     assert_eq!(judged("NAME SIZE\nt 1G\n").0, Status::Unknown);
     assert_eq!(judged("a\tONLINE\nb\tDEGRADED\n").1, "b is DEGRADED");
-    let below = "NAME  SIZE  ALLOC  FREE  CKPOINT  EXPANDSZ  FRAG  CAP  DEDUP  HEALTH  ALTROOT\ntank 9G 1G 8G - - 0% 12% 1.00x ONLINE -\n  mirror-0 9G 1G 8G - - 0% 11.11% - ONLINE\n    sda - - - - - - - - ONLINE\n    sdb - - - - - - - - REMOVED\nlogs - - - - - - - - -\n  sdc 1G 0 1G - - 0% 0% - ONLINE\n  sdd 1G 0 1G\n";
+    let below = "NAME  SIZE  ALLOC  FREE  CKPOINT  EXPANDSZ  FRAG  CAP  DEDUP  HEALTH  ALTROOT\n\
+                tank 9G 1G 8G - - 0% 12% 1.00x ONLINE -\n  mirror-0 9G 1G 8G - - 0% 11.11% - ONLINE\n\
+                \x20   sda - - - - - - - - ONLINE\n    sdb - - - - - - - - REMOVED\nlogs - - - - - - - - -\n\
+                \x20 sdc 1G 0 1G - - 0% 0% - ONLINE\n  sdd 1G 0 1G\n";
     let pool = &parse(below).unwrap().pools[0];
     let rows: Vec<_> = pool.vdevs.iter().map(|v| (v.name.as_str(), v.depth, v.group.as_deref(), v.state.as_deref())).collect();
     assert_eq!(rows[2..], [("sdb", 2, None, Some("REMOVED")), ("sdc", 1, Some("logs"), Some("ONLINE")), ("sdd", 1, Some("logs"), None)]);
     assert_eq!(judged(below), (Status::Bad, "tank: sdb is REMOVED".to_owned()));
+}
+
+#[test]
+fn json_is_read_with_numbers_and_with_texts() {
+    let status = |state: &str, count: &str, scan: &str| {
+        format!(
+            r#"{{"output_version":{{"command":"zpool status"}},"pools":{{"tank":{{"name":"tank","state":"ONLINE","scan_stats":{{"function":"{scan}","state":"SCANNING","to_examine":"2T","issued":"1T","processed":"0B","errors":"0"}},
+            "vdevs":{{"tank":{{"vdev_type":"root","state":"ONLINE","read_errors":"0","write_errors":"0","checksum_errors":"0","vdevs":{{"mirror-0":{{"state":"ONLINE","vdevs":{{"sda":{{"state":"{state}","read_errors":{count},"write_errors":0,"checksum_errors":0}}}}}}}}}}}},
+            "l2cache":{{"sdb":{{"state":"ONLINE"}}}},"error_count":"0"}}}}}}"#
+        )
+    };
+    let fine = parse(&status("ONLINE", "\"0\"", "SCRUB")).unwrap();
+    let rows: Vec<_> = fine.pools[0].vdevs.iter().map(|v| (v.name.as_str(), v.depth, v.group.as_deref())).collect();
+    assert_eq!(rows, [("mirror-0", 1, None), ("sda", 2, None), ("sdb", 1, Some("cache"))]);
+    assert_eq!((fine.pools[0].data_errors, fine.pools[0].scans[0].done_milli_percent), (Some(0), Some(50_000)));
+    assert_eq!(judged(&status("ONLINE", "0", "SCRUB")).0, Status::Ok);
+    assert_eq!(judged(&status("ONLINE", "\"1.5K\"", "SCRUB")).1, "tank: sda has 1536 read, 0 write, 0 checksum errors");
+    assert_eq!(judged(&status("FAULTED", "0", "SCRUB")).1, "tank: sda is FAULTED");
+    assert_eq!(judged(&status("ONLINE", "0", "RESILVER")).1, "tank: resilvering, 50.00 % done");
+    let list = r#"{"output_version":{"command":"zpool list"},"pools":{"tank":{"name":"tank","state":"ONLINE","properties":{"size":{"value":"9.5G"},"allocated":{"value":"1G"},"free":{"value":"8.5G"},"fragmentation":{"value":"7%"},"capacity":{"value":"11%"},"dedupratio":{"value":"1.00x"},"health":{"value":"DEGRADED"}}}}}"#;
+    let outcome = outcome(list, None).unwrap();
+    assert_eq!((outcome.status, outcome.reason.as_str()), (Status::Bad, "tank is DEGRADED"));
+    assert_eq!((outcome.records[0]["size_bytes"].as_i64(), outcome.records[0]["capacity_percent"].as_i64()), (Some(10_200_547_328), Some(11)));
+    for bad in ["{", "{}", r#"{"output_version":{"command":"zfs list"},"datasets":{}}"#, &"{\"pools\":".repeat(5000)] {
+        assert!(matches!(parse(bad), Err(Unreadable::Json { .. })));
+    }
 }
 
 #[test]
@@ -206,7 +241,7 @@ fn messages_of_the_tool() {
 #[test]
 fn anything_else_is_refused_and_a_broken_line_costs_itself() {
     assert_eq!(parse(" \n"), Err(Unreadable::Empty));
-    for foreign in ["tank\t1\t2\t0\t3\ntank/home\t1\t2\t0\t3\n", "NAME USED AVAIL REFER MOUNTPOINT\n", "{\"a\":1}", "md0 : active\n", "\u{0}"] {
+    for foreign in ["tank\t1\t2\t0\t3\ntank/home\t1\t2\t0\t3\n", "NAME USED AVAIL REFER MOUNTPOINT\n", "md0 : active\n", "\u{0}"] {
         assert!(matches!(parse(foreign), Err(Unreadable::Foreign { line: 1, .. })), "{foreign:?}");
     }
     let broken = report("ONLINE", "", &format!("{ROWS}\t    lone\n"), NONE);
