@@ -2,6 +2,7 @@
 
 mod drives;
 mod proc_sys;
+mod storage;
 
 use crate::Tree;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,11 @@ fn folder(group: &str, test: &str) -> Option<PathBuf> {
     }
     eprintln!("skipped {test}: no corpus");
     None
+}
+
+/// The corpus as a whole.
+fn root(test: &str) -> Option<PathBuf> {
+    folder("", test)
 }
 
 /// Every file below a folder by relative path, sorted; links are not followed.

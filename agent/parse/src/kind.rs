@@ -1,8 +1,8 @@
 //! The table of everything that can be read.
 
 use crate::{
-    Outcome, Tree, Unreadable, apcaccess, chronyc, dmesg, edac, hwmon, ipmi_sensor, nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text,
-    storcli, systemd, timedatectl, upsc, w32tm,
+    Outcome, Tree, Unreadable, apcaccess, btrfs, chronyc, df, diskstats, dmesg, edac, hwmon, ipmi_sensor, lvs, mdadm, mdstat, mount, multipath, netdev,
+    nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text, storcli, systemd, timedatectl, upsc, w32tm, zpool,
 };
 
 /// What a kind is given.
@@ -54,6 +54,40 @@ pub const KINDS: &[Kind] = &[
         about: "RAID controllers: storcli or perccli, show all J",
         about_ja: "RAIDコントローラー（storcli・perccli の show all J）",
         read: Read::Text(storcli::outcome),
+    },
+    Kind { name: "mdstat", about: "software RAID: /proc/mdstat", about_ja: "ソフトウェアRAID（/proc/mdstat）", read: Read::Text(mdstat::outcome) },
+    Kind {
+        name: "mdadm",
+        about: "software RAID: mdadm --detail or --examine",
+        about_ja: "ソフトウェアRAID（mdadm --detail、--examine）",
+        read: Read::Text(mdadm::outcome),
+    },
+    Kind {
+        name: "zpool", about: "ZFS pools: zpool status or zpool list", about_ja: "ZFSプール（zpool status、zpool list）", read: Read::Text(zpool::outcome)
+    },
+    Kind {
+        name: "zpool-state",
+        about: "one ZFS pool: /proc/spl/kstat/zfs/POOL/state",
+        about_ja: "ZFSプールひとつ（/proc/spl/kstat/zfs/POOL/state）",
+        read: Read::Text(zpool::outcome_state),
+    },
+    Kind {
+        name: "btrfs",
+        about: "Btrfs' counters of errors: btrfs device stats (text or JSON)",
+        about_ja: "Btrfsのエラー累計（btrfs device stats、テキストまたはJSON）",
+        read: Read::Text(btrfs::outcome),
+    },
+    Kind {
+        name: "lvs",
+        about: "logical volumes: lvs --reportformat json",
+        about_ja: "論理ボリューム（lvs --reportformat json）",
+        read: Read::Text(lvs::outcome),
+    },
+    Kind {
+        name: "multipath",
+        about: "paths to disks: multipath -ll, multipathd show maps json",
+        about_ja: "ディスクへの経路（multipath -ll、multipathd show maps json）",
+        read: Read::Text(multipath::outcome),
     },
     Kind {
         name: "hwmon",
@@ -108,6 +142,25 @@ pub const KINDS: &[Kind] = &[
         about: "the clock by systemd: timedatectl status, show, show-timesync, timesync-status",
         about_ja: "時刻同期（systemd の timedatectl の出力）",
         read: Read::Text(timedatectl::outcome),
+    },
+    Kind {
+        name: "mount",
+        about: "mounted filesystems: /proc/mounts or /proc/self/mountinfo",
+        about_ja: "マウント中のファイルシステム（/proc/mounts、/proc/self/mountinfo）",
+        read: Read::Text(mount::outcome),
+    },
+    Kind { name: "df", about: "disk space or inodes: df -PTk, df -Pi", about_ja: "ディスクの空き（df -PTk、df -Pi）", read: Read::Text(df::outcome) },
+    Kind {
+        name: "diskstats",
+        about: "counters of block devices: /proc/diskstats",
+        about_ja: "ブロックデバイスの累計（/proc/diskstats）",
+        read: Read::Text(diskstats::outcome),
+    },
+    Kind {
+        name: "netdev",
+        about: "counters of network interfaces: /proc/net/dev",
+        about_ja: "ネットワークインターフェースの累計（/proc/net/dev）",
+        read: Read::Text(netdev::outcome),
     },
     Kind {
         name: "psi",

@@ -11,13 +11,22 @@
 //! `io_error` (anything else that failed).
 
 pub mod apcaccess;
+pub mod btrfs;
 pub mod chronyc;
+pub mod df;
+pub mod diskstats;
 pub mod dmesg;
 pub mod drive;
 pub mod edac;
 pub mod hardware;
 pub mod hwmon;
 pub mod ipmi_sensor;
+pub mod lvs;
+pub mod mdadm;
+pub mod mdstat;
+pub mod mount;
+pub mod multipath;
+pub mod netdev;
 pub mod nvme_cli;
 pub mod physicaldisk;
 pub mod power_supply;
@@ -31,6 +40,7 @@ pub mod timedatectl;
 pub mod ups;
 pub mod upsc;
 pub mod w32tm;
+pub mod zpool;
 
 mod clock;
 mod complaint;
@@ -40,6 +50,7 @@ mod input;
 mod json;
 mod kind;
 mod outcome;
+mod trouble;
 mod verdict;
 
 pub use input::{Tree, Unreadable};

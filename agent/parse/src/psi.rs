@@ -1,6 +1,6 @@
 //! Pressure stall information: a file of `/proc/pressure` (kernel 4.20 and later, Documentation/accounting/psi.rst).
 
-use crate::{Outcome, Status, Unreadable, text};
+use crate::{Outcome, Status, Unreadable, text, trouble};
 use serde::Serialize;
 
 /// Share of time in which tasks waited for one resource.
@@ -59,9 +59,12 @@ fn stall(rest: &str) -> Option<Stall> {
 /// How the file reads for a human or a script. Pressure is a figure and no verdict: what is too much is the collector's rule.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`], unless it is a complaint: a kernel started without the feature has the file and refuses to read it.
 pub fn outcome(input: &str, _at_ms: Option<i64>) -> Result<Outcome, Unreadable> {
-    let psi = parse(input)?;
+    let psi = match parse(input) {
+        Ok(psi) => psi,
+        Err(unreadable) => return trouble::told(input).ok_or(unreadable),
+    };
     let mut outcome = Outcome::new(Status::Ok, "pressure is a figure, no verdict");
     for (share, stall) in [("some", psi.some), ("full", psi.full)] {
         let Some(stall) = stall else { continue };
@@ -93,6 +96,14 @@ mod tests {
     fn an_old_kernel_has_no_full_line() {
         let psi = parse("some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n").unwrap();
         assert_eq!((psi.some.unwrap().total_us, psi.full), (Some(7), None));
+    }
+
+    #[test]
+    fn interrupts_have_a_full_line_alone_and_a_kernel_may_refuse() {
+        let outcome = |text| outcome(text, None).unwrap();
+        assert_eq!(outcome("full avg10=0.00 avg60=0.00 avg300=0.00 total=8494").readings.len(), 4);
+        let refused = outcome("cat: /proc/pressure/cpu: Operation not supported\n");
+        assert_eq!((refused.status, refused.faults[0].code), (Status::Unknown, "unsupported"));
     }
 
     #[test]

@@ -83,6 +83,17 @@ pub fn parts(text: &str, of_one: f64) -> Option<i64> {
     if parts.abs() <= 9_007_199_254_740_992.0 { Some(parts as i64) } else { None }
 }
 
+/// A size as tools shorten it, by powers of 1024: `9.50G`, `466Gi`, `512B`, `0`; in bytes. `-` is no size.
+#[must_use]
+pub fn size(word: &str) -> Option<i64> {
+    let word = word.strip_suffix('B').unwrap_or(word);
+    let word = word.strip_suffix('i').map_or(word, |word| word.strip_suffix('B').unwrap_or(word));
+    let Some(power) = word.chars().last().and_then(|last| "KMGTPEZ".find(last)) else { return whole(word) };
+    let milli = milli(word.get(..word.len().checked_sub(1)?)?).filter(|milli| *milli >= 0)?;
+    let bytes = i128::from(milli).checked_shl(u32::try_from(power + 1).ok()? * 10)? / 1000;
+    i64::try_from(bytes).ok()
+}
+
 /// A whole number as a float, for an answer's readings.
 #[must_use]
 #[allow(clippy::cast_precision_loss, reason = "readings are shown; the record holds the exact number")]
@@ -124,9 +135,31 @@ mod tests {
         assert_eq!((milli("1.2346"), milli("-0.0005"), milli("99999999999999")), (Some(1235), Some(-1), None));
     }
 
+    #[test]
+    fn sizes_are_read_with_and_without_letters() {
+        for (word, bytes) in [
+            ("0", Some(0)),
+            ("512B", Some(512)),
+            ("1.5K", Some(1536)),
+            ("2T", Some(2 << 40)),
+            ("466Gi", Some(466 << 30)),
+            ("0Bi", Some(0)),
+            ("4KiB", Some(4096)),
+            ("-", None),
+            ("", None),
+            ("K", None),
+            ("9Z", None),
+            ("-1K", None),
+            ("1é", None),
+        ] {
+            assert_eq!(size(word), bytes, "{word}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_taken(text in ".*", bytes: Vec<u8>) {
+            prop_assert!(size(&text).is_none_or(|n| n >= 0));
             prop_assert!(plain(&text).chars().count() <= PLAIN_MAX);
             prop_assert!(whole(&text).is_none_or(|n| n >= 0));
             prop_assert!(decimal(&text).is_none_or(f64::is_finite));
