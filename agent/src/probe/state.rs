@@ -6,8 +6,8 @@ use mimamori_shared::payload::Fault;
 use mimamori_shared::sign::sha256;
 use std::collections::BTreeSet;
 
-/// For each section a number that changes when a state in it does: a flag of a filesystem, link or clock, the set of names,
-/// the set of faults.
+/// For each section a number that changes when a state in it does: a flag of a filesystem, link, clock or check, the set of
+/// names, the set of faults.
 /// Figures, and the order in which the machine lists things, do not touch it. It is the same in every run and build,
 /// so it can be kept over a restart.
 #[must_use]
@@ -36,6 +36,9 @@ fn fingerprint(section: &str, readings: &Readings, faults: &[Fault]) -> u64 {
     for entry in &readings.disk {
         states.insert(format!("disk {}", entry.name));
     }
+    for entry in &readings.application {
+        states.insert(format!("application {} {:?} {:?}", entry.name, entry.up, entry.error));
+    }
     let text: Vec<String> = states.into_iter().collect();
     let hash = sha256(text.join("\n").as_bytes());
     hash.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
@@ -44,7 +47,7 @@ fn fingerprint(section: &str, readings: &Readings, faults: &[Fault]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mimamori_shared::fields::{ClockState, Cpu, Disk, Filesystem, Network};
+    use mimamori_shared::fields::{Application, ClockState, Cpu, Disk, Filesystem, Network};
     use mimamori_shared::payload::FaultCode;
 
     fn readings() -> Readings {
@@ -55,6 +58,7 @@ mod tests {
             filesystem: vec![Filesystem { name: "data".parse().unwrap(), read_only: Some(0), ..Filesystem::default() }],
             disk: vec![Disk { name: "sda".parse().unwrap(), reads: Some(1), ..Disk::default() }],
             network: vec![network("eth0"), network("eth1")],
+            application: vec![Application { name: "pacs".parse().unwrap(), up: Some(1), latency_us: Some(9), ..Application::default() }],
             ..Readings::default()
         }
     }
@@ -78,6 +82,7 @@ mod tests {
         check(true, |r, _| r.disk[0].reads = Some(2));
         check(true, |r, _| r.network[0].carrier_changes = Some(4));
         check(true, |r, _| r.network.reverse());
+        check(true, |r, _| r.application[0].latency_us = None);
         check(true, |_, f| f.reverse());
     }
 
@@ -90,6 +95,8 @@ mod tests {
         check(false, |r, _| r.filesystem.clear());
         check(false, |r, _| r.network[0].link_up = Some(0));
         check(false, |r, _| r.network[1].link_up = None);
+        check(false, |r, _| r.application[0].up = Some(0));
+        check(false, |r, _| r.application[0].error = Some("refused".parse().unwrap()));
         check(false, |r, _| r.disk[0].name = "sdb".parse().unwrap());
         check(false, |_, f| f.clear());
         check(false, |_, f| f[0].code = FaultCode::IoError);
