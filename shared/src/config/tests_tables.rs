@@ -40,6 +40,7 @@ check.r-1.timeout = "5s" # default
 "#;
     assert_eq!(shown(&values), expected);
     let pacs = &values.tables("check")["pacs"];
+    assert!(pacs.is_set("target") && !values.tables("check")["r-1"].is_set("target"));
     assert_eq!((pacs.text("kind"), pacs.text_opt("target"), pacs.duration_s("timeout")), ("tcp", Some("a:1"), 9));
     assert_eq!(shown(&resolve(KEYS, vec![file(&uncommented(&shown(&values)))]).unwrap()).lines().count(), 6, "what is shown can be written");
 }

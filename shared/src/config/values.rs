@@ -136,6 +136,11 @@ impl Values {
         tables.unwrap_or(&NO_TABLES)
     }
 
+    /// Whether the key has a value, of whatever kind.
+    pub fn is_set(&self, path: &str) -> bool {
+        self.row(path).is_some_and(|row| row.value.is_some())
+    }
+
     /// Where the key was written; [`Origin::Default`] also when it is unset.
     pub fn origin(&self, path: &str) -> &Origin {
         self.row(path).map_or(&Origin::Default, |row| &row.origin)
