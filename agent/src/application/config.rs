@@ -280,14 +280,13 @@ mod tests {
             "kind = 'dicom_echo'\ntarget = 'p:104'\ncalled_ae = 'PA CS'",
             r#"DicomEcho(Target { host: "p", port: 104 }, Titles { called: "PA CS", calling: "MIMAMORI" })"#,
         );
-        good(
-            "kind = 'http'\ntarget = 'https://ris:8443/a b?c=d'\nca_file = '/ca.pem'\nmethod = 'HEAD'\nexpect_status = ['200', '300-399']",
-            r#"Http(Http { target: Target { host: "ris", port: 8443 }, ca_file: Some("/ca.pem"), authority: "ris:8443", path: "/a%20b?c=d", head: true, expected: [(200, 200), (300, 399)], contains: None })"#,
-        );
-        good(
-            "kind = 'http'\ntarget = 'http://[::1]'\ncontains = 'ok'",
-            r#"Http(Http { target: Target { host: "::1", port: 80 }, ca_file: None, authority: "[::1]", path: "/", head: false, expected: [(200, 299)], contains: Some("ok") })"#,
-        );
+        let read = |text: &str| super::super::configured(&load(&format!("[application.x]\nkind = 'http'\ntarget = {text}\n")).unwrap()).remove(0).what;
+        let What::Http(page) = read("'https://ris:8443/a b?c=d'\nca_file = '/ca.pem'\nmethod = 'HEAD'\nexpect_status = ['200', '300-399']") else { panic!() };
+        assert_eq!((page.target.host.as_str(), page.target.port, page.authority.as_str(), page.path.as_str()), ("ris", 8443, "ris:8443", "/a%20b?c=d"));
+        assert_eq!((page.ca_file, page.head, page.expected, page.contains), (Some("/ca.pem".into()), true, vec![(200, 200), (300, 399)], None));
+        let What::Http(page) = read("'http://[::1]'\ncontains = 'ok'") else { panic!() };
+        assert_eq!((page.target.host.as_str(), page.target.port, page.authority.as_str(), page.path.as_str()), ("::1", 80, "[::1]", "/"));
+        assert_eq!((page.ca_file, page.head, page.expected, page.contains.as_deref()), (None, false, vec![(200, 299)], Some("ok")));
         let both = load("[application.b]\nkind='tcp'\ntarget='b:1'\n[application.a]\nkind='tcp'\ntarget='a:1'\ntimeout='30s'\n").unwrap();
         let read = super::super::configured(&both);
         assert_eq!((read[0].alias.as_str(), read[0].timeout.as_secs(), read[1].timeout.as_secs()), ("a", 30, 5));

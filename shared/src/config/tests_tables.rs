@@ -95,9 +95,14 @@ fn an_unsound_table_is_told() {
     assert_eq!(faults, ["`check` has tables, so it can neither be required nor have a default", "`check`: `timeout` is `5s`, must be true or false"]);
 }
 
+fn lines() -> impl Strategy<Value = Vec<(String, String)>> {
+    let path = "(check|check\\.[a-c]|check\\.'[ -&]'|check\\.a)(\\.(kind|target|x|'y'))?";
+    prop::collection::vec((path, "'[ -&]{0,5}'|'tcp'|\\{\\}|\\[1\\]|[0-9]"), 0..6)
+}
+
 proptest! {
     #[test]
-    fn property_any_table_is_answered(lines in prop::collection::vec(("(check|check\\.[a-c]|check\\.'[ -&]'|check\\.a)(\\.(kind|target|x|'y'))?", "'[ -&]{0,5}'|'tcp'|\\{\\}|\\[1\\]|[0-9]"), 0..6)) {
+    fn property_any_table_is_answered(lines in lines()) {
         let text: String = lines.into_iter().map(|(path, value)| format!("{path} = {value}\n")).collect();
         let answer = Layer::from_toml("agent.toml", &text).map_err(|fault| vec![fault]).and_then(|layer| resolve(KEYS, vec![layer]));
         match answer {

@@ -1,7 +1,7 @@
 //! The conversation, with nodes of every sort.
 
 use super::*;
-use crate::application::tests::{Then, answered, down, found, plain, refused_port, target};
+use crate::application::tests::{Then, answered, down, failed, found, plain, refused_port, target};
 use crate::application::{Checked, What};
 use mimamori_shared::payload::FaultCode;
 use pdu::{read, write};
@@ -138,7 +138,8 @@ async fn what_is_no_answer_has_its_word() {
         (vec![accept(0), write(DATA, &piece(1, &command(0)))], Class::TimedOut),
     ] {
         let shown = format!("{:.80}", format!("{answers:?}"));
-        let (found, _) = ask(answers, false).await;
+        let (address, _) = node(answers, false).await;
+        let found = failed(What::DicomEcho(target(address), titles()), class).await;
         assert_eq!(found, Ok(Finding { class, ..Finding::default() }), "{shown}");
     }
 }
@@ -182,7 +183,10 @@ impl AsyncWrite for Deaf<'_> {
 proptest! {
     /// A good conversation, cut and with bytes changed: always an answer, and up only if the status says so.
     #[test]
-    fn property_any_node_is_answered(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in any::<prop::sample::Index>()) {
+    fn property_any_node_is_answered(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let mut bytes = [accept(0), answer(0)].concat();
         for (at, byte) in &changes {
             let at = at.index(bytes.len());

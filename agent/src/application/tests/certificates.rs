@@ -43,7 +43,7 @@ async fn ports_that_show_no_certificate() {
         (Then::Stall(b"\x16\x03\x03".to_vec()), Class::TimedOut),
     ] {
         let (address, _) = plain(then).await;
-        down(found(What::Tls(target(address))).await, class);
+        down(failed(What::Tls(target(address)), class).await, class);
     }
     down(found(What::Tls(target(refused_port().await))).await, Class::Refused);
 }

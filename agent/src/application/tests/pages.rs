@@ -80,7 +80,8 @@ async fn answers_that_are_none_or_do_not_end() {
         (Then::Stall(Vec::new()), Class::TimedOut),
         (Then::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()), Class::TimedOut),
     ] {
-        down(ask(then, |_| {}).await.0, class);
+        let (address, _) = plain(then).await;
+        down(failed(What::Http(page(address)), class).await, class);
     }
     down(found(What::Http(page(refused_port().await))).await, Class::Refused);
 }

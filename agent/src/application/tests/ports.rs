@@ -28,7 +28,7 @@ async fn a_port_is_connected_to_and_an_hl7_engine_is_sent_nothing() {
     down(found(What::Tcp(target(refused))).await, Class::Refused);
     down(found(What::Hl7Mllp(target(refused))).await, Class::Refused);
     let (silent, _queued, _listener) = silent_port().await;
-    down(found(What::Tcp(target(silent))).await, Class::TimedOut);
+    down(failed(What::Tcp(target(silent)), Class::TimedOut).await, Class::TimedOut);
     let nowhere = What::Tcp(Target { host: "pacs.invalid".to_owned(), port: 104 });
     // Long enough for a resolver that asks several servers in vain.
     let patient = Check { timeout: Duration::from_secs(40), ..check(nowhere) };
@@ -61,7 +61,7 @@ async fn postgres_is_asked_whether_it_encrypts_and_nothing_else() {
         [(Then::Answer(b"HTTP/1.1 400".to_vec()), Class::Protocol), (Then::Answer(Vec::new()), Class::Closed), (Then::Stall(Vec::new()), Class::TimedOut)]
     {
         let (address, _) = plain(then).await;
-        down(found(What::Database(Engine::Postgres, target(address))).await, class);
+        down(failed(What::Database(Engine::Postgres, target(address)), class).await, class);
     }
     down(found(What::Database(Engine::Postgres, target(refused_port().await))).await, Class::Refused);
 }
@@ -78,7 +78,7 @@ async fn mysql_greets_and_others_are_only_connected_to() {
         down(found(What::Database(Engine::Mysql, target(address))).await, class);
     }
     let (silent, seen) = plain(Then::Stall(Vec::new())).await;
-    down(found(What::Database(Engine::Mysql, target(silent))).await, Class::TimedOut);
+    down(failed(What::Database(Engine::Mysql, target(silent)), Class::TimedOut).await, Class::TimedOut);
     answered(found(What::Database(Engine::Silent, target(silent))).await, Class::Ok);
     assert_eq!(seen.bytes(), b"");
 }
