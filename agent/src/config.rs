@@ -1,5 +1,6 @@
 //! The agent's configuration: one table of keys, from which files, environment, flags, documents and checks follow.
 
+use crate::application;
 use crate::probe::seldom_s;
 use mimamori_cli::config::Source;
 use mimamori_shared::config::{Fault, Key, Kind, Secret, Values, suggest};
@@ -97,6 +98,12 @@ pub const KEYS: &[Key] = &[
         "Age at which this machine's key is changed by itself; 0s never. An old key goes on being good.",
         "鍵を自動で更新するまでの期間。0sで自動更新なし。古い鍵も失効はしない。",
     ),
+    Key::optional(
+        "application",
+        Kind::Tables { keys: application::CHECK_KEYS, max: application::CHECKS_MAX },
+        "Checks of what this machine depends on. Only the alias and what was found leave it.",
+        "この機器が依存するものの確認。外に出るのは別名と結果だけ。",
+    ),
     Key::optional("aliases.filesystems", Kind::AliasMap, "Names for mount points; others are hashed.", "マウント先の別名。別名がないものはハッシュ化する。"),
 ];
 
@@ -120,7 +127,7 @@ impl Config {
             Some(Fault { origin: None, key: path.display().to_string(), what, what_ja })
         };
         let mut exposed: Vec<Fault> = files(file).iter().filter_map(fault).collect();
-        match SOURCE.load(file, vars, sets, unknown_fields) {
+        match SOURCE.load(file, vars, sets, disagreements) {
             Ok(values) if exposed.is_empty() => Ok(Config { values }),
             Ok(_) => Err(exposed),
             Err(more) => {
@@ -187,6 +194,13 @@ impl Config {
 #[must_use]
 pub fn files(file: &Path) -> Vec<PathBuf> {
     SOURCE.files(file)
+}
+
+/// What is wrong between values that are good each for itself.
+fn disagreements(values: &Values) -> Vec<Fault> {
+    let mut faults = unknown_fields(values);
+    faults.extend(application::faults(values));
+    faults
 }
 
 /// Names in `collect.except` that name nothing.

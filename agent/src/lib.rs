@@ -3,6 +3,7 @@
 //! `consent -> schedule -> probe -> assemble -> sign -> outbox -> uplink -> receipt`. Decisions are in [`core`], which
 //! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
 
+pub mod application;
 pub mod budget;
 pub mod cli;
 pub mod cli_ja;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod consent_file;
 mod consent_words;
 pub mod core;
+mod der;
 pub mod diagnosis;
 mod fault_words;
 pub mod host;

@@ -22,6 +22,7 @@ test    chromium             shows and prints the page for the facility
 test    fonts-ipafont-gothic Japanese letters for it
 test    poppler-utils        pdftotext: what of the page is on paper
 test    mount                mount, losetup: the same
+test    dcmtk                dcmqrscp is the DICOM node that is asked for an echo, echoscu asks it too
 bench   python3              runs the measurement
 bench   collectd-core        the peer that is measured in the same run
 '

@@ -151,3 +151,5 @@ fn did_you_mean(suggestion: Option<&str>) -> Said {
 mod tests;
 #[cfg(test)]
 mod tests_refused;
+#[cfg(test)]
+mod tests_tables;

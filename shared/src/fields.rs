@@ -178,6 +178,7 @@ readings! {
         filesystem: Filesystem, disk: Disk, network: Network,
         service: Service, process: Process, journal: Journal,
         drive: Drive, array: Array, pool: Pool, multipath: Multipath, sensor: Sensor, ecc: Ecc, ups: Ups, power: Power,
+        application: Application,
     }
 }
 
@@ -283,6 +284,17 @@ section! {
     129 carrier_changes Counter "1" "network_carrier_changes_total" "" "" 1.0 "How often the carrier came or went." "リンク状態が変化した回数。";
     130 speed_mbit Gauge "Mbit/s" "network_speed_bits_per_second" "" "" 1000000.0 "Speed the link negotiated." "リンク速度。";
     131 full_duplex Flag "0 or 1" "network_full_duplex" "" "" 1.0 "Whether both ends send at once." "全二重で接続しているか。";
+}
+
+section! {
+    /// One check that the facility defined, by the facility's alias. Hosts, addresses and titles stay on the machine.
+    Application "application" ApplicationProbe { name "alias" }
+    400 up Flag "0 or 1" "application_up" "" "" 1.0 "Whether the check found what was expected." "確認結果が期待どおりか。";
+    401 latency_us Gauge "us" "application_latency_seconds" "" "" 0.000001 "Time from the beginning of the check to its answer; absent without an answer." "確認開始から応答までの時間（応答がなければなし）。";
+    402 error Text "vocabulary" "" "" "" 1.0 "What it failed by; ok when it did not." "失敗の種類。成功ならok。";
+    403 status Gauge "1" "application_status" "" "" 1.0 "HTTP status, DICOM status of a C-ECHO, or source * 256 + reason of a rejected association." "HTTPステータス、C-ECHOのDICOMステータス、または拒否された接続の「発生元×256＋理由」。";
+    404 certificate_expires_at_ms Gauge "ms since 1970 UTC" "application_certificate_expiry_timestamp_seconds" "" "" 0.001 "When the certificate ends; the earliest where there are several." "証明書の有効期限（複数ある場合は最も早いもの）。";
+    405 kind Text "vocabulary" "" "" "" 1.0 "Kind of check." "確認の種類。";
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod answer_storm;
 mod chaos;
 mod command_lines;
 mod consent;
+mod dicom_echo;
 mod documents;
 mod enrolment;
 mod facility;

@@ -102,6 +102,14 @@ impl Volume {
         self.attr.as_deref().and_then(|attr| attr.chars().nth(at)).unwrap_or('-')
     }
 
+    /// Whether something is wrong with it.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        let mut verdict = Verdict::default();
+        self.judge(&mut verdict);
+        verdict.is_bad()
+    }
+
     fn judge(&self, verdict: &mut Verdict) {
         let name = self.group.as_ref().map_or_else(|| self.name.clone(), |group| format!("{group}/{}", self.name));
         let state = match self.letter(4) {

@@ -4,6 +4,7 @@
 //! it never costs the report. Nothing here writes, waits for a network, or looks at processes other than the agent.
 
 pub mod agent;
+mod array;
 mod boot;
 pub mod clock;
 mod cpu;

@@ -45,7 +45,7 @@ fn fingerprint(section: &str, readings: &Readings, faults: &[Fault]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mimamori_shared::fields::{ClockState, Cpu, Disk, Filesystem, Network};
+    use mimamori_shared::fields::{Application, ClockState, Cpu, Disk, Filesystem, Network};
     use mimamori_shared::payload::FaultCode;
 
     fn readings() -> Readings {
@@ -56,6 +56,7 @@ mod tests {
             filesystem: vec![Filesystem { name: "data".parse().unwrap(), read_only: Some(0), ..Filesystem::default() }],
             disk: vec![Disk { name: "sda".parse().unwrap(), reads: Some(1), ..Disk::default() }],
             network: vec![network("eth0"), network("eth1")],
+            application: vec![Application { name: "pacs".parse().unwrap(), up: Some(1), latency_us: Some(9), ..Application::default() }],
             ..Readings::default()
         }
     }
@@ -79,6 +80,7 @@ mod tests {
         check(true, |r, _| r.disk[0].reads = Some(2));
         check(true, |r, _| r.network[0].carrier_changes = Some(4));
         check(true, |r, _| r.network.reverse());
+        check(true, |r, _| r.application[0].latency_us = None);
         check(true, |_, f| f.reverse());
     }
 
@@ -91,6 +93,8 @@ mod tests {
         check(false, |r, _| r.filesystem.clear());
         check(false, |r, _| r.network[0].link_up = Some(0));
         check(false, |r, _| r.network[1].link_up = None);
+        check(false, |r, _| r.application[0].up = Some(0));
+        check(false, |r, _| r.application[0].error = Some("refused".parse().unwrap()));
         check(false, |r, _| r.disk[0].name = "sdb".parse().unwrap());
         check(false, |_, f| f.clear());
         check(false, |_, f| f[0].code = FaultCode::IoError);

@@ -1,8 +1,8 @@
 //! The rows of [`PROBES`].
 
-use super::hardware::{drive, log, service};
+use super::hardware::{drive, log, pool, service};
 use super::{Probe, Program, Sources};
-use super::{agent, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp};
+use super::{agent, array, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp};
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
 
@@ -224,6 +224,21 @@ pub const PROBES: &[Probe] = &[
         drive::read,
     ),
     own(
+        "array",
+        Scope::Hardware,
+        ["Arrays of the kernel, from /proc/mdstat, and of RAID controllers, by storcli.", "RAIDの状態（/proc/mdstat と storcli）。"],
+        [PROC, PROC_JA],
+        array::read,
+    ),
+    helped(
+        "pool",
+        Scope::Hardware,
+        ["ZFS pools, btrfs devices and LVM volumes, by their tools.", "ZFSプール・btrfs・LVMの状態（各ツール）。"],
+        [HELPER, HELPER_JA],
+        pool::read,
+    ),
+    helped("multipath", Scope::Hardware, ["Paths to devices, by multipath.", "装置への経路（multipath）。"], [HELPER, HELPER_JA], pool::paths),
+    own(
         "sensor",
         Scope::Hardware,
         ["Temperatures, fans, voltages, from /sys/class/hwmon and by ipmitool.", "温度・ファン・電圧（/sys/class/hwmon と ipmitool）。"],
@@ -250,4 +265,17 @@ pub const PROBES: &[Probe] = &[
         ["Run `apt-get install ipmitool` where there is a management processor.", "管理プロセッサがあれば `apt-get install ipmitool` を実行してください。"],
         power::read,
     ),
+    own(
+        "application",
+        Scope::ApplicationProbe,
+        ["Checks the facility defined: connections, web pages, certificates, DICOM echoes.", "施設が定めた確認：接続・Webページ・証明書・DICOMエコー。"],
+        [
+            "Run `mimamori-agent probe run application` to see what each check says, and mend its target or its table in the configuration.",
+            "`mimamori-agent probe run application` で各確認の結果を見て、対象または設定を直してください。",
+        ],
+        elsewhere,
+    ),
 ];
+
+/// Checks wait for networks: they are asked beside the worker, see `run::sampling`.
+fn elsewhere(_: &Sources<'_>, _: &mut Readings, _: &mut Vec<Fault>) {}

@@ -1,6 +1,7 @@
 //! Samples are taken beside the loop: a disk that hangs delays its own section, not the watchdog, a push or a stop.
 
 use super::Shell;
+use crate::application::{self, Check};
 use crate::budget::{Budget, Used};
 use crate::clock;
 use crate::config::Config;
@@ -11,6 +12,7 @@ use crate::setup::{host_of, stretched};
 use crate::stretch::{self, Pressure};
 use mimamori_shared::fields::{AgentSelf, Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub(super) struct Taken {
 /// What takes the samples.
 pub(super) struct Sampling {
     machine: Machine,
+    checks: Arc<[Check]>,
     /// `None` while a sample is being taken.
     worker: Option<Worker>,
     /// The sample under way was asked for under other terms: it is thrown away, and another one is taken.
@@ -46,6 +49,7 @@ impl Sampling {
         let machine = Machine { host: host_of(config), names: Arc::new(names), resolve };
         Sampling {
             machine,
+            checks: application::configured(config).into(),
             worker: Some(Worker::default()),
             stale: false,
             give,
@@ -72,10 +76,15 @@ impl Shell {
             self.sampling.stale = true;
             return;
         };
-        let wanted = SECTIONS.iter().copied().filter(|section| self.agent.may_take(section)).collect();
-        let (machine, give) = (self.sampling.machine.clone(), self.sampling.give.clone());
+        let wanted: BTreeSet<&str> = SECTIONS.iter().copied().filter(|section| self.agent.may_take(section)).collect();
+        let (machine, checks, give) = (self.sampling.machine.clone(), Arc::clone(&self.sampling.checks), self.sampling.give.clone());
         tokio::spawn(async move {
-            let (readings, faults) = worker.sample(&machine, &wanted).await;
+            let (mut readings, mut faults) = worker.sample(&machine, &wanted).await;
+            if wanted.contains("application") {
+                let (found, more) = application::check_all(&checks).await;
+                readings.application = found;
+                faults.extend(more);
+            }
             // Nobody listens any more only when the agent stops.
             drop(give.send(Taken { worker, readings, faults }).await);
         });

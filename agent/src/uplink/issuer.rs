@@ -1,15 +1,11 @@
 //! Who signed a certificate, by its own words: for people, never for trust.
 //!
-//! Reads just enough of DER (X.690) and of a certificate (RFC 5280, 4.1): the issuer's common name, or else its
-//! organisation.
+//! Reads just enough of a certificate (RFC 5280, 4.1): the issuer's common name, or else its organisation.
+
+use crate::der::{INTEGER, OBJECT_ID, SEQUENCE, SET, VERSION, take};
 
 /// Longest name shown, in characters.
 const NAME_CHARS_MAX: usize = 64;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const OBJECT_ID: u8 = 0x06;
-const INTEGER: u8 = 0x02;
-const VERSION: u8 = 0xa0;
 /// 2.5.4.3 and 2.5.4.10, as DER writes them.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANISATION: &[u8] = &[0x55, 0x04, 0x0a];
@@ -38,25 +34,6 @@ pub(super) fn issuer(der: &[u8]) -> Option<String> {
         }
     }
     common.or(organisation)
-}
-
-/// One element of the wanted kind: its tag, its content, and what stands behind it.
-fn take(der: &[u8], wanted: Option<u8>) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    if wanted.is_some_and(|wanted| wanted != *tag) {
-        return None;
-    }
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81 | 0x82 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, behind) = rest.split_at_checked(length)?;
-    Some((*tag, content, behind))
 }
 
 #[cfg(test)]

@@ -43,6 +43,13 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A table from free text to an alias, or `text=alias,text=alias` outside of a file.
     AliasMap,
+    /// `[path.ALIAS]` tables in files, and nowhere else; a later file changes a table key by key.
+    Tables {
+        /// What each of them may hold.
+        keys: &'static [Key],
+        /// The most tables.
+        max: usize,
+    },
 }
 
 impl Kind {
@@ -63,6 +70,7 @@ impl Kind {
             Kind::TextList => "a list of texts".to_owned(),
             Kind::OneOf(words) => format!("one of {}", words.join(", ")),
             Kind::AliasMap => format!("a table from text to alias (1 to {ALIAS_BYTES_MAX} of a-z, 0-9, _ and -), such as {{ \"/data\" = \"data\" }}"),
+            Kind::Tables { max, .. } => format!("at most {max} tables in a file, each named by an alias (1 to {ALIAS_BYTES_MAX} of a-z, 0-9, _ and -)"),
         }
     }
 
@@ -81,6 +89,7 @@ impl Kind {
             Kind::TextList => "文字列の一覧".to_owned(),
             Kind::OneOf(words) => format!("{} のいずれか", words.join(", ")),
             Kind::AliasMap => format!("文字列から別名（a-z、0-9、_、-の1～{ALIAS_BYTES_MAX}文字）への表（例：{{ \"/data\" = \"data\" }}）"),
+            Kind::Tables { max, .. } => format!("設定ファイルに、別名（a-z、0-9、_、-の1～{ALIAS_BYTES_MAX}文字）を付けた表（{max}個まで）"),
         }
     }
 
@@ -98,6 +107,7 @@ impl Kind {
             Kind::TextList => "one,two".to_owned(),
             Kind::OneOf(words) => words.first().copied().unwrap_or_default().to_owned(),
             Kind::AliasMap => "/data=data".to_owned(),
+            Kind::Tables { .. } => String::new(),
         }
     }
 }
@@ -165,6 +175,9 @@ pub fn table_faults(keys: &[Key]) -> Vec<String> {
         if key.required && key.default.is_some() {
             fault("is required and has a default");
         }
+        if matches!(key.kind, Kind::Tables { .. }) && (key.required || key.default.is_some()) {
+            fault("has tables, so it can neither be required nor have a default");
+        }
         if key.secret && (key.kind != Kind::Text || key.default.is_some()) {
             fault("is secret, so it must be a text without a default");
         }
@@ -172,8 +185,9 @@ pub fn table_faults(keys: &[Key]) -> Vec<String> {
             fault("lacks a meaning in English or in Japanese");
         }
         let written = key.default.map_or_else(|| key.kind.example(), str::to_owned);
-        if let Err(said) = Value::read(key, Raw::Loose(written)) {
-            faults.push(said.en);
+        match key.kind {
+            Kind::Tables { keys, .. } => faults.extend(table_faults(keys).into_iter().map(|fault| format!("`{path}`: {fault}"))),
+            _ => faults.extend(Value::read(key, path, Raw::Loose(written)).err().map(|said| said.en)),
         }
         for other in keys.iter().skip(place + 1) {
             if other.env_name("") == key.env_name("") {

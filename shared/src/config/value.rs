@@ -2,6 +2,7 @@
 
 use super::key::{Key, Kind};
 use super::layer::Node;
+use super::values::Values;
 use super::{ALIAS_BYTES_MAX, ENTRIES_MAX, Said, Secret, TEXT_BYTES_MAX, did_you_mean, echo, suggest, units};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,11 +52,14 @@ pub(super) enum Value {
     Address(SocketAddr),
     List(Vec<String>),
     Aliases(BTreeMap<String, String>),
+    Tables(BTreeMap<String, Values>),
 }
 
 impl Value {
-    /// Reads `raw` as `key` asks, or says in a sentence why not. The sentence keeps secrets.
-    pub(super) fn read(key: &Key, raw: Raw) -> Result<Value, Said> {
+    /// Reads `raw` as `key` asks, or says in a sentence why not. The sentence names the whole `path` and keeps secrets.
+    ///
+    /// Tables are put together elsewhere: here they are refused.
+    pub(super) fn read(key: &Key, path: &str, raw: Raw) -> Result<Value, Said> {
         let secret = format!("`{}`", Secret::SHOWN);
         let shown = if key.secret { Said::new(secret.clone(), secret) } else { raw.show() };
         let mistyped = match (key.kind, &raw) {
@@ -69,13 +73,13 @@ impl Value {
         };
         match value {
             Ok(Value::Text(text)) if text.is_empty() && key.required => {
-                Err(Said::new(format!("`{}` is required and must not be empty", key.path), format!("`{}` は必須です。空にはできません", key.path)))
+                Err(Said::new(format!("`{path}` is required and must not be empty"), format!("`{path}` は必須です。空にはできません")))
             }
             Ok(Value::Text(text)) if key.secret => Ok(Value::Secret(Secret::new(text))),
             Ok(value) => Ok(value),
             Err(is) => Err(Said::new(
-                format!("`{}` {}, must be {}{}", key.path, is.en, key.kind.describe(), mistyped.en),
-                format!("`{}` {}。{}を書いてください{}", key.path, is.ja, key.kind.describe_ja(), mistyped.ja),
+                format!("`{path}` {}, must be {}{}", is.en, key.kind.describe(), mistyped.en),
+                format!("`{path}` {}。{}を書いてください{}", is.ja, key.kind.describe_ja(), mistyped.ja),
             )),
         }
     }
@@ -100,6 +104,8 @@ impl Value {
                 let pair = |(text, alias): (&String, &String)| format!("{} = {}", quote(text), quote(alias));
                 format!("{{ {} }}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
             }
+            // `Values::effective` shows them key by key.
+            Value::Tables(tables) => format!("[{}]", tables.keys().cloned().collect::<Vec<_>>().join(", ")),
         }
     }
 }
@@ -149,7 +155,7 @@ fn scalar(kind: Kind, raw: Raw) -> Option<Value> {
         Kind::Url => is_url(&text).then_some(Value::Text(text)),
         Kind::Address => text.parse().ok().map(Value::Address),
         Kind::OneOf(words) => words.contains(&text.as_str()).then_some(Value::Text(text)),
-        Kind::TextList | Kind::AliasMap => None,
+        Kind::TextList | Kind::AliasMap | Kind::Tables { .. } => None,
     }
 }
 

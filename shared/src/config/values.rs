@@ -24,7 +24,22 @@ pub(super) struct Row {
     pub(super) origin: Origin,
 }
 
+impl Row {
+    fn shown(&self) -> Vec<(String, String, &Origin)> {
+        let path = self.key.path;
+        match &self.value {
+            None => Vec::new(),
+            Some(Value::Tables(tables)) => {
+                let rows = tables.iter().flat_map(|(alias, values)| values.effective().map(move |row| (alias, row)));
+                rows.map(|(alias, (below, value, origin))| (format!("{path}.{alias}.{below}"), value, origin)).collect()
+            }
+            Some(value) => vec![(path.to_owned(), value.show(), &self.origin)],
+        }
+    }
+}
+
 static NO_ALIASES: BTreeMap<String, String> = BTreeMap::new();
+static NO_TABLES: BTreeMap<String, Values> = BTreeMap::new();
 const NO_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 impl Values {
@@ -115,16 +130,26 @@ impl Values {
         map.unwrap_or(&NO_ALIASES)
     }
 
+    /// The tables below a key, by alias, each with values of its own; empty when none is written.
+    pub fn tables(&self, path: &str) -> &BTreeMap<String, Values> {
+        let tables = self.pick(path, |value| if let Value::Tables(tables) = value { Some(tables) } else { None });
+        tables.unwrap_or(&NO_TABLES)
+    }
+
+    /// Whether the key has a value, of whatever kind.
+    pub fn is_set(&self, path: &str) -> bool {
+        self.row(path).is_some_and(|row| row.value.is_some())
+    }
+
     /// Where the key was written; [`Origin::Default`] also when it is unset.
     pub fn origin(&self, path: &str) -> &Origin {
         self.row(path).map_or(&Origin::Default, |row| &row.origin)
     }
 
     /// Every key that has a value, in table order: path, value as a file would have it (or
-    /// `[secret]`), and origin.
-    pub fn effective(&self) -> impl Iterator<Item = (&'static str, String, &Origin)> {
-        let shown = |row: &Row| row.value.as_ref().map(Value::show);
-        self.rows.iter().filter_map(move |row| Some((row.key.path, shown(row)?, &row.origin)))
+    /// `[secret]`), and origin. Tables are shown key by key.
+    pub fn effective(&self) -> impl Iterator<Item = (String, String, &Origin)> {
+        self.rows.iter().flat_map(Row::shown)
     }
 
     fn row(&self, path: &str) -> Option<&Row> {

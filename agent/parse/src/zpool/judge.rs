@@ -6,6 +6,16 @@ use crate::verdict::Verdict;
 /// From here a pool counts as full, in percent.
 const FULL_PERCENT: i64 = 99;
 
+impl Pool {
+    /// Whether something is wrong with it or with one of its devices.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        let mut verdict = Verdict::default();
+        pool(self, &mut verdict);
+        verdict.is_bad()
+    }
+}
+
 /// Adds what is wrong with a pool, or that it does not say.
 pub(super) fn pool(pool: &Pool, verdict: &mut Verdict) {
     let name = &pool.name;

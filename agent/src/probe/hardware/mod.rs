@@ -5,6 +5,7 @@
 
 pub(super) mod drive;
 pub(super) mod log;
+pub(super) mod pool;
 pub(super) mod service;
 
 use crate::host::Host;
