@@ -58,6 +58,9 @@ pub enum Command {
         #[arg(long = "for", value_name = "DURATION")]
         lasting: String,
     },
+    /// What is measured on this machine, for the engineer on site; nothing of it is sent.
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Reads a tool's output, or a file of the kernel's, and prints how the agent understands it, as JSON; needs no
     /// configuration.
     Parse(ParseArgs),
@@ -78,6 +81,23 @@ pub enum Command {
     /// Completions and man pages.
     #[command(flatten)]
     Pages(Pages),
+}
+
+/// Probe commands.
+#[derive(Debug, Subcommand)]
+pub enum ProbeCommand {
+    /// Lists every probe: what it reads, which program runs it, how often it is sent.
+    List(Output),
+    /// Takes one section now and shows it, with the mend of what could not be read.
+    Run {
+        /// Which, as `probe list` names it.
+        name: String,
+        /// Of `application`, one check alone.
+        alias: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// What to read.

@@ -27,6 +27,7 @@ pub struct Host {
 struct Calls {
     space: fn(&Host, &[u8]) -> Result<Space, FaultCode>,
     now: fn(&Host) -> Result<Now, FaultCode>,
+    may_read: fn(&Host, &str) -> bool,
     modified_ms: fn(&Host, &Path) -> Result<i64, FaultCode>,
 }
 
@@ -60,16 +61,16 @@ impl Host {
     /// This machine.
     #[must_use]
     pub fn live() -> Host {
-        let calls = Calls { space: statvfs, now: clocks, modified_ms: modified };
+        let calls = Calls { space: statvfs, now: clocks, may_read: |_, _| true, modified_ms: modified };
         Host { root: PathBuf::from("/"), calls }
     }
 
     /// A folder that answers like a machine. What no file of a real machine holds stands in `recorded/`:
-    /// `statvfs` (mount point, block bytes, blocks, free, available, inodes, inodes free, or the mount point and the
+    /// `denied` (what it begins with may not be read, one a line), `statvfs` (mount point, block bytes, blocks, free, available, inodes, inodes free, or the mount point and the
     /// word of a fault) and `modified` (path, milliseconds since 1970). Its time is `proc/uptime` after `btime`.
     #[must_use]
     pub fn recorded(root: impl Into<PathBuf>) -> Host {
-        let calls = Calls { space: recorded_space, now: recorded_now, modified_ms: recorded_modified };
+        let calls = Calls { space: recorded_space, now: recorded_now, may_read: recorded_may_read, modified_ms: recorded_modified };
         Host { root: root.into(), calls }
     }
 
@@ -155,6 +156,9 @@ impl Host {
 
     /// The path below the root. Names that came from the machine are joined here, so no part may lead upwards.
     fn path(&self, relative: &str) -> Result<PathBuf, FaultCode> {
+        if !(self.calls.may_read)(self, relative) {
+            return Err(FaultCode::PermissionDenied);
+        }
         let relative = Path::new(relative);
         if relative.components().all(|part| matches!(part, Component::Normal(_))) { Ok(self.root.join(relative)) } else { Err(FaultCode::Malformed) }
     }
@@ -205,6 +209,12 @@ fn recorded_line(host: &Host, file: &str, key: &[u8]) -> Result<String, FaultCod
     let key = std::str::from_utf8(key).map_err(|_| FaultCode::NotFound)?;
     let behind = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     Ok(behind.ok_or(FaultCode::NotFound)?.to_owned())
+}
+
+/// Root reads everything, and tests run as root: what an account may not read stands in a file.
+fn recorded_may_read(host: &Host, relative: &str) -> bool {
+    let denied = fs::read_to_string(host.root.join("recorded/denied")).unwrap_or_default();
+    relative.starts_with("recorded/") || !denied.lines().any(|prefix| relative.starts_with(prefix))
 }
 
 fn recorded_space(host: &Host, mount_point: &[u8]) -> Result<Space, FaultCode> {

@@ -13,12 +13,13 @@ mod manifest;
 mod noted_words;
 mod parse;
 mod preview;
+mod probe;
 mod queue_state;
 mod report;
 mod status;
 mod uninstall;
 
-use crate::cli::{Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, exit};
+use crate::cli::{Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, ProbeCommand, exit};
 use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
@@ -58,6 +59,8 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Status(output) => status::status(&config, *output, lang, environment),
         Command::Report { html } => report::report(&config, cli, html, lang, environment),
         Command::Uninstall(asked) => uninstall::uninstall(&config, cli, asked, lang, environment),
+        Command::Probe(ProbeCommand::List(output)) => probe::list(&config, *output, lang),
+        Command::Probe(ProbeCommand::Run { name, alias, output }) => probe::run(&config, name, alias.as_deref(), *output, lang),
         Command::Preview => preview::preview(&config, lang, environment),
         Command::Manifest(output) => manifest::manifest(&config, *output, lang, environment),
         Command::Consent(ConsentCommand::Show(output)) => consent::show(&config, *output, lang, environment),

@@ -117,4 +117,6 @@ pub fn sample(sources: &Sources<'_>, wanted: &dyn Fn(&str) -> bool) -> (Readings
 }
 
 #[cfg(test)]
+mod hosts_tests;
+#[cfg(test)]
 pub(crate) mod tests;

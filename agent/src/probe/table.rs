@@ -2,7 +2,9 @@
 
 use super::hardware::{drive, log, pool, service};
 use super::{Probe, Program, Sources};
-use super::{agent, array, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp};
+use super::{
+    agent, array, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp,
+};
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
 

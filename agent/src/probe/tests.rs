@@ -78,7 +78,7 @@ fn tree(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/host")).join(name)
 }
 
-fn names() -> Names {
+pub(super) fn names() -> Names {
     let aliases = [("/", "root"), ("/srv/pacs data", "pacs")];
     let aliases = aliases.map(|(mount, alias)| (mount.to_owned(), Word::alias(alias).unwrap()));
     Names::new(b"a salt for tests", BTreeMap::from(aliases))
@@ -87,13 +87,12 @@ fn names() -> Names {
 #[test]
 fn every_section_has_exactly_one_probe_of_its_scope() {
     let rows: Vec<&str> = PROBES.iter().map(|probe| probe.name).collect();
-    // `application` is no read of this machine: crate::application asks others.
-    assert_eq!(rows, SECTIONS.iter().copied().filter(|section| *section != "application").collect::<Vec<_>>());
+    assert_eq!(rows, SECTIONS);
     for probe in PROBES {
         assert!(fields::fields().filter(|f| f.section == probe.name).all(|f| f.scope == probe.scope), "{}", probe.name);
         assert!(probe.about.ends_with('.') && probe.mend.ends_with('.'), "{}", probe.name);
         assert!(probe.about_ja.ends_with('。') && probe.mend_ja.ends_with('。'), "{}", probe.name);
-        assert_eq!((probe.interval_s, probe.runs_in), (seldom_s(probe.scope).unwrap_or(60), Program::Agent), "{}", probe.name);
+        assert_eq!(probe.interval_s, seldom_s(probe.scope).unwrap_or(60), "{}", probe.name);
     }
 }
 
@@ -114,15 +113,20 @@ fn debian12_gives_exactly_the_golden_report() {
 
 #[test]
 fn debian12_reaches_every_row_that_a_file_can_give() {
-    // No file says the first two (clock.rs); the agent's shell adds the others.
-    let elsewhere = ["clock.offset_us", "clock.max_error_us", "clock.steps", "clock.step_ms", "agent.outbox_entries", "agent.outbox_bytes"];
+    // No file says the first two (clock.rs), and nothing is looked up here; daemons and checks are asked, and the agent's
+    // shell adds the others.
+    let elsewhere = ["clock.offset_us", "clock.max_error_us", "tcp.dns_us", "clock.steps", "clock.step_ms", "agent.outbox_entries", "agent.outbox_bytes"];
+    let elsewhere = [&elsewhere[..], &["agent.stretch", "agent.over_budget", "agent.probes_ms"]].concat();
     let (readings, _) = sample(&Sources::of(&Host::recorded(tree("debian12")), &names()), &|_| true);
     let mut reached = BTreeSet::new();
     readings.visit(|field, _, _| {
         reached.insert(field.path());
     });
-    let expected: BTreeSet<String> =
-        fields::fields().filter(|field| field.section != "application").map(|f| f.path()).filter(|path| !elsewhere.contains(&path.as_str())).collect();
+    let expected: BTreeSet<String> = fields::fields()
+        .filter(|field| !matches!(field.section, "application" | "ups") && field.kind != fields::Kind::Table)
+        .map(|f| f.path())
+        .filter(|path| !elsewhere.contains(&path.as_str()))
+        .collect();
     assert_eq!(reached, expected);
 }
 
@@ -141,15 +145,38 @@ fn a_broken_machine_yields_only_faults() {
     let expected = [
         "agent.cpu_ms malformed",
         "agent.resident_bytes malformed",
+        "agent.written_bytes not_found",
+        "boot not_found",
         "clock unsupported",
         "cpu malformed",
         "disk malformed",
+        "drive not_found",
         "filesystem malformed",
+        "journal not_found",
+        "kernel.blocked not_found",
+        "kernel.file_handles not_found",
+        "kernel.forks not_found",
+        "kernel.running not_found",
+        "kernel.threads not_found",
+        "kernel.threads_max not_found",
+        "kernel_log not_found",
         "load malformed",
+        "machine_check not_found",
         "memory malformed",
+        "multipath not_found",
         "network not_found",
+        "paging not_found",
+        "pool not_found",
+        "pressure not_found",
+        "process not_found",
+        "service not_found",
         "swap malformed",
         "system malformed",
+        "tcp.default_route not_found",
+        "tcp.listen_drops not_found",
+        "tcp.segments_sent not_found",
+        "tcp.time_wait not_found",
+        "units not_found",
     ];
     assert_eq!(shown(&faults), expected);
 }
@@ -160,7 +187,7 @@ fn an_empty_folder_yields_only_faults() {
     let (mut readings, faults) = sample(&Sources::of(&Host::recorded(folder.path()), &names()), &|_| true);
     readings.agent = None;
     assert_eq!(readings, Readings::default());
-    assert_eq!(faults.len(), 11);
+    assert_eq!(faults.len(), 32);
     assert!(faults.iter().all(|fault| matches!(fault.code, FaultCode::NotFound | FaultCode::Unsupported)));
 }
 
