@@ -1,16 +1,20 @@
-//! The only way to the machine that is watched: bounded reads below one root, and three system calls.
+//! The only way to the machine that is watched: bounded reads below one root, three system calls, and fixed questions
+//! to three daemons of the same machine ([`ask`]).
 //!
 //! Production uses [`Host::live`]; tests and simulations use [`Host::recorded`], a folder that answers like a machine.
 //! What this does not do: it never writes, never lists processes and never follows a name upwards.
 
+pub mod ask;
+
 use crate::probe::text;
+use ask::{Ports, Question};
 use mimamori_shared::payload::FaultCode;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Largest file of a recorded tree's own answers, in bytes.
 const RECORDED_BYTES_MAX: u64 = 64 * 1024;
@@ -20,6 +24,7 @@ const RECORDED_BYTES_MAX: u64 = 64 * 1024;
 pub struct Host {
     root: PathBuf,
     calls: Calls,
+    ports: Ports,
 }
 
 /// What cannot be had by reading a file below the root.
@@ -29,6 +34,7 @@ struct Calls {
     now: fn(&Host) -> Result<Now, FaultCode>,
     may_read: fn(&Host, &str) -> bool,
     modified_ms: fn(&Host, &Path) -> Result<i64, FaultCode>,
+    ask: fn(&Host, Question<'_>, Instant) -> Result<Vec<u8>, FaultCode>,
 }
 
 /// What `statvfs` says.
@@ -61,17 +67,23 @@ impl Host {
     /// This machine.
     #[must_use]
     pub fn live() -> Host {
-        let calls = Calls { space: statvfs, now: clocks, may_read: |_, _| true, modified_ms: modified };
-        Host { root: PathBuf::from("/"), calls }
+        Host::at(Ports::STANDARD)
+    }
+
+    /// This machine, with its daemons at these ports.
+    fn at(ports: Ports) -> Host {
+        let calls = Calls { space: statvfs, now: clocks, may_read: |_, _| true, modified_ms: modified, ask: ask::live };
+        Host { root: PathBuf::from("/"), calls, ports }
     }
 
     /// A folder that answers like a machine. What no file of a real machine holds stands in `recorded/`:
     /// `denied` (what it begins with may not be read, one a line), `statvfs` (mount point, block bytes, blocks, free, available, inodes, inodes free, or the mount point and the
-    /// word of a fault) and `modified` (path, milliseconds since 1970). Its time is `proc/uptime` after `btime`.
+    /// word of a fault) and `modified` (path, milliseconds since 1970). Its time is `proc/uptime` after `btime`. Its
+    /// daemons' answers stand there too ([`Host::ask`]); a daemon without a file does not run. No socket is opened.
     #[must_use]
     pub fn recorded(root: impl Into<PathBuf>) -> Host {
-        let calls = Calls { space: recorded_space, now: recorded_now, may_read: recorded_may_read, modified_ms: recorded_modified };
-        Host { root: root.into(), calls }
+        let calls = Calls { space: recorded_space, now: recorded_now, may_read: recorded_may_read, modified_ms: recorded_modified, ask: ask::recorded };
+        Host { root: root.into(), calls, ports: Ports::STANDARD }
     }
 
     /// Where its files begin.
@@ -166,9 +178,11 @@ impl Host {
 
 fn code(error: &std::io::Error) -> FaultCode {
     match error.kind() {
-        ErrorKind::NotFound => FaultCode::NotFound,
+        // Nobody listens at a port: whoever would answer does not run here.
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => FaultCode::NotFound,
         ErrorKind::PermissionDenied => FaultCode::PermissionDenied,
-        ErrorKind::TimedOut => FaultCode::TimedOut,
+        // The second is how a socket says that its time is up.
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => FaultCode::TimedOut,
         // Pressure files of a kernel that was started with `psi=0`.
         ErrorKind::Unsupported => FaultCode::Unsupported,
         _ => FaultCode::IoError,

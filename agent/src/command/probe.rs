@@ -64,7 +64,7 @@ fn show(probe: &Probe, readings: &Readings, faults: &[Fault], output: Output, la
         print_json(&json!({"schema": "mimamori.probe/1", "probe": probe.name, "readings": readings, "faults": faults}));
         return;
     }
-    let mut line = |field: &'static Field, name: Option<&str>, value: String| {
+    let line = |field: &'static Field, name: Option<&str>, value: String| {
         let place = name.map_or_else(|| field.path(), |name| format!("{}[{name}].{}", field.section, field.name));
         print(&format!("{place:<40} {value:>16} {:<10} {}\n", field.unit, lang.of(field.meaning, field.meaning_ja)));
     };

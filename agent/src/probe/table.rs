@@ -4,6 +4,7 @@ use super::hardware::{drive, log, pool, service};
 use super::{Probe, Program, Sources};
 use super::{
     agent, array, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp,
+    ups,
 };
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
@@ -62,12 +63,12 @@ pub const PROBES: &[Probe] = &[
         "clock",
         Scope::Heartbeat,
         [
-            "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock.",
-            "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。",
+            "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock, or what chronyd says (UDP 127.0.0.1:323).",
+            "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。または chronyd の回答（UDP 127.0.0.1:323）。",
         ],
         [
-            "Run systemd-timesyncd against the facility's time server, or watch chrony or ntpd by its own means.",
-            "施設の時刻サーバーに対して systemd-timesyncd を動かすか、chrony や ntpd はその仕組みで監視してください。",
+            "Run systemd-timesyncd or chrony (without cmdport 0) against the facility's time server; watch ntpd by its own means.",
+            "施設の時刻サーバーに対して systemd-timesyncd か chrony（cmdport 0 なし）を動かしてください。ntpd はその仕組みで監視してください。",
         ],
         clock::read,
     ),
@@ -259,6 +260,19 @@ pub const PROBES: &[Probe] = &[
             "メモリコントローラーのEDACドライバーを読み込んでください（`modprobe`）。ECCなしのメモリにはありません。",
         ],
         ecc::read,
+    ),
+    own(
+        "ups",
+        Scope::Hardware,
+        [
+            "UPSes that Network UPS Tools or apcupsd watch on this machine, asked on loopback (TCP 127.0.0.1:3493 and 3551).",
+            "この機器の NUT または apcupsd が監視するUPS（ループバックのTCP 3493・3551で確認）。",
+        ],
+        [
+            "Look at the UPS and its driver (upsc, apcaccess status); let the service reach 127.0.0.1 (IPAddressAllow=localhost).",
+            "UPSとそのドライバーを確認し（upsc、apcaccess status）、サービスから 127.0.0.1 に届くようにしてください（IPAddressAllow=localhost）。",
+        ],
+        ups::read,
     ),
     own(
         "power",
