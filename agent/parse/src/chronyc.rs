@@ -49,6 +49,22 @@ pub struct Tracking {
     pub update_interval_ms: Option<i64>,
 }
 
+impl Tracking {
+    /// Whether a source disciplines the clock; `None` when chronyd does not say.
+    #[must_use]
+    pub fn disciplined(&self) -> Option<bool> {
+        match (self.synchronised, self.reference, self.stratum) {
+            (Some(false), ..) | (_, Reference::None | Reference::Own, _) | (_, _, Some(0 | 16..)) => Some(false),
+            (told, Reference::Source, _) => told,
+        }
+    }
+
+    /// Whether chronyd was told to call the clock good by itself.
+    fn follows_itself(&self) -> bool {
+        self.synchronised != Some(false) && self.reference == Reference::Own && !matches!(self.stratum, Some(0 | 16..))
+    }
+}
+
 const SUCH_AS: &str = "Reference ID    : CB007123 (ntp.example.org)";
 
 /// A record, and the lines that hold no value, from 1.
@@ -170,11 +186,11 @@ pub fn outcome(input: &str, at_ms: Option<i64>) -> Result<Outcome, Unreadable> {
         Err(error) => return complaint::find(input, TOOL, COMPLAINTS).map(|(code, line)| Outcome::cannot(code, line)).ok_or(error),
     };
     let mut verdict = Verdict::default();
-    match (tracking.synchronised, tracking.reference, tracking.stratum) {
-        (Some(false), ..) | (_, Reference::None, _) | (_, _, Some(0 | 16..)) => verdict.bad("the clock is not synchronised"),
-        (_, Reference::Own, _) => verdict.bad("the clock follows only itself"),
-        (None, ..) => verdict.unknown("chronyd does not say whether the clock is synchronised"),
-        (Some(true), ..) => {}
+    match tracking.disciplined() {
+        Some(true) => {}
+        Some(false) if tracking.follows_itself() => verdict.bad("the clock follows only itself"),
+        Some(false) => verdict.bad("the clock is not synchronised"),
+        None => verdict.unknown("chronyd does not say whether the clock is synchronised"),
     }
     clock::judge_offset(tracking.offset_ns, &mut verdict);
     clock::judge_age(tracking.heard_ms, at_ms, &mut verdict);

@@ -1,13 +1,15 @@
-//! Whether a time source disciplines the clock, told from the files of systemd-timesyncd.
+//! Whether a time source disciplines the clock, told from the files of systemd-timesyncd or by chronyd.
 //!
 //! The kernel knows it exactly (`adjtimex`), but that call also sets the clock, so the agent's sandbox forbids it, and
 //! no safe wrapper small enough to trust exists. timesyncd touches a file at each good answer of its server and tells
 //! the kernel "error zero" at that moment; the kernel then counts the error up and gives the clock up as
 //! unsynchronised when it reaches 16 s. The age of that file under the same rule gives the kernel's answer.
-//! Nor does chrony help: its socket and its folders are its own (mode 0750), and what `chronyc` asks needs root or a port.
-//! With another time service (chrony, ntpd, a hypervisor's tools) this says `unsupported`, not "unsynchronised".
+//! Where timesyncd does not run, chronyd is asked over loopback, where it answers such questions to everybody
+//! (`chrony.rs`). With another time service (ntpd, a hypervisor's tools), or a chronyd whose `cmdport` is 0, this says
+//! `unsupported`, not "unsynchronised".
 
-use super::{Sources, Take};
+use super::{Sources, Take, chrony};
+use crate::host::ask::{Question, soon};
 use crate::host::{Host, Now};
 use mimamori_shared::fields::{ClockState, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
@@ -23,7 +25,10 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     let mut take = Take::new("clock", faults);
     let touched = match host.modified_ms(TOUCHED) {
         Err(FaultCode::NotFound) if host.list(FOLDER, usize::MAX).is_ok() => Ok(None),
-        Err(FaultCode::NotFound) => Err(FaultCode::Unsupported),
+        Err(FaultCode::NotFound) => {
+            readings.clock = take.whole(by_chrony(host));
+            return;
+        }
         other => other.map(Some),
     };
     let found = touched.and_then(|touched| Ok(synchronised(touched, host.now()?)));
@@ -32,6 +37,22 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
         let _: Option<i64> = take.value(field, Err(FaultCode::Unsupported));
     }
     readings.clock = Some(ClockState { synchronised: Some(i64::from(synchronised)), ..ClockState::default() });
+}
+
+/// What chronyd says. Of a clock that no source disciplines there is no offset: what it would be from is not known.
+fn by_chrony(host: &Host) -> Result<ClockState, FaultCode> {
+    let answer = host.ask(Question::ChronyTracking, soon());
+    let tracking = chrony::tracking(&answer.map_err(|code| if code == FaultCode::NotFound { FaultCode::Unsupported } else { code })?)?;
+    let synchronised = tracking.disciplined().ok_or(FaultCode::Malformed)?;
+    let us = |ns: Option<i64>| ns.filter(|_| synchronised).map(|ns| ns.saturating_add(500).div_euclid(1000));
+    Ok(ClockState {
+        synchronised: Some(i64::from(synchronised)),
+        // The correction that is still to come is what the clock is behind.
+        offset_us: us(tracking.offset_ns.map(i64::saturating_neg)),
+        // chrony's document on `tracking`: what the way to the reference clock can have added at most.
+        max_error_us: us(tracking.root_dispersion_ns.zip(tracking.root_delay_ns).map(|(gathered, delay)| gathered.saturating_add(delay / 2))),
+        ..ClockState::default()
+    })
 }
 
 /// A change of (wall - boottime) of more than this is a step: a service that slews stays far below it between two samples.
@@ -86,6 +107,8 @@ fn synchronised(touched_ms: Option<i64>, now: Now) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::chrony::tests::{ALONE, FOLLOWS};
+    use crate::probe::tests::{recorded, taken};
 
     #[test]
     fn the_age_of_the_last_answer_decides() {
@@ -139,15 +162,37 @@ mod tests {
         put("proc/uptime", "100.00 50.00\n");
         put("proc/stat", "btime 1800000000\n");
         put("recorded/modified", "");
-        let taken = || {
+        let told = || {
             let (mut readings, mut faults) = (Readings::default(), Vec::new());
             read(&Sources::of(&Host::recorded(folder.path()), &crate::probe::Names::new(b"", [].into())), &mut readings, &mut faults);
             (readings.clock.and_then(|clock| clock.synchronised), faults.first().map(|fault| fault.probe.to_string()))
         };
-        assert_eq!(taken(), (None, Some("clock".to_owned())));
+        assert_eq!(told(), (None, Some("clock".to_owned())));
         std::fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
-        assert_eq!(taken(), (Some(0), Some("clock.offset_us".to_owned())));
+        assert_eq!(told(), (Some(0), Some("clock.offset_us".to_owned())));
         put("recorded/modified", "run/systemd/timesync/synchronized 1800000050000\n");
-        assert_eq!(taken().0, Some(1));
+        assert_eq!(told().0, Some(1));
+    }
+
+    #[test]
+    fn without_timesyncd_chronyd_is_asked() {
+        let answered = |hex: &str| taken(&recorded(&[("recorded/modified", ""), ("recorded/chrony", hex)]), "clock");
+        let follows = r#"{"clock":{"synchronised":1,"offset_us":299999,"max_error_us":4}}"#;
+        assert_eq!(answered(FOLLOWS), (follows.to_owned(), vec![]));
+        let alone = r#"{"clock":{"synchronised":0}}"#;
+        assert_eq!(answered(ALONE), (alone.to_owned(), vec![]));
+        for (hex, code) in [(FOLLOWS.replacen("06", "05", 1), "unsupported"), (FOLLOWS[..60].to_owned(), "malformed"), (String::new(), "malformed")] {
+            assert_eq!(answered(&hex), ("{}".to_owned(), vec![format!("clock {code}")]), "{hex}");
+        }
+        assert_eq!(taken(&recorded(&[]), "clock"), ("{}".to_owned(), vec!["clock unsupported".to_owned()]));
+        // timesyncd's folder is there while it runs: then it is the one that keeps the clock.
+        let both = recorded(&[
+            ("proc/uptime", "100.00 50.00\n"),
+            ("proc/stat", "btime 1800000000\n"),
+            ("recorded/modified", ""),
+            ("run/systemd/timesync/x", ""),
+            ("recorded/chrony", FOLLOWS),
+        ]);
+        assert!(taken(&both, "clock").0.contains(r#""synchronised":0"#));
     }
 }

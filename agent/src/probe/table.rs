@@ -51,12 +51,12 @@ pub const PROBES: &[Probe] = &[
         "clock",
         Scope::Heartbeat,
         [
-            "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock.",
-            "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。",
+            "Whether systemd-timesyncd had an answer recently enough for the kernel to trust the clock, or what chronyd says (UDP 127.0.0.1:323).",
+            "systemd-timesyncd の最後の応答が、カーネルが時計を信頼できるほど新しいか。または chronyd の回答（UDP 127.0.0.1:323）。",
         ],
         [
-            "Run systemd-timesyncd against the facility's time server, or watch chrony or ntpd by its own means.",
-            "施設の時刻サーバーに対して systemd-timesyncd を動かすか、chrony や ntpd はその仕組みで監視してください。",
+            "Run systemd-timesyncd or chrony (without cmdport 0) against the facility's time server; watch ntpd by its own means.",
+            "施設の時刻サーバーに対して systemd-timesyncd か chrony（cmdport 0 なし）を動かしてください。ntpd はその仕組みで監視してください。",
         ],
         clock::read,
     ),
