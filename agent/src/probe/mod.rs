@@ -27,6 +27,7 @@ mod take;
 mod tcp;
 pub mod text;
 pub(crate) mod tree;
+mod ups;
 mod worker;
 
 pub use names::Names;

@@ -38,6 +38,12 @@ impl Names {
         alias.cloned().unwrap_or_else(|| self.hashed("fs-", mount_point))
     }
 
+    /// The word for a UPS, by the name that its daemon has for it.
+    #[must_use]
+    pub fn ups(&self, name: &str) -> Word {
+        self.hashed("ups-", name.as_bytes())
+    }
+
     /// The word for a network interface; `None` for those that say nothing about the machine's network:
     /// the loopback and the ends of containers, which come and go with every start of one.
     #[must_use]
@@ -177,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn a_ups_leaves_as_a_hash_that_depends_on_the_salt() {
+        let word = names().ups("ct-room");
+        assert!(word.as_str().starts_with("ups-") && word.as_str().len() == 12, "{word}");
+        assert_ne!(word, Names::new(b"other", BTreeMap::new()).ups("ct-room"));
+        assert_ne!(word, names().ups("ct-room2"));
+    }
+
+    #[test]
     fn the_salt_is_not_shown() {
         assert!(!format!("{:?}", Names::new(b"hush", BTreeMap::new())).contains("104"));
     }
@@ -215,6 +229,7 @@ mod tests {
             prop_assert!(names().interface(&name).is_none_or(|word| word.as_str() == name || word.as_str().starts_with("if-")));
             prop_assert!(disk(&name).is_none_or(|word| word.as_str() == name));
             prop_assert!(names().mount(&bytes).as_str().starts_with("fs-"));
+            prop_assert!(names().ups(&name).as_str().starts_with("ups-"));
         }
     }
 }

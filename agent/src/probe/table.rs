@@ -1,7 +1,7 @@
 //! The rows of [`PROBES`].
 
 use super::{Probe, Program, Sources};
-use super::{agent, boot, clock, cpu, disk, filesystem, kernel, load, machine_check, memory, network, paging, pressure, swap, system, tcp};
+use super::{agent, boot, clock, cpu, disk, filesystem, kernel, load, machine_check, memory, network, paging, pressure, swap, system, tcp, ups};
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
 
@@ -165,5 +165,18 @@ pub const PROBES: &[Probe] = &[
             "サービスに /sys と機器のネットワークを見せてください（PrivateNetwork= を確認）。",
         ],
         network::read,
+    ),
+    own(
+        "ups",
+        Scope::Hardware,
+        [
+            "UPSes that Network UPS Tools or apcupsd watch on this machine, asked on loopback (TCP 127.0.0.1:3493 and 3551).",
+            "この機器の NUT または apcupsd が監視するUPS（ループバックのTCP 3493・3551で確認）。",
+        ],
+        [
+            "Look at the UPS and its driver (upsc, apcaccess status); let the service reach 127.0.0.1 (IPAddressAllow=localhost).",
+            "UPSとそのドライバーを確認し（upsc、apcaccess status）、サービスから 127.0.0.1 に届くようにしてください（IPAddressAllow=localhost）。",
+        ],
+        ups::read,
     ),
 ];
