@@ -17,6 +17,7 @@ test    python3-cryptography Ed25519 for them, not ours
 test    prometheus           promtool judges the metrics
 test    systemd              systemd-analyze judges the units
 test    strace               tests see what the agent asks of the kernel, and let calls fail
+test    nut-server           upsd and its dummy driver: the real daemon that the agent asks for UPSes
 test    e2fsprogs            mkfs.ext4: tests cut the power of a filesystem in a file
 test    chromium             shows and prints the page for the facility
 test    fonts-ipafont-gothic Japanese letters for it
@@ -74,15 +75,20 @@ if [ "$(id -u)" != 0 ]; then
     fi
     as_root=(sudo -n)
 fi
-# The packages prometheus and collectd-core bring a service. Its start is held back while installing, and it is
-# switched off again for the next boot. Services that were here before are left alone.
+# Some packages bring services. Their start is held back while installing, and they are switched off again for the next
+# boot. Services that were here before are left alone.
+declare -A services=([prometheus]=prometheus.service [collectd-core]=collectd.service [nut-server]=nut.target)
+brought=()
+for package in "${missing[@]}"; do
+    if [ -n "${services[$package]:-}" ]; then brought+=("${services[$package]}"); fi
+done
 held=/usr/sbin/policy-rc.d
 undo=''
 finish() {
     if [ -n "$undo" ]; then "${as_root[@]}" rm -f "$held"; fi
 }
 trap finish EXIT
-if [[ " ${missing[*]} " =~ " prometheus "|" collectd-core " ]] && [ ! -e "$held" ]; then
+if [ ${#brought[@]} -gt 0 ] && [ ! -e "$held" ]; then
     say "Holding back services while installing ($held, removed afterwards)"
     undo=1
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$held" >/dev/null
@@ -93,5 +99,5 @@ say "apt-get update; ${install[*]}"
 "${as_root[@]}" "${environment[@]}" apt-get update -q
 "${as_root[@]}" "${environment[@]}" "${install[@]}" -q
 if [ -n "$undo" ] && [ -d /run/systemd/system ]; then
-    for service in prometheus collectd; do "${as_root[@]}" systemctl disable --quiet "$service.service" || true; done
+    for service in "${brought[@]}"; do "${as_root[@]}" systemctl disable --quiet "$service" || true; done
 fi

@@ -1,7 +1,8 @@
 //! What is measured: one row per section of the table of fields, and the one function that takes a sample.
 //!
 //! A probe is a bounded read and a pure `parse`. A source that is broken costs its own values and becomes a fault;
-//! it never costs the report. Nothing here writes, reaches another machine, or looks at processes other than the agent.
+//! it never costs the report. Nothing here writes, speaks to another machine (but the resolver, through the system), or
+//! looks at processes other than the agent.
 
 pub mod agent;
 mod array;

@@ -21,6 +21,11 @@ fn nut_says(answer: &str) -> (String, Vec<String>) {
     (readings.replace(&format!(r#"{{"name":"{word}","#), "{"), faults.iter().map(|fault| fault.replace(word.as_str(), "RACK")).collect())
 }
 
+/// A section of one UPS that is not overloaded: its state so far, and charge, runtime and load.
+fn told(state: &str, [charge, runtime, load]: [i64; 3]) -> String {
+    format!(r#"{{"ups":[{{{state}"overload":0,"charge_percent":{charge},"runtime_s":{runtime},"load_percent":{load}}}]}}"#)
+}
+
 #[test]
 fn a_machine_without_a_ups_lacks_nothing() {
     assert_eq!(taken(&recorded(&[]), "ups"), ("{}".to_owned(), vec![]));
@@ -30,8 +35,8 @@ fn a_machine_without_a_ups_lacks_nothing() {
 #[test]
 fn what_nut_says_becomes_the_section() {
     let more = "VAR rack battery.charge \"97\"\nVAR rack battery.runtime \"1840\"\nVAR rack ups.load \"23.5\"\nVAR rack ups.serial \"AS1\"\n";
-    let expected = r#"{"ups":[{"status":"online","on_battery":0,"battery_low":0,"replace_battery":0,"overload":0,"charge_percent":97,"runtime_s":1840,"load_percent":24}]}"#;
-    assert_eq!(nut_says(&variables_of("OL CHRG", more)), (expected.to_owned(), vec![]));
+    let expected = told(r#""status":"online","on_battery":0,"battery_low":0,"replace_battery":0,"#, [97, 1840, 24]);
+    assert_eq!(nut_says(&variables_of("OL CHRG", more)), (expected, vec![]));
 }
 
 #[test]
@@ -47,10 +52,9 @@ fn flags_become_a_word_and_numbers() {
         ("OL OFF", "off", [0, 0, 0, 0]),
         ("CHRG", "unknown", [0, 0, 0, 0]),
     ] {
-        let [on_battery, battery_low, replace_battery, overload] = numbers;
-        let expected = format!(
-            r#"{{"ups":[{{"status":"{word}","on_battery":{on_battery},"battery_low":{battery_low},"replace_battery":{replace_battery},"overload":{overload}}}]}}"#
-        );
+        let [battery, low, replace, over] = numbers;
+        let state = format!(r#""status":"{word}","on_battery":{battery},"battery_low":{low},"replace_battery":{replace},"overload":{over}"#);
+        let expected = format!(r#"{{"ups":[{{{state}}}]}}"#);
         assert_eq!(nut_says(&variables_of(flags, "")), (expected, vec![]), "{flags}");
     }
 }
@@ -138,11 +142,10 @@ const COMMLOST: &str = "APC      : 001,018,0444\nDATE     : 2026-11-27 22:41:19 
 fn what_apcupsd_says_becomes_the_section() {
     let name = Names::new(b"a salt for tests", [].into()).ups(APCUPSD);
     let says = |report: &str| taken(&recorded(&[("recorded/apcupsd", report)]), "ups");
-    let report =
-        COMMLOST.replace("COMMLOST ", "ONBATT LOWBATT \nLINEV    : 0.0 Volts\nLOADPCT  : 21.4 Percent\nBCHARGE  : 9.0 Percent\nTIMELEFT : 2.5 Minutes");
-    let expected = format!(
-        r#"{{"ups":[{{"name":"{name}","status":"low","on_battery":1,"battery_low":1,"replace_battery":0,"overload":0,"charge_percent":9,"runtime_s":150,"load_percent":21}}]}}"#
-    );
+    let figures = "LOADPCT  : 21.4 Percent\nBCHARGE  : 9.0 Percent\nTIMELEFT : 2.5 Minutes";
+    let report = COMMLOST.replace("COMMLOST ", &format!("ONBATT LOWBATT \n{figures}"));
+    let state = format!(r#""name":"{name}","status":"low","on_battery":1,"battery_low":1,"replace_battery":0,"#);
+    let expected = told(&state, [9, 150, 21]);
     assert_eq!(says(&report), (expected, vec![]));
     assert_eq!(says(COMMLOST), (format!(r#"{{"ups":[{{"name":"{name}","status":"unknown"}}]}}"#), vec![format!("ups {name} io_error")]));
     assert!(says(&COMMLOST.replace("COMMLOST", "ONLINE NOBATT")).0.contains(r#""replace_battery":1"#));
@@ -243,9 +246,8 @@ fn the_real_upsd_is_understood() {
     let names = Names::new(b"a salt for tests", [].into());
     let (rack, dead) = (names.ups("rack"), names.ups("dead"));
     let (readings, faults) = until(&host, |readings, _| readings.contains("\"status\":\"low\""));
-    let expected = format!(
-        r#"{{"ups":[{{"name":"{rack}","status":"low","on_battery":1,"battery_low":1,"replace_battery":1,"overload":0,"charge_percent":7,"runtime_s":61,"load_percent":23}}]}}"#
-    );
+    let state = format!(r#""name":"{rack}","status":"low","on_battery":1,"battery_low":1,"replace_battery":1,"#);
+    let expected = told(&state, [7, 61, 23]);
     assert_eq!((readings, faults), (expected, vec![format!("ups {dead} io_error")]));
     drop(driver);
     let mut lost = vec![format!("ups {dead} io_error"), format!("ups {rack} io_error")];
@@ -255,7 +257,8 @@ fn the_real_upsd_is_understood() {
 
 proptest! {
     #[test]
-    fn any_answer_of_nut_is_taken(answer in "(BEGIN LIST (UPS|VAR a)\n)?((UPS|VAR) a? ?(ups.status|battery.charge|.) \"?(OL|OB|-?[0-9.]{0,25}|.)*\"?\n){0,6}(END LIST (UPS|VAR a)\n)?.*") {
+    fn any_answer_of_nut_is_taken(answer in "(BEGIN LIST (UPS|VAR a)\n)?\
+        ((UPS|VAR) a? ?(ups.status|battery.charge|.) \"?(OL|OB|-?[0-9.]{0,25}|.)*\"?\n){0,6}(END LIST (UPS|VAR a)\n)?.*") {
         prop_assert!(upses(&answer).is_ok_and(|names| names.len() <= answer.lines().count()) || upses(&answer).is_err());
         let mut faults = Vec::new();
         let ups = entry(Word::default(), variables(&answer, "a"), &mut Take::new("ups", &mut faults));
