@@ -217,6 +217,21 @@ pub enum MachineCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Shows what changed, newest first: what its self-diagnosis found, and its state.
+    History {
+        /// Which; one that was replaced by its agent id, as `machine list` shows it.
+        #[arg(value_name = "FACILITY/MACHINE|AGENT_ID")]
+        machine: Which,
+        /// From the beginning of this day on, of the zone that `digest.utc_offset_h` names, such as 2026-11-27; without it, 30 days.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        since: Option<String>,
+        /// The newest so many of what was found.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Lets it report, after its fingerprint was compared; and lets it open new chains again.
     Approve {
         /// Which.

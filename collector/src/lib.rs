@@ -18,4 +18,5 @@ pub mod serve;
 pub mod store;
 pub mod view;
 pub mod web;
+pub mod words;
 pub mod work;

@@ -2,8 +2,12 @@
 //! of their own: what is shown is the newest of each, and whether it is current is judged by its own. A latest report always is a
 //! live one (docs/WIRE.md, "Freshness"), so its clock tells the machine's skew by the offset of its boot.
 
+mod standing;
+
+pub use standing::standing;
+
 use crate::digest::{self, Day, Digest};
-use crate::store::{ForkMark, MachineRow, MachineState, Scope, Store, StoreError};
+use crate::store::{ForkMark, MachineRow, MachineState, Scope, StandingRow, Store, StoreError};
 use crate::work::memory;
 use mimamori_domain::presence::{Because, Presence, State, grace_ms};
 use mimamori_domain::wall;
@@ -131,6 +135,8 @@ pub struct MachineView {
     pub section_s: BTreeMap<String, u64>,
     /// Seconds of failed pushes in its newest chain.
     pub push_fail: PushFail,
+    /// What its self-diagnosis says is not in order, the worst first; as it was said last, however long ago.
+    pub standing: Vec<StandingRow>,
     /// How often something was found of it, among the newest findings of the fleet; nothing closes one.
     pub findings: u64,
 }
@@ -203,8 +209,13 @@ pub async fn load(store: &Store, scope: &Scope, collector_id: CollectorId, utc_o
     Ok(FleetView { at_ms, collector_id, version: env!("CARGO_PKG_VERSION").to_owned(), security, facilities: facilities.collect() })
 }
 
+/// The terms of the consent in force.
+pub(crate) fn terms(row: &MachineRow) -> Option<ConsentTerms> {
+    serde_json::from_str(row.consent.as_ref()?.terms.as_deref()?).ok()
+}
+
 /// The newest of each section: of older reports what newer ones do not tell of, as far as the consent lets it be known.
-fn newest_of_each(row: &MachineRow, terms: Option<&ConsentTerms>) -> Option<(Report, BTreeMap<&'static str, Taken>)> {
+pub(crate) fn newest_of_each(row: &MachineRow, terms: Option<&ConsentTerms>) -> Option<(Report, BTreeMap<&'static str, Taken>)> {
     let read = |payload: &[u8]| serde_json::from_slice::<Report>(payload).ok();
     let mut newest = read(&row.latest.as_ref()?.payload)?;
     let mut missing: Vec<&'static str> = SECTIONS.to_vec();
@@ -229,7 +240,8 @@ fn machine_view(row: &MachineRow, findings: u64, at_ms: i64) -> MachineView {
     let presence = row.presence.as_ref().and_then(memory::presence);
     let latest = row.latest.as_ref();
     let head = latest.and_then(|latest| serde_json::from_slice::<Head>(&latest.payload).ok());
-    let terms = row.consent.as_ref().and_then(|consent| serde_json::from_str::<ConsentTerms>(consent.terms.as_deref()?).ok());
+    let terms = terms(row);
+    let standing = standing(row, terms.as_ref());
     let (report, older) = newest_of_each(row, terms.as_ref()).map_or((None, BTreeMap::new()), |(report, older)| (Some(report), older));
     let valid_to_ms = row.consent.as_ref().and_then(|consent| consent.valid_to_ms);
     let plan = row.plan.as_ref();
@@ -267,6 +279,7 @@ fn machine_view(row: &MachineRow, findings: u64, at_ms: i64) -> MachineView {
         preview: latest.is_some_and(|latest| latest.is_preview),
         report,
         push_fail: head.map(|head| head.push_fail_s).unwrap_or_default(),
+        standing,
         findings,
     }
 }
@@ -285,7 +298,7 @@ fn skew_ms(row: &MachineRow, presence: Option<&Presence>, head: Option<&Head>) -
 pub(crate) mod tests {
     use super::*;
     use mimamori_shared::fields::{Cpu, Disk, Filesystem, Load, Memory, Network, Readings};
-    use mimamori_shared::payload::{Class, Fault, FaultCode};
+    use mimamori_shared::payload::{Class, Fault, FaultCode, Finding, Standing};
 
     /// 2026-11-22T05:16:44Z.
     pub(crate) const AT_MS: i64 = 1_795_324_604_000;
@@ -311,6 +324,12 @@ pub(crate) mod tests {
         };
         let fault = Fault { probe: word("disk.reads"), code: FaultCode::PermissionDenied, name: Some(word("sdb")) };
         Report { class: Class::Sample, readings, faults: vec![fault.clone(), Fault { name: None, ..fault }], findings: Vec::new() }
+    }
+
+    pub(crate) fn found(check: &str, name: &str, state: Standing) -> StandingRow {
+        let evidence = [("pending".parse().unwrap(), 8), ("percentage_used".parse().unwrap(), 103)].into();
+        let finding = Finding { check: check.parse().unwrap(), name: name.parse().ok(), state, since_ms: AT_MS - 3_600_000, evidence };
+        StandingRow { finding, epoch: 1, seq: 41, received_at_ms: AT_MS - 3_599_000 }
     }
 
     pub(crate) fn machine(alias: &str) -> MachineView {
@@ -341,6 +360,7 @@ pub(crate) mod tests {
             preview: false,
             report: Some(report()),
             push_fail: PushFail { dns: 5, ..PushFail::default() },
+            standing: vec![found("drive_health", "sda", Standing::Bad), found("of_a_newer_agent", "x", Standing::Gone)],
             findings: 0,
         }
     }

@@ -282,7 +282,7 @@ section! {
     127 tx_drops Counter "1" "network_transmit_drops_total" "" "" 1.0 "Packets dropped before sending." "破棄された送信パケット数。";
     128 link_up Flag "0 or 1" "network_link_up" "" "" 1.0 "Whether the link has a carrier." "リンクが確立しているか。";
     129 carrier_changes Counter "1" "network_carrier_changes_total" "" "" 1.0 "How often the carrier came or went." "リンク状態が変化した回数。";
-    130 speed_mbit Gauge "Mbit/s" "network_speed_bits_per_second" "" "" 1000000.0 "Speed the link negotiated." "リンク速度。";
+    130 speed_mbit Gauge "Mbit/s" "network_speed_bytes_per_second" "" "" 125000.0 "Speed the link negotiated." "リンク速度。";
     131 full_duplex Flag "0 or 1" "network_full_duplex" "" "" 1.0 "Whether both ends send at once." "全二重で接続しているか。";
 }
 

@@ -3,6 +3,7 @@
 //! No network, no files, no clock, no async runtime.
 
 pub mod chain;
+pub mod checks;
 pub mod config;
 pub mod consent;
 pub mod error;

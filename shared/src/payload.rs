@@ -4,11 +4,13 @@
 //! be used (a newer schema, a bound broken) is still evidence and is kept: [`Body::Unusable`].
 
 mod answers;
+mod fault;
 mod finding;
 mod handover;
 mod push_fail;
 
 pub use answers::{Certificate, Enrol, EnrolState, Enrolled, Receipt, ReceiptStatus, Refusal, RefusalReason};
+pub use fault::{Fault, FaultCode};
 pub use finding::{Finding, Standing};
 pub use handover::{hand_over, successor};
 pub use push_fail::{Layer, PushFail};
@@ -19,7 +21,6 @@ use crate::id::{AgentId, BootId, ChainId, CollectorId, Hash, KeyId, Lease};
 use crate::json;
 use crate::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
 use crate::sign::{PayloadType, Verified};
-use crate::word::Word;
 use serde::{Deserialize, Serialize};
 
 /// The head of every payload an agent chains. `v` and `type` stand before it.
@@ -67,69 +68,6 @@ pub enum Class {
     Change,
     /// A statement. Never dropped.
     Statement,
-}
-
-/// Why a value is missing. "Cannot measure" is neither bad nor fine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultCode {
-    /// The source does not exist here.
-    NotFound,
-    /// The agent may not read the source.
-    PermissionDenied,
-    /// The source says something that cannot be understood.
-    Malformed,
-    /// The source is larger than the agent reads.
-    TooLarge,
-    /// The source did not answer in time.
-    TimedOut,
-    /// Reading failed in another way.
-    IoError,
-    /// This system does not offer it.
-    Unsupported,
-    /// More entries than a section holds; the rest is not reported.
-    TooMany,
-    /// Hidden from the agent by its own sandbox.
-    Hidden,
-}
-
-impl FaultCode {
-    /// The word on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            FaultCode::NotFound => "not_found",
-            FaultCode::PermissionDenied => "permission_denied",
-            FaultCode::Malformed => "malformed",
-            FaultCode::TooLarge => "too_large",
-            FaultCode::TimedOut => "timed_out",
-            FaultCode::IoError => "io_error",
-            FaultCode::Unsupported => "unsupported",
-            FaultCode::TooMany => "too_many",
-            FaultCode::Hidden => "hidden",
-        }
-    }
-}
-
-/// A reading that could not be taken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Fault {
-    /// The probe that failed, or `section.name` of the value.
-    pub probe: Word,
-    /// Why.
-    pub code: FaultCode,
-    /// Which entry of a list section, if one alone is concerned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Word>,
-}
-
-impl Fault {
-    /// The section it speaks of.
-    #[must_use]
-    pub fn section(&self) -> &str {
-        let probe = self.probe.as_str();
-        probe.split('.').next().unwrap_or(probe)
-    }
 }
 
 /// Readings of one moment.

@@ -44,4 +44,5 @@ mod somebody_between;
 mod tidy;
 mod told_truly;
 mod vectors;
+mod what_stands;
 mod wire_client;

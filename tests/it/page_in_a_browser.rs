@@ -30,7 +30,7 @@ const look = ([file, width]) => new Promise(done => {
   document.body.append(frame);
 });
 (async () => {
-  for (const one of [['page.html', 1280], ['page.html', 390], ['control.html', 390]]) await look(one);
+  for (const one of PAGES) await look(one);
   const out = document.createElement('textarea');
   out.textContent = JSON.stringify(looks);
   document.body.append(out);
@@ -49,6 +49,18 @@ fn browser(dir: &Path, args: &[&str]) -> Output {
     let done = command.stdin(Stdio::null()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     done
+}
+
+/// What becomes of pages of this folder in a browser so many pixels wide, and what the browser said meanwhile.
+pub(crate) fn looks(dir: &Path, pages: &[(&str, u32)]) -> (Vec<Value>, String) {
+    fs::write(dir.join("look.html"), LOOK.replace("PAGES", &serde_json::to_string(pages).unwrap())).unwrap();
+    let looked = browser(dir, &["--dump-dom", &format!("file://{}", dir.join("look.html").display())]);
+    let (dom, log) = (String::from_utf8(looked.stdout).unwrap(), String::from_utf8_lossy(&looked.stderr).into_owned());
+    let (_, out) = dom.split_once("<textarea>").unwrap_or_else(|| panic!("{dom} {log}"));
+    let out = out.split("</textarea>").next().unwrap();
+    let out =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&nbsp;", "\u{a0}"), ("&amp;", "&")].iter().fold(out.to_owned(), |out, (a, b)| out.replace(a, b));
+    (json(&out).as_array().unwrap().clone(), log)
 }
 
 fn letters(text: &str) -> String {
@@ -72,22 +84,8 @@ fn the_page_reads_well_on_every_screen_and_on_paper_and_asks_nobody_for_anything
     let control =
         page.replace(policy, "").replace("</body>", &format!("{HOSTILE}<script>console.error('heard')</script><p style=\"width: 900px\">wide</p></body>"));
     fs::write(dir.join("control.html"), control).unwrap();
-    fs::write(dir.join("look.html"), LOOK).unwrap();
-    let address = |name: &str| format!("file://{}", dir.join(name).display());
-    let looked = browser(&dir, &["--dump-dom", &address("look.html")]);
-    let (dom, log) = (String::from_utf8(looked.stdout).unwrap(), String::from_utf8_lossy(&looked.stderr).into_owned());
-    let (_, out) = dom.split_once("<textarea>").unwrap_or_else(|| panic!("{dom} {log}"));
-    let out = out
-        .split("</textarea>")
-        .next()
-        .unwrap()
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&nbsp;", "\u{a0}")
-        .replace("&amp;", "&");
-    let looks = json(&out);
-    let [wide, narrow, control] = looks.as_array().unwrap().as_slice() else { panic!("{looks}") };
+    let (looks, log) = looks(&dir, &[("page.html", 1280), ("page.html", 390), ("control.html", 390)]);
+    let [wide, narrow, control] = looks.as_slice() else { panic!("{looks:?}") };
     for look in [wide, narrow] {
         fits(look);
     }
@@ -96,7 +94,7 @@ fn the_page_reads_well_on_every_screen_and_on_paper_and_asks_nobody_for_anything
     let said = |file: &str| log.lines().filter(|line| line.contains("CONSOLE") && line.contains(file)).count();
     assert_eq!((said("page.html"), said("control.html") > 0), (0, true), "{log}");
     let text = wide["text"].as_str().unwrap();
-    let pages = printed(&dir, &address("page.html"), text);
+    let pages = printed(&dir, &format!("file://{}", dir.join("page.html").display()), text);
     println!(
         "{} letters on {} px and {} px, {} px high there; {pages} pages of paper",
         letters(text).chars().count(),

@@ -132,9 +132,13 @@ impl SimAgent {
 
     /// Makes a report with these readings.
     pub fn report(&mut self, readings: Readings) {
+        self.tell(&Report { class: Class::Sample, readings, faults: Vec::new(), findings: Vec::new() });
+    }
+
+    /// Makes this report.
+    pub fn tell(&mut self, report: &Report) {
         let head = self.head();
-        let report = Report { class: Class::Sample, readings, faults: Vec::new(), findings: Vec::new() };
-        self.chain(PayloadType::Report, encode(PayloadType::Report, &[&head, &report]));
+        self.chain(PayloadType::Report, encode(PayloadType::Report, &[&head, report]));
     }
 
     /// Makes a report with an ordinary reading.

@@ -19,7 +19,7 @@ impl Agent {
         let mut states: States = states.into_iter().filter(|(section, _)| self.may_take(section)).collect();
         let looked_at: BTreeSet<&str> = states.keys().copied().collect();
         let (diagnosis, findings) = self.diagnosis.look(&readings, &faults, &|section| looked_at.contains(section), now.wall_ms);
-        let found: BTreeSet<&str> = CHECKS.iter().filter(|check| findings.iter().any(|f| f.check.as_str() == check.id)).map(|check| check.section).collect();
+        let found: BTreeSet<&str> = CHECKS.iter().filter(|check| findings.iter().any(|f| f.check.as_str() == check.id)).map(|check| check.section()).collect();
         self.drop_unchanged(&mut readings, &mut faults, &mut states, &found);
         if self.taking.is_empty() && states.is_empty() {
             // Somebody had news for a look, and there was nothing new in it.

@@ -89,9 +89,9 @@ impl Diagnosis {
     pub fn look(&self, readings: &Readings, faults: &[Fault], looked_at: &dyn Fn(&str) -> bool, now_ms: i64) -> (Diagnosis, Vec<Finding>) {
         let entries = entries(readings);
         let (mut standing, mut found) = (self.standing.clone(), Vec::new());
-        for check in CHECKS.iter().filter(|check| looked_at(check.section)) {
+        for check in CHECKS.iter().filter(|check| looked_at(check.section())) {
             let (mut judged, mut silent) = (BTreeSet::new(), BTreeSet::new());
-            for ((_, name), entry) in entries.iter().filter(|((section, _), _)| *section == check.section) {
+            for ((_, name), entry) in entries.iter().filter(|((section, _), _)| *section == check.section()) {
                 let Some(subject) = subject(check, *name) else { continue };
                 let before = self.standing.get(&subject).map(|since| since.state);
                 let Some(state) = (check.judge)(entry, before) else {
@@ -126,7 +126,7 @@ impl Diagnosis {
 
 /// A fault of the whole section, or of this very entry, says that it could not be measured.
 fn is_faulty(check: &Check, subject: &Subject, faults: &[Fault]) -> bool {
-    faults.iter().any(|fault| fault.section() == check.section && (fault.name.is_none() || fault.name == subject.1))
+    faults.iter().any(|fault| fault.section() == check.section() && (fault.name.is_none() || fault.name == subject.1))
 }
 
 fn subject(check: &Check, name: Option<&str>) -> Option<Subject> {

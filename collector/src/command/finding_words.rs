@@ -30,6 +30,9 @@ pub(super) fn words(finding: &FindingRow, lang: Lang) -> String {
         FindingKind::NewKeyRefused => {
             ("a new key was not taken; the old one stays: see `machine forks`", "新しい鍵を受け入れませんでした（旧い鍵のまま。`machine forks`で確認）")
         }
+        FindingKind::StandingTooMany => {
+            ("more of it is out of order than is kept; the least urgent was let go", "異常が保持できる件数を超えたため、緊急度の低いものから除きました")
+        }
     };
     lang.of(en, ja).to_owned()
 }

@@ -1,6 +1,7 @@
 //! `machine`.
 
 mod history;
+mod past;
 mod show;
 
 use super::{Done, PROGRAM, complain, did, print, print_json};
@@ -39,6 +40,10 @@ pub(super) async fn carry_out(config: &Config, store: &Store, keys: &Keys, actor
         MachineCommand::Show { machine, output } => {
             let row = find(store, machine).await?;
             show::show(store, keys, &row, *output, lang).await?;
+        }
+        MachineCommand::History { machine, since, limit, output } => {
+            let from_ms = past::from_ms(since.as_deref(), now, config.utc_offset_h(), lang)?;
+            past::history(store, &find(store, machine).await?, (from_ms, *limit), *output, lang).await?;
         }
         MachineCommand::Approve { machine, name, key, output } => {
             approve(store, actor, machine, (name.as_ref(), *key), *output, lang).await?;

@@ -13,7 +13,7 @@ use mimamori_domain::presence::State;
 use mimamori_shared::consent::EXPIRY_DAYS;
 use mimamori_shared::fields::{Field, Kind, Value, fields};
 use mimamori_shared::limits::{SERIES_PER_AGENT_MAX, SERIES_PER_FACILITY_MAX};
-use mimamori_shared::payload::{ConsentState, Layer, Report};
+use mimamori_shared::payload::{ConsentState, Finding, Layer, Report, Standing};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -21,6 +21,8 @@ use std::fmt;
 pub const PREFIX: &str = "mimamori_machine_";
 /// Pairs of probe and code that one machine may show.
 const FAULTS_MAX: usize = 32;
+/// Things that are not in order of which one machine may show how they stand, the worst first.
+const FINDINGS_MAX: usize = 64;
 
 /// All metrics of the collector: its own and the fleet's.
 #[must_use]
@@ -148,6 +150,14 @@ pub const OWN: &[Own] = &[
         let ends = |days: u32| row.machine.consent_ends_in_days.is_some_and(|within| within <= days);
         EXPIRY_DAYS.into_iter().try_for_each(|days| out.one(&[&days.to_string()], flag(ends(days))))
     }),
+    gauge("finding", &["check", "name", "state"], FINDING_HELP, |row, out| {
+        let name = |one: &Finding| one.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
+        row.standing().try_for_each(|one| out.one(&[one.check.as_str(), &name(one), one.state.name()], flag(true)))
+    }),
+    gauge("findings_standing", &["state"], "Things that are not in order by the machine's self-diagnosis, as it said last, by state.", |row, out| {
+        let number = |state: Standing| row.machine.standing.iter().filter(|one| one.finding.state == state).count();
+        [Standing::Unknown, Standing::Gone, Standing::Bad].into_iter().try_for_each(|state| out.one(&[state.name()], count(number(state))))
+    }),
     gauge("findings", &[], "How often something was found of the machine, by what is kept of findings: nothing closes one.", |row, out| {
         out.one(&[], Number::Count(row.machine.findings))
     }),
@@ -161,13 +171,16 @@ pub const OWN: &[Own] = &[
     gauge("faults", &["probe", "code"], "Readings of the newest report that could not be taken.", |row, out| {
         row.faults.iter().try_for_each(|((probe, code), number)| out.one(&[probe, code], count(*number)))
     }),
-    gauge("series_dropped", &[], "Values of the newest report that make no series: over the bounds, or named twice.", |row, out| {
+    gauge("series_dropped", &[], "What makes no series of the newest report and of what is not in order: over the bounds, or named twice.", |row, out| {
         out.one(&[], count(row.dropped))
     }),
     gauge("info", &["version", "fingerprint"], "The agent's version and its key's fingerprint; always 1.", |row, out| {
         out.one(&[&row.machine.agent_version, &row.machine.fingerprint], flag(true))
     }),
 ];
+
+const FINDING_HELP: &str = "1 for each thing that is not in order by the machine's self-diagnosis (bad, gone or unknown), as it said last: it ends when the machine says so, \
+    and stays while the machine is silent. Of very many the worst; see findings_standing.";
 
 const CONSENTS: [(ConsentState, &str); 3] = [(ConsentState::Granted, "granted"), (ConsentState::Withdrawn, "withdrawn"), (ConsentState::Expired, "expired")];
 
@@ -207,7 +220,8 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(facility: &'a str, machine: &'a MachineView, report: Option<&'a Report>, order: &HashMap<u16, usize>) -> Row<'a> {
-        let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped: 0 };
+        let dropped = machine.standing.len().saturating_sub(FINDINGS_MAX);
+        let mut row = Row { facility, machine, readings: Vec::new(), faults: BTreeMap::new(), dropped };
         let Some(report) = report else { return row };
         for fault in &report.faults {
             let key = (fault.probe.as_str(), fault.code.name());
@@ -217,7 +231,7 @@ impl<'a> Row<'a> {
                 row.dropped += 1;
             }
         }
-        let room = SERIES_PER_AGENT_MAX.saturating_sub(row.faults.len());
+        let room = SERIES_PER_AGENT_MAX.saturating_sub(row.faults.len() + row.standing().count());
         let mut seen = HashSet::new();
         report.readings.visit(|field, entry, value| {
             let (Some(family), Value::Number(value)) = (order.get(&field.id), value) else { return };
@@ -233,6 +247,11 @@ impl<'a> Row<'a> {
 }
 
 impl Row<'_> {
+    /// What of its self-diagnosis makes series.
+    fn standing(&self) -> impl Iterator<Item = &Finding> {
+        self.machine.standing.iter().map(|one| &one.finding).take(FINDINGS_MAX)
+    }
+
     /// Keeps what its facility has room for. What is left out is counted with what the machine itself is too much.
     fn within(mut self, left: &mut usize) -> Self {
         let kept = self.readings.len().min(*left);
@@ -277,16 +296,18 @@ pub fn help_of(family: &[&Field]) -> String {
 pub fn entry_label(field: &Field) -> &'static str {
     match (field.name_class, field.section) {
         ("", _) => "",
-        (_, "filesystem") => "filesystem",
-        _ => "device",
+        ("device", _) => "device",
+        (_, section) => section,
     }
 }
 
 /// Dividing by a power of ten rounds once; multiplying by 0.001 would show 35 ms as 0.035000000000000003 s.
 #[allow(clippy::cast_precision_loss, reason = "Prometheus knows doubles only")]
 fn scaled(field: &Field, value: i64) -> Number {
-    if field.scale >= 1.0 {
+    if (field.scale - 1.0).abs() < 1e-9 {
         Number::Whole(value)
+    } else if field.scale > 1.0 {
+        Number::Real(value as f64 * field.scale)
     } else if (field.scale - 0.001).abs() < 1e-9 {
         Number::Millis(value)
     } else {

@@ -30,7 +30,7 @@ pub use network::Network;
 pub use read::PAGE_MAX;
 pub use rows::{
     AuditRow, BranchRow, ChainRow, ConsentRow, EvidenceRow, FacilityRow, FindingRow, ForkMark, KeyRow, LatestRow, MachineRow, PresenceRow, RefusedKey,
-    Revocations, RevokedAgain, SessionRow, TokenRow, TransitionRow, Waiting,
+    Revocations, RevokedAgain, SessionRow, StandingRow, TokenRow, TransitionRow, Waiting,
 };
 pub use scope::{Actor, Scope};
 pub use work::{Dirty, PresenceChange, Transition, WorkLease};
@@ -41,6 +41,10 @@ use std::path::Path;
 pub const AUDIT_DETAIL_BYTES_MAX: usize = 1024;
 /// Longest memory of a presence row, in bytes.
 pub const MEMORY_BYTES_MAX: usize = 8192;
+/// Things of one machine of which it is kept how they stand.
+pub const STANDING_MAX: u32 = 1024;
+/// Numbers of one finding that are kept beside the evidence itself.
+pub const STANDING_EVIDENCE_MAX: usize = 16;
 /// Longest name or reason that people write, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
 

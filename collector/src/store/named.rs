@@ -110,6 +110,8 @@ named! {
         KeyVouched = "key_vouched",
         /// A statement names a new key that is not taken; the old one stays.
         NewKeyRefused = "new_key_refused",
+        /// More of it is not in order than is kept: the least urgent was let go.
+        StandingTooMany = "standing_too_many",
     }
 
     /// Why a token was not redeemed. The agent is told none of it.

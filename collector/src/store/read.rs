@@ -1,7 +1,9 @@
 //! Reads: for pages, metrics, export and the tools. None of them sees beyond its scope.
 
 use super::error::StoreError;
-use super::rows::{AuditRow, BranchRow, ChainRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, MachineRow, Revocations, SessionRow, TokenRow, TransitionRow};
+use super::rows::{
+    AuditRow, BranchRow, ChainRow, EvidenceRow, FacilityRow, FindingRow, KeyRow, MachineRow, Revocations, SessionRow, StandingRow, TokenRow, TransitionRow,
+};
 use super::scope::Scope;
 use super::sqlite::latest::Only;
 use super::{Store, sqlite};
@@ -137,6 +139,18 @@ impl Store {
         let scope = scope.clone();
         match self {
             Store::Sqlite(engine) => engine.read(move |db| sqlite::finding::list(db, &scope, Some(agent), PAGE_MAX)).await,
+        }
+    }
+
+    /// What a machine's self-diagnosis found to have changed, from what arrived since `from_ms` (UTC, milliseconds since
+    /// 1970), newest first by its chains, at most `limit` and [`PAGE_MAX`]. It is read from the evidence itself.
+    ///
+    /// # Errors
+    /// When the machine is not in scope.
+    pub async fn found(&self, scope: &Scope, agent: AgentId, from_ms: i64, limit: u32) -> Result<Vec<StandingRow>, StoreError> {
+        let (scope, limit) = (scope.clone(), limit.min(PAGE_MAX));
+        match self {
+            Store::Sqlite(engine) => engine.read(move |db| sqlite::evidence::found(db, &scope, agent, from_ms, limit)).await,
         }
     }
 

@@ -4,7 +4,7 @@ use super::named::{ActorKind, ChainReason, FindingKind, KeyState, MachineState};
 use super::network::Network;
 use mimamori_shared::consent::Plan;
 use mimamori_shared::id::{AgentId, BootId, ChainId, Hash, KeyId, TokenId};
-use mimamori_shared::payload::ConsentState;
+use mimamori_shared::payload::{ConsentState, Finding};
 use mimamori_shared::sign::PayloadType;
 use mimamori_shared::word::Word;
 
@@ -60,6 +60,21 @@ pub struct MachineRow {
     pub parts: Vec<LatestRow>,
     /// Whether it is there.
     pub presence: Option<PresenceRow>,
+    /// What its self-diagnosis found and is not in order, the worst first.
+    pub standing: Vec<StandingRow>,
+}
+
+/// How something stands that the self-diagnosis of a machine looks after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingRow {
+    /// What the machine said last, at most [`super::STANDING_EVIDENCE_MAX`] numbers of it.
+    pub finding: Finding,
+    /// The number of the chain it said so in.
+    pub epoch: u64,
+    /// The place there.
+    pub seq: u64,
+    /// When that arrived, by the collector's clock.
+    pub received_at_ms: i64,
 }
 
 /// What the mark of a forked chain means now; the mark itself and the evidence stay.

@@ -69,6 +69,13 @@ texts! {
     Received "Received" "受信";
     Until "until" "期限：";
     Readings "Latest readings" "最新の測定値";
+    Standing "Not in order, by the machine's own diagnosis" "自己診断による異常";
+    NothingStands "The machine says of nothing that it is out of order." "機器から異常の報告はありません。";
+    LastSaid "as it said last" "最後の報告による";
+    Subject "Of what" "対象";
+    SinceByMachine "Since, by the machine's clock" "開始（機器の時計）";
+    Evidence "Figures" "数値";
+    More "more" "ほか";
     NotCurrent "no current readings" "現在の測定値はありません";
     OldReadings "These readings are not current." "これらの測定値は現在のものではありません。";
     Preview "ahead of the backlog, not yet in the chain" "未送信分より先に届いた最新値（チェーン未登録）";
@@ -97,7 +104,7 @@ texts! {
     Unit "Unit" "単位";
     Meaning "Meaning" "意味";
     Probe "Probe" "測定項目";
-    Code "Reason" "理由コード";
+    Code "Reason" "理由";
     Fingerprint "Key fingerprint" "鍵の指紋";
     AgentVersion "Agent version" "エージェントのバージョン";
     AgentId "Agent" "エージェントID";

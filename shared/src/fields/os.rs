@@ -72,7 +72,7 @@ section! {
 section! {
     /// One program the facility named, by its alias; all its processes added up.
     Process "process" OsState { name "alias" }
-    210 count Gauge "1" "process_count" "" "" 1.0 "Processes of it." "プロセス数。";
+    210 count Gauge "1" "process_running" "" "" 1.0 "Processes of it." "プロセス数。";
     211 memory_bytes Gauge "bytes" "process_memory_bytes" "" "" 1.0 "Resident memory." "常駐メモリ。";
     212 cpu_ms Counter "ms" "process_cpu_seconds_total" "" "" 0.001 "Processor time." "CPU時間。";
     213 open_handles Gauge "1" "process_open_handles" "" "" 1.0 "Files and sockets they hold open." "開いているファイルとソケットの数。";

@@ -19,6 +19,9 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Every one.
+    pub const ALL: [Standing; 4] = [Standing::Ok, Standing::Unknown, Standing::Gone, Standing::Bad];
+
     /// The word on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -27,6 +30,28 @@ impl Standing {
             Standing::Unknown => "unknown",
             Standing::Gone => "gone",
             Standing::Bad => "bad",
+        }
+    }
+
+    /// What it means, in English.
+    #[must_use]
+    pub fn words_en(self) -> &'static str {
+        match self {
+            Standing::Ok => "in order",
+            Standing::Unknown => "cannot be measured any more",
+            Standing::Gone => "not there any more",
+            Standing::Bad => "not in order",
+        }
+    }
+
+    /// What it means, in Japanese.
+    #[must_use]
+    pub fn words_ja(self) -> &'static str {
+        match self {
+            Standing::Ok => "正常",
+            Standing::Unknown => "測定できなくなりました",
+            Standing::Gone => "見つからなくなりました",
+            Standing::Bad => "異常",
         }
     }
 }

@@ -4,18 +4,22 @@ use super::history::{Span, spans};
 use super::value;
 use crate::cli::{Lang, Output};
 use crate::clock;
-use crate::command::finding_words::words;
+use crate::command::finding_words;
 use crate::command::{Done, print, print_json};
 use crate::keys::Keys;
-use crate::store::{FindingRow, ForkMark, MachineRow, MachineState, RefusedKey, Scope, SessionRow, Store, TransitionRow};
+use crate::store::{FindingRow, ForkMark, MachineRow, MachineState, RefusedKey, Scope, SessionRow, StandingRow, Store, TransitionRow};
+use crate::view::{Taken, newest_of_each, standing, terms};
 use crate::web::lang::Key;
+use crate::words;
 use crate::work::as_of;
 use mimamori_cli::print::padded;
 use mimamori_domain::presence::{Because, State};
 use mimamori_shared::config::show_duration;
-use mimamori_shared::consent::{ConsentMode, ConsentTerms};
-use mimamori_shared::payload::ConsentState;
+use mimamori_shared::consent::ConsentMode;
+use mimamori_shared::fields::SECTIONS;
+use mimamori_shared::payload::{ConsentState, Fault, Report};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of each part that are shown to people; `--json` has them all.
 const LINES_MAX: usize = 10;
@@ -31,10 +35,15 @@ struct Shown<'a> {
     sessions: Vec<SessionRow>,
     findings: Vec<FindingRow>,
     refused: Vec<RefusedKey>,
+    /// What is not in order, the worst first.
+    standing: Vec<StandingRow>,
+    /// The newest of each section, and when those were taken that are not of the newest report.
+    report: Option<(Report, BTreeMap<&'static str, Taken>)>,
     now_ms: i64,
 }
 
 pub(super) async fn show(store: &Store, keys: &Keys, row: &MachineRow, output: Output, lang: Lang) -> Done {
+    let terms = terms(row);
     let facility = store.facilities(&Scope::Facility(row.facility.clone())).await?.into_iter().next();
     let shown = Shown {
         row,
@@ -44,6 +53,8 @@ pub(super) async fn show(store: &Store, keys: &Keys, row: &MachineRow, output: O
         sessions: store.sessions(&Scope::All, row.agent_id).await?,
         findings: store.findings_of(&Scope::All, row.agent_id).await?,
         refused: store.refused_keys(&Scope::All, row.agent_id).await?,
+        standing: standing(row, terms.as_ref()),
+        report: newest_of_each(row, terms.as_ref()),
         now_ms: clock::now_ms(),
     };
     if output.json {
@@ -67,7 +78,7 @@ impl Shown<'_> {
                    "received_from_ms": row.received_from_ms, "received_to_ms": row.received_to_ms, "largest_gap_ms": row.largest_gap_ms})
         });
         let findings = self.findings.iter().map(|row| {
-            json!({"kind": row.kind.name(), "words": words(row, Lang::En), "words_ja": words(row, Lang::Ja), "day": row.day, "count": row.count,
+            json!({"kind": row.kind.name(), "words": finding_words::words(row, Lang::En), "words_ja": finding_words::words(row, Lang::Ja), "day": row.day, "count": row.count,
                    "last_at_ms": row.last_at_ms, "seq": row.seq, "detail": row.detail})
         });
         let refused = self
@@ -76,13 +87,32 @@ impl Shown<'_> {
             .map(|key| json!({"fingerprint": key.key_id.fingerprint(), "why": key.why, "at_ms": key.at_ms, "chain_id": key.chain_id, "seq": key.seq}));
         json!({
             "schema": "mimamori.machine/1", "machine": value(self.row), "facility_name": self.facility.0, "root_fingerprint": self.root,
-            "terms": self.terms(), "history": history.collect::<Vec<_>>(), "intervals": intervals.collect::<Vec<_>>(),
+            "terms": terms(self.row), "standing": self.standing.iter().map(found_json).collect::<Vec<_>>(), "measured": self.measured_json(),
+            "not_measured": self.faults().map(fault_json).collect::<Vec<_>>(), "history": history.collect::<Vec<_>>(), "intervals": intervals.collect::<Vec<_>>(),
             "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(), "keys_not_taken": refused.collect::<Vec<_>>(),
         })
     }
 
-    fn terms(&self) -> Option<ConsentTerms> {
-        serde_json::from_str(self.row.consent.as_ref()?.terms.as_deref()?).ok()
+    fn faults(&self) -> impl ExactSizeIterator<Item = &Fault> {
+        self.report.as_ref().map_or([].as_slice(), |(report, _)| &report.faults).iter()
+    }
+
+    /// The sections that hold something: how many entries, and when they were taken and received.
+    fn measured(&self) -> Vec<(&'static str, usize, Taken)> {
+        let Some((report, older)) = &self.report else { return Vec::new() };
+        let newest = self.row.latest.as_ref().map(|latest| Taken { taken_ms: latest.taken_at_ms, received_ms: latest.received_at_ms });
+        let mut names: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+        report.readings.visit(|field, name, _| names.entry(field.section).or_default().extend([name]));
+        let of = |section: &'static str| Some((section, names.get(section)?.len(), older.get(section).copied().or(newest)?));
+        SECTIONS.iter().copied().filter_map(of).collect()
+    }
+
+    fn measured_json(&self) -> Vec<Value> {
+        let one = |(section, entries, taken): (&str, usize, Taken)| {
+            json!({"section": section, "words": words::section(section, Lang::En), "words_ja": words::section(section, Lang::Ja), "entries": entries,
+                   "taken_ms": taken.taken_ms, "received_ms": taken.received_ms})
+        };
+        self.measured().into_iter().map(one).collect()
     }
 
     fn text(&self, lang: Lang) -> String {
@@ -110,6 +140,9 @@ impl Shown<'_> {
         let sessions = &self.sessions;
         let mut history = spans(&self.transitions);
         history.retain(Span::is_seen);
+        part(&mut text, lang, Key::Standing.text(lang), self.standing.iter().map(|row| found(row, lang)));
+        part(&mut text, lang, Key::Faults.text(lang), self.faults().map(|one| fault(one, lang)));
+        part(&mut text, lang, Key::Readings.text(lang), self.measured().into_iter().map(|one| measured(one, lang)));
         part(&mut text, lang, lang.of("Findings", "指摘事項"), self.findings.iter().map(|row| finding(row, lang)));
         part(
             &mut text,
@@ -147,7 +180,7 @@ impl Shown<'_> {
             let (until, days) = (lang.brief(until_ms), until_ms.saturating_sub(self.now_ms).div_euclid(DAY_MS));
             parts.push(lang.of(format!("until {until} ({days} days left)"), format!("期限 {until}（残り{days}日）")));
         }
-        if let Some(terms) = self.terms() {
+        if let Some(terms) = terms(self.row) {
             parts.extend(match terms.mode {
                 ConsentMode::Continuous => None,
                 ConsentMode::Periodic => Some(Key::ConsentPeriodic.text(lang).to_owned()),
@@ -187,25 +220,58 @@ fn life(state: MachineState, lang: Lang) -> &'static str {
     key.text(lang)
 }
 
+/// How something stands, as JSON.
+pub(super) fn found_json(row: &StandingRow) -> Value {
+    let one = &row.finding;
+    json!({"check": one.check, "name": one.name, "state": one.state, "since_ms": one.since_ms, "evidence": one.evidence, "words": words::check(one, Lang::En),
+           "words_ja": words::check(one, Lang::Ja), "epoch": row.epoch, "seq": row.seq, "received_ms": row.received_at_ms})
+}
+
+/// How something stands, as a line; `since` by the machine's clock.
+pub(super) fn found(row: &StandingRow, lang: Lang) -> String {
+    let one = &row.finding;
+    let (since, subject, evidence) = (lang.brief(one.since_ms), words::subject(one, lang), words::evidence(one, lang));
+    let about = format!("{since}  {} {}", padded(words::standing(one, lang), lang.of(28, 22)), words::check(one, lang));
+    let details: Vec<String> = [subject, evidence].into_iter().filter(|part| !part.is_empty()).collect();
+    if details.is_empty() { about } else { lang.of(format!("{about} ({})", details.join(": ")), format!("{about}（{}）", details.join("："))) }
+}
+
+fn fault_json(fault: &Fault) -> Value {
+    json!({"section": fault.section(), "probe": fault.probe, "name": fault.name, "code": fault.code, "words": words::fault(fault, Lang::En),
+           "words_ja": words::fault(fault, Lang::Ja)})
+}
+
+fn fault(fault: &Fault, lang: Lang) -> String {
+    let (section, why, probe) = (words::section(fault.section(), lang), words::fault(fault, lang), &fault.probe);
+    let name = fault.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    lang.of(format!("{section}{name}: {why} ({probe})"), format!("{section}{name}：{why}（{probe}）"))
+}
+
+fn measured((section, entries, taken): (&str, usize, Taken), lang: Lang) -> String {
+    let (words, received) = (words::section(section, lang), lang.brief(taken.received_ms));
+    let counted = if entries == 1 { String::new() } else { lang.of(format!(", {entries} of them"), format!("、{entries}件")) };
+    lang.of(format!("{words}{counted}: received {received}"), format!("{words}{counted}：受信 {received}"))
+}
+
 /// The newest lines under a heading, and how many more there are.
-fn part(text: &mut String, lang: Lang, heading: &str, lines: impl ExactSizeIterator<Item = String>) {
+pub(super) fn part(text: &mut String, lang: Lang, heading: &str, lines: impl ExactSizeIterator<Item = String>) {
     let count = lines.len();
     let none = if count == 0 { lang.of(": none", "：なし") } else { "" };
     text.push_str(&format!("\n{heading}{none}\n"));
     lines.take(LINES_MAX).for_each(|line| text.push_str(&format!("  {line}\n")));
     if count > LINES_MAX {
         let more = count - LINES_MAX;
-        text.push_str(&lang.of(format!("  … and {more} older ones: --json shows all\n"), format!("  … ほか{more}件（--jsonですべて表示）\n")));
+        text.push_str(&lang.of(format!("  … and {more} more: --json shows all\n"), format!("  … ほか{more}件（--jsonですべて表示）\n")));
     }
 }
 
 fn finding(row: &FindingRow, lang: Lang) -> String {
     let times = lang.of(format!("{} times that day, last", row.count), format!("その日{}回、最後は", row.count));
     let times = if row.count == 1 { String::new() } else { format!(" ({times} {})", lang.brief(row.last_at_ms)) };
-    format!("{}  {}{times}", lang.brief(row.first_at_ms), words(row, lang))
+    format!("{}  {}{times}", lang.brief(row.first_at_ms), finding_words::words(row, lang))
 }
 
-fn span(span: &Span, lang: Lang) -> String {
+pub(super) fn span(span: &Span, lang: Lang) -> String {
     let until = span.to_ms.map_or_else(|| lang.of("now", "現在").to_owned(), |ms| lang.brief(ms));
     let state = State::from_name(span.state.as_str()).map_or(span.state.as_str(), |state| lang.of(state.words_en(), state.words_ja()));
     // The history does not keep how long the grace was.

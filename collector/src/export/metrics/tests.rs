@@ -1,5 +1,5 @@
 use super::*;
-use crate::view::tests::{AT_MS, fleet as view_of, machine};
+use crate::view::tests::{AT_MS, fleet as view_of, found, machine};
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -31,6 +31,10 @@ fn readings_carry_their_labels_and_base_units() {
         r#"mimamori_machine_push_failed_seconds_total{facility="north",machine="ct",layer="dns"} 5"#,
         r#"mimamori_machine_faults{facility="north",machine="ct",probe="disk.reads",code="permission_denied"} 2"#,
         r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 0"#,
+        r#"mimamori_machine_finding{facility="north",machine="ct",check="drive_health",name="sda",state="bad"} 1"#,
+        r#"mimamori_machine_finding{facility="north",machine="ct",check="of_a_newer_agent",name="x",state="gone"} 1"#,
+        r#"mimamori_machine_findings_standing{facility="north",machine="ct",state="bad"} 1"#,
+        r#"mimamori_machine_findings_standing{facility="north",machine="ct",state="unknown"} 0"#,
         r#"mimamori_machines{state="up"} 1"#,
         "mimamori_facilities 1",
     ] {
@@ -53,6 +57,7 @@ fn stale_readings_are_left_out_and_the_state_stays() {
     let backlog = MachineView { last_taken_ms: Some(0), ..machine("mr") };
     let out = shown(vec![silent, backlog], Format::Text);
     assert!(!out.contains("mimamori_machine_load_average") && !out.contains("mimamori_machine_faults{"), "{out}");
+    has(&out, r#"mimamori_machine_finding{facility="north",machine="ct",check="drive_health",name="sda",state="bad"} 1"#);
     has(&out, r#"mimamori_machine_state{facility="north",machine="ct",state="not_known"} 1"#);
     has(&out, r#"mimamori_machine_state{facility="north",machine="mr",state="up"} 1"#);
 }
@@ -65,17 +70,19 @@ fn no_machine_makes_more_series_than_its_bound_and_none_twice() {
     report.readings.disk = (0..400).map(|n| mimamori_shared::fields::Disk { name: format!("d{}", n / 2).parse().unwrap(), ..disk.clone() }).collect();
     let probe = |n: usize| format!("p{n}").parse().unwrap();
     let fault = report.faults[0].clone();
+    hostile.standing = (0..1024).map(|n| found("drive_health", &format!("d-{n}"), Standing::Bad)).collect();
     report.faults = (0..100).map(|n| mimamori_shared::payload::Fault { probe: probe(n), ..fault.clone() }).collect();
     let view = view_of(vec![hostile]);
     let order = fields().filter(|field| !field.metric.is_empty()).map(|field| (field.id, 0)).collect();
     let report = view.facilities[0].machines[0].current_report(AT_MS);
     let row = Row::of("north", &view.facilities[0].machines[0], report.as_ref(), &order);
-    assert!(row.readings.len() + row.faults.len() <= SERIES_PER_AGENT_MAX);
-    assert_eq!((row.faults.len(), row.dropped), (FAULTS_MAX, 400 + 68));
+    assert!(row.readings.len() + row.faults.len() + row.standing().count() <= SERIES_PER_AGENT_MAX);
+    assert_eq!((row.faults.len(), row.standing().count(), row.dropped), (FAULTS_MAX, FINDINGS_MAX, 400 + 68 + 960));
     let out = shown(view.facilities[0].machines.clone(), Format::Text);
     let series: Vec<&str> = out.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap().0).collect();
     assert_eq!(series.len(), series.iter().collect::<HashSet<_>>().len());
-    has(&out, r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 468"#);
+    has(&out, r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 1428"#);
+    has(&out, r#"mimamori_machine_findings_standing{facility="north",machine="ct",state="bad"} 1024"#);
 }
 
 /// A replacement takes the name of the machine before it: the page shows the one in service only, and counts both.
@@ -126,16 +133,35 @@ fn promtool_finds_nothing() {
     for section in mimamori_shared::fields::SECTIONS {
         let mut values = serde_json::Map::new();
         for field in fields().filter(|field| field.section == *section) {
-            let value = if field.kind == Kind::Text { serde_json::json!("word") } else { serde_json::json!(field.id) };
+            let value = match field.kind {
+                Kind::Text => serde_json::json!("word"),
+                Kind::Table => serde_json::json!([[1, 2, 3, 4, 5, 6]]),
+                Kind::Counter | Kind::Gauge | Kind::Flag => serde_json::json!(field.id),
+            };
             values.insert(field.name.to_owned(), value);
         }
         let list = fields().any(|field| field.section == *section && !field.name_class.is_empty());
-        values.extend(list.then(|| ("name".to_owned(), serde_json::json!("one"))));
+        values.extend(list.then(|| ("name".to_owned(), serde_json::json!("A.b:c+d-e_1"))));
         let value = serde_json::Value::Object(values);
         text.insert((*section).to_owned(), if list { serde_json::json!([value]) } else { value });
     }
     full.report.as_mut().unwrap().readings = serde_json::from_value(text.into()).unwrap();
+    let ids = mimamori_shared::checks::CHECKS.iter().map(|check| check.id).chain(["Of.a:newer+agent"]);
+    let states = [Standing::Unknown, Standing::Gone, Standing::Bad].into_iter().cycle();
+    full.standing = ids.zip(states).map(|(id, state)| found(id, if id == "oom_kill" { "" } else { "A.b:c+d-e_1" }, state)).collect();
+    let checks = full.standing.len();
     let out = shown(vec![full, machine("mr")], Format::Text);
+    let of_ct = |line: &&str| line.starts_with("mimamori_machine_finding{facility=\"north\",machine=\"ct\",");
+    assert_eq!(out.lines().filter(of_ct).count(), checks);
+    for line in [
+        r#"mimamori_machine_finding{facility="north",machine="ct",check="oom_kill",name="",state="bad"} 1"#,
+        r#"mimamori_machine_drive_power_on_seconds_total{facility="north",machine="ct",device="A.b:c+d-e_1"} 892800"#,
+        r#"mimamori_machine_network_speed_bytes_per_second{facility="north",machine="ct",device="A.b:c+d-e_1"} 16250000"#,
+        r#"mimamori_machine_sensor_temperature_celsius{facility="north",machine="ct",sensor="A.b:c+d-e_1"} 0.32"#,
+        r#"mimamori_machine_series_dropped{facility="north",machine="ct"} 0"#,
+    ] {
+        has(&out, line);
+    }
     assert!(families().iter().all(|(metric, _)| out.contains(&format!("# TYPE {PREFIX}{metric} "))));
     let tool = std::process::Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut tool = tool.expect("promtool is there: `make setup` installs it");

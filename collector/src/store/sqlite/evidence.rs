@@ -6,10 +6,11 @@ use super::cell::{Cell, get, place};
 use super::machine;
 use crate::store::accept::Held;
 use crate::store::error::StoreError;
-use crate::store::rows::EvidenceRow;
+use crate::store::rows::{EvidenceRow, StandingRow};
 use crate::store::scope::Scope;
 use mimamori_shared::chain::Link;
 use mimamori_shared::id::{AgentId, ChainId, KeyId};
+use mimamori_shared::payload::Report;
 use mimamori_shared::sign::{PayloadType, Verified};
 use mimamori_shared::time::month;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -19,6 +20,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 pub(super) struct Month(i32);
 
 impl Month {
+    /// Behind all there are.
+    const LAST: Month = Month(999_912);
+
     pub(super) fn of(at_ms: i64) -> Month {
         let (year, month) = month(at_ms);
         Month(year.clamp(1970, 9999) * 100 + i32::from(month))
@@ -224,4 +228,37 @@ pub(in crate::store) fn list(
     let Some(stored) = branches.iter().find(|stored| stored.branch.no == branch) else { return Ok(Vec::new()) };
     let months = months(db, stored.first, stored.last)?;
     page(db, At { agent, chain, branch }, from_seq, limit, &months)
+}
+
+/// What reports of the first branches found, newest first by place; older months are not looked at once there is enough.
+pub(in crate::store) fn found(db: &Connection, scope: &Scope, agent: AgentId, from_ms: i64, limit: u32) -> Result<Vec<StandingRow>, StoreError> {
+    machine::need_agent(db, scope, agent)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found: Vec<StandingRow> = Vec::new();
+    for month in months(db, Month::of(from_ms), Month::LAST)? {
+        // Very few reports found something: the others are passed over without being read as JSON.
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT c.epoch, e.seq, e.received_at_ms, e.payload FROM {} e JOIN chain c ON c.agent = e.agent AND c.chain = e.chain
+             WHERE e.agent = ?1 AND e.branch = 0 AND e.kind = 'report' AND e.received_at_ms >= ?2
+                AND instr(e.payload, CAST('\"findings\"' AS BLOB)) > 0
+             ORDER BY c.epoch DESC, e.seq DESC",
+            month.table()
+        ))?;
+        let mut rows = statement.query(params![agent.0, from_ms])?;
+        let enough = found.len().saturating_add(limit);
+        while let Some(row) = rows.next()?.filter(|_| found.len() < enough) {
+            let payload: Vec<u8> = row.get("payload")?;
+            let Ok(report) = serde_json::from_slice::<Report>(&payload) else { continue };
+            for finding in report.findings.into_iter().rev() {
+                found.push(StandingRow { finding, epoch: get(row, "epoch")?, seq: get(row, "seq")?, received_at_ms: row.get("received_at_ms")? });
+            }
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    // Stable: within a report they stay as they are.
+    found.sort_by_key(|row| std::cmp::Reverse((row.epoch, row.seq)));
+    found.truncate(limit);
+    Ok(found)
 }

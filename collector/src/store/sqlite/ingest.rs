@@ -6,7 +6,7 @@ use super::chain::{self, Chain, Newest, Stored};
 use super::evidence::{self, At, Month};
 use super::finding::{self, Seen};
 use super::handover::{self, Came, Closing, HandOver};
-use super::{abuse, latest, machine, presence, session, stated};
+use super::{abuse, latest, machine, presence, session, standing, stated};
 use crate::store::accept::{Action, Branch, Held, decide};
 use crate::store::error::StoreError;
 use crate::store::ingest::{Answered, Heard, IngestBatch, ReceiptFields, Taken};
@@ -364,11 +364,17 @@ impl<'a> Ingest<'a> {
     /// What the first branch says about the machine; other branches are not believed.
     fn state(&mut self, pair: &'a (Verified, Entry), at: At) -> Result<(), StoreError> {
         let (_, entry) = pair;
+        let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
+        let when = stated::When { epoch, seq: entry.head.seq, now_ms: self.batch.received_at_ms };
         match &entry.body {
-            Body::Report(report) => self.reports.push((latest::shape(report), pair)),
+            Body::Report(report) => {
+                if standing::settle(self.db, self.agent, &when, &report.findings)? {
+                    self.found(FindingKind::StandingTooMany, entry.head.seq, "let_go")?;
+                }
+                self.reports.push((latest::shape(report), pair));
+            }
             Body::Statement(statement) => {
-                let epoch = self.chain.as_ref().map_or(0, |chain| chain.epoch);
-                let when = stated::When { epoch, seq: entry.head.seq, now_ms: self.batch.received_at_ms };
+                standing::end(self.db, self.agent, &when, statement)?;
                 stated::state(self.db, at, when, statement)?;
             }
             Body::Loss(_) | Body::Unusable(_) => {}

@@ -2,7 +2,7 @@
 
 use super::cell::{get, maybe, named, place};
 use super::evidence::At;
-use super::{chain, finding, stated};
+use super::{chain, finding, standing, stated};
 use crate::store::error::StoreError;
 use crate::store::named::MachineState;
 use crate::store::rows::{ForkMark, LatestRow, MachineRow, PresenceRow};
@@ -158,8 +158,9 @@ pub(in crate::store) fn machines(db: &Connection, scope: &Scope, only: Only<'_>)
     let (facility, alias) = (only.facility.map(Word::as_str), only.alias.map(Word::as_str));
     let rows = statement.query_map(params![scope.facility(), facility, alias, only.agent.map(|agent| agent.0)], machine)?;
     let mut machines = rows.collect::<Result<Vec<MachineRow>, _>>()?;
-    let mut parts = parts(db, scope, only)?;
+    let (mut parts, mut standing) = (parts(db, scope, only)?, standing::list(db, scope, only)?);
     for machine in &mut machines {
+        machine.standing = standing.remove(&machine.agent_id).unwrap_or_default();
         machine.parts = parts.remove(&machine.agent_id).unwrap_or_default();
     }
     Ok(machines)
@@ -202,6 +203,7 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
         latest: latest(row)?,
         parts: Vec::new(),
         presence: presence(row)?,
+        standing: Vec::new(),
     })
 }
 

@@ -22,6 +22,7 @@ mod migrate;
 pub(super) mod presence;
 pub(super) mod revocation;
 pub(super) mod session;
+pub(super) mod standing;
 pub(super) mod stated;
 pub(super) mod token;
 mod writer;

@@ -3,10 +3,15 @@
 use super::html::Html;
 use super::layout;
 use super::machine::path;
-use super::words::{ago, because, chain, consent, headlines, life, moment, shape, state};
+use super::words::{ago, because, chain, consent, headlines, life, moment, more, shape, state};
 use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
+use crate::words;
 use mimamori_domain::wall::{self, Clock};
+use mimamori_shared::payload::Standing;
+
+/// Things that are not in order which the list of all machines names of one.
+const STANDING_MAX: usize = 3;
 
 /// The page at `/`.
 #[must_use]
@@ -111,7 +116,27 @@ fn row(page: &mut Html, facility: &str, machine: &MachineView, at_ms: i64, lang:
     page.raw("</td><td>");
     let (words, wrong) = chain(machine, at_ms, lang);
     page.leaf("span", if wrong { &[("class", "bad")] } else { &[] }, &words).raw("</td><td>");
-    page.leaf("span", if machine.findings > 0 { &[("class", "bad")] } else { &[] }, &machine.findings.to_string()).raw("</td></tr>\n");
+    page.leaf("span", if machine.findings > 0 { &[("class", "bad")] } else { &[] }, &machine.findings.to_string());
+    standing(page, machine, lang);
+    page.raw("</td></tr>\n");
+}
+
+/// The worst of what the machine itself says is not in order.
+fn standing(page: &mut Html, machine: &MachineView, lang: Lang) {
+    if machine.standing.is_empty() {
+        return;
+    }
+    page.raw("<ul>");
+    for one in machine.standing.iter().take(STANDING_MAX) {
+        let name = one.finding.name.as_ref().map_or("", |name| name.as_str());
+        let text = format!("{}: {} {name}", words::standing(&one.finding, lang), words::check(&one.finding, lang));
+        page.leaf("li", &[("class", if one.finding.state == Standing::Bad { "bad" } else { "" })], text.trim_end());
+    }
+    let left = machine.standing.len().saturating_sub(STANDING_MAX);
+    if left > 0 {
+        page.leaf("li", &[("class", "dim")], &more(left, lang));
+    }
+    page.raw("</ul>");
 }
 
 /// The state by shape and by word, since when and why.

@@ -3,12 +3,16 @@
 use super::fleet::{consent_cell, state_cell};
 use super::html::{Html, segment};
 use super::layout;
-use super::words::{ago, chain, life, moment};
+use super::readings;
+use super::words::{ago, chain, life, moment, more};
 use crate::view::{FacilityView, FleetView, Life, MachineView};
 use crate::web::lang::{Key, Lang};
-use mimamori_shared::fields::Value;
+use crate::words;
 use mimamori_shared::id::AgentId;
-use mimamori_shared::payload::{Layer, Report};
+use mimamori_shared::payload::{Layer, Report, Standing};
+
+/// Faults that are shown.
+const FAULTS_MAX: usize = 256;
 
 /// Where its page is: a retired machine's by its agent id, for its name may be another one's.
 pub(super) fn path(facility: &str, machine: &MachineView) -> String {
@@ -28,8 +32,9 @@ pub fn page(view: &FleetView, facility: &str, machine: &str, lang: Lang) -> Opti
     Some(layout(view, lang, &here, &title, |page| {
         page.open("p", &[]).leaf("a", &[("href", &format!("/?lang={}", lang.tag()))], Key::AllMachines.text(lang)).close("p");
         summary(page, facility, machine, view.at_ms, lang);
+        standing(page, machine, view.at_ms, lang);
         if let Some(report) = &machine.report {
-            readings(page, machine, report, view.at_ms, lang);
+            readings::readings(page, machine, report, view.at_ms, lang);
             faults(page, report, lang);
         }
     }))
@@ -75,33 +80,43 @@ fn seconds(ms: i64, lang: Lang) -> String {
     format!("{sign}{}.{:03} {}", size / 1000, size % 1000, Key::Seconds.text(lang))
 }
 
-fn head(page: &mut Html, title: Key, columns: &[Key], lang: Lang) {
-    page.leaf("h2", &[], title.text(lang)).raw("<table><thead><tr>");
+/// What the machine itself says is not in order.
+fn standing(page: &mut Html, machine: &MachineView, at_ms: i64, lang: Lang) {
+    let columns = [Key::State, Key::Meaning, Key::Subject, Key::SinceByMachine, Key::Evidence, Key::Received];
+    if machine.standing.is_empty() {
+        page.leaf("h2", &[], Key::Standing.text(lang)).leaf("p", &[], Key::NothingStands.text(lang));
+        return;
+    }
+    page.leaf("h2", &[], Key::Standing.text(lang));
+    if machine.current_report(at_ms).is_none() {
+        page.leaf("p", &[("class", "bad")], Key::LastSaid.text(lang));
+    }
+    columns_of(page, &columns, lang);
+    for one in &machine.standing {
+        let finding = &one.finding;
+        let class = if finding.state == Standing::Bad { "bad" } else { "" };
+        page.raw("<tr>").leaf("td", &[("class", class)], words::standing(finding, lang)).raw("<td>").text(words::check(finding, lang));
+        page.raw("<br>").leaf("code", &[], finding.check.as_str()).raw("</td>").leaf("td", &[], &words::subject(finding, lang));
+        page.leaf("td", &[], &moment(finding.since_ms)).leaf("td", &[], &words::evidence(finding, lang));
+        page.leaf("td", &[], &ago(one.received_at_ms, at_ms, lang)).raw("</tr>\n");
+    }
+    page.raw("</tbody></table>");
+}
+
+/// Begins a table.
+pub(super) fn columns_of(page: &mut Html, columns: &[Key], lang: Lang) {
+    page.raw("<table><thead><tr>");
     for key in columns {
         page.leaf("th", &[("scope", "col")], key.text(lang));
     }
     page.raw("</tr></thead><tbody>");
 }
 
-fn readings(page: &mut Html, machine: &MachineView, report: &Report, at_ms: i64, lang: Lang) {
-    for (shown, key) in [(machine.current_report(at_ms).is_none(), Key::OldReadings), (machine.preview, Key::Preview)] {
-        if shown {
-            page.leaf("p", &[("class", "bad")], key.text(lang));
-        }
+/// Lines that are not shown any more: what an agent names is bounded by bytes only.
+pub(super) fn rest(page: &mut Html, left: usize, lang: Lang) {
+    if left > 0 {
+        page.leaf("p", &[("class", "dim")], &more(left, lang));
     }
-    head(page, Key::Readings, &[Key::Field, Key::Entry, Key::Value, Key::Unit, Key::Meaning, Key::Received], lang);
-    report.readings.visit(|field, entry, value| {
-        let value = match value {
-            Value::Number(number) => number.to_string(),
-            Value::Text(word) => word.to_owned(),
-        };
-        page.raw("<tr>").raw("<td>").leaf("code", &[], &field.path()).raw("</td>").leaf("td", &[], entry.unwrap_or_default());
-        page.leaf("td", &[], &value).leaf("td", &[], field.unit).leaf("td", &[], lang.of(field.meaning, field.meaning_ja));
-        let received = machine.taken(field.section).map(|taken| ago(taken.received_ms, at_ms, lang)).unwrap_or_default();
-        let class = if machine.is_current(field.section, at_ms) { "" } else { "dim" };
-        page.leaf("td", &[("class", class)], &received).raw("</tr>\n");
-    });
-    page.raw("</tbody></table>");
 }
 
 fn faults(page: &mut Html, report: &Report, lang: Lang) {
@@ -109,10 +124,13 @@ fn faults(page: &mut Html, report: &Report, lang: Lang) {
         page.leaf("p", &[], Key::NoFaults.text(lang));
         return;
     }
-    head(page, Key::Faults, &[Key::Probe, Key::Entry, Key::Code], lang);
-    for fault in &report.faults {
+    page.leaf("h2", &[], Key::Faults.text(lang));
+    columns_of(page, &[Key::Probe, Key::Entry, Key::Code], lang);
+    for fault in report.faults.iter().take(FAULTS_MAX) {
         let entry = fault.name.as_ref().map_or("", |name| name.as_str());
-        page.raw("<tr>").leaf("td", &[], fault.probe.as_str()).leaf("td", &[], entry).leaf("td", &[], fault.code.name()).raw("</tr>\n");
+        page.raw("<tr><td>").text(words::section(fault.section(), lang)).raw("<br>").leaf("code", &[], fault.probe.as_str()).raw("</td>");
+        page.leaf("td", &[], entry).raw("<td>").text(words::fault(fault, lang)).raw("<br>").leaf("code", &[], fault.code.name()).raw("</td></tr>\n");
     }
     page.raw("</tbody></table>");
+    rest(page, report.faults.len().saturating_sub(FAULTS_MAX), lang);
 }

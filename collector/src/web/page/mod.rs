@@ -3,6 +3,7 @@
 pub mod fleet;
 pub mod html;
 pub mod machine;
+mod readings;
 mod words;
 
 use super::lang::{Key, Lang};
@@ -17,6 +18,7 @@ pub const CSS: &str = concat!(
     "body{font:16px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:1rem;max-width:110rem}",
     "a{color:inherit}h1{font-size:1.3rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}header p,.dim{color:var(--dim)}",
     "table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top}",
+    "td,th{overflow-wrap:anywhere}.wide{overflow-x:auto}.wide td,.wide th{overflow-wrap:normal;min-width:5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}",
     "ul{margin:0;padding-left:1.1rem}code{overflow-wrap:anywhere}",
     ".state{font-weight:bold;white-space:nowrap}.up{color:var(--good)}.down,.bad{color:var(--bad);font-weight:bold}",
     ".not_known,.example{color:var(--note);font-weight:bold}.example{border:2px dashed;padding:0 .4rem}",
@@ -26,7 +28,7 @@ pub const CSS: &str = concat!(
 pub const SECURITY_HEADERS: [(&str, &str); 8] = [
     (
         "content-security-policy",
-        "default-src 'none'; style-src 'sha256-jb8c2k8LzSrWtFflqTAtnvGUTKOJMqzOo0AgSatnz1M='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'sha256-HQ5xca87n4L8EVUE/AjFHHM92r+sbUjvs3UCO6T6cIM='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),

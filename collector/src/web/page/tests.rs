@@ -166,12 +166,70 @@ fn the_machine_page_shows_every_reading_and_fault() {
     view.facilities[0].machines[0].report.as_ref().unwrap().readings.visit(|field, _, _| {
         assert!(page.contains(&format!("<code>{}</code>", field.path())) && page.contains(field.meaning_ja), "{}", field.path());
     });
-    assert!(page.contains("<td>disk.reads</td><td>sdb</td><td>permission_denied</td>"));
+    let reason = "エージェントに読み取り権限がありません<br><code>permission_denied</code>";
+    assert!(page.contains(&format!("<td>ディスク入出力<br><code>disk.reads</code></td><td>sdb</td><td>{reason}</td>")), "{page}");
+    assert!(page.contains("<td>2.0 GiB</td>") && page.contains("<h3>メモリ <code>memory</code>"));
     assert!(page.contains("<td>dns 5</td>") && page.contains("0011-2233"));
     assert!(page.contains("href=\"/machines/north/ct?lang=en\""));
     let other = FacilityView { alias: "south".to_owned(), ..view.facilities[0].clone() };
     let two = FleetView { facilities: vec![view.facilities[0].clone(), other], ..view };
     assert!(machine::page(&two, "south", "ct", Lang::En).is_some() && machine::page(&two, "south", "mr", Lang::En).is_none());
+}
+
+/// As very many entries as a section holds, one more, one named twice; and everything an agent can say at once.
+#[test]
+fn many_entries_stand_in_one_table_and_are_bounded() {
+    use mimamori_shared::fields::{Array, Drive, Sensor};
+    use mimamori_shared::payload::{Fault, FaultCode};
+    let mut full = machine("ct");
+    let report = full.report.as_mut().unwrap();
+    let name = |n: usize| format!("{}{n:02}", "W".repeat(60)).parse().unwrap();
+    report.readings.drive =
+        (0..65).map(|n| Drive { name: name(n), temperature_celsius: Some(38), verdict: Some("bad".parse().unwrap()), ..Drive::default() }).collect();
+    report.readings.array = ["md0", "md0"].map(|name| Array { name: name.parse().unwrap(), degraded: Some(1), ..Array::default() }).to_vec();
+    report.readings.sensor = vec![Sensor { name: name(0), temperature_milli: Some(45_500), ..Sensor::default() }];
+    report.faults = (0..300).map(|n| Fault { probe: "drive".parse().unwrap(), code: FaultCode::ALL[n % 9], name: Some(name(n % 64)) }).collect();
+    for lang in [Lang::En, Lang::Ja] {
+        let page = machine::page(&view_of(vec![full.clone()]), "north", "ct", lang).unwrap();
+        let of = |section: &str| page.split("<h3>").find(|part| part.contains(&format!("<code>{section}</code>"))).unwrap().to_owned();
+        let drives = of("drive");
+        assert_eq!(
+            (drives.matches("<th scope=\"row\">").count(), drives.matches("<td>38 °C</td>").count(), drives.contains(&words::more(1, lang))),
+            (64, 64, true)
+        );
+        assert!(drives.contains("<div class=\"wide\">") && !drives.contains("drive.model"), "only what there is");
+        assert_eq!(of("array").matches("<th scope=\"row\">md0</th>").count(), 2);
+        assert!(of("sensor").contains("<td>45.5 °C</td>"));
+        assert!(
+            page.contains(&words::more(44, lang))
+                && FaultCode::ALL.iter().all(|code| page.contains(&lang.of(code.words_en(), code.words_ja()).replace('\'', "&#39;")))
+        );
+    }
+}
+
+#[test]
+fn what_is_not_in_order_stands_on_the_page_in_words() {
+    use crate::view::tests::found;
+    use mimamori_shared::payload::Standing;
+    for (lang, state, about, subject) in
+        [(Lang::En, "not in order", "A drive is failing.", "Drives sda"), (Lang::Ja, "異常", "ドライブに故障の兆候があります。", "ドライブ sda")]
+    {
+        let [all, page] = both(&view_of(vec![machine("ct")]), lang);
+        let row =
+            format!("<tr><td class=\"bad\">{state}</td><td>{about}<br><code>drive_health</code></td><td>{subject}</td><td>2026-11-22 13:16:44 +09:00</td>");
+        assert!(page.contains(&row) && page.contains("<td>pending 8, percentage_used 103 %</td>"), "{page}");
+        assert!(page.contains("<td>of_a_newer_agent<br><code>of_a_newer_agent</code></td>"), "an unknown check by its id");
+        assert!(!page.contains(Key::NothingStands.text(lang)) && !page.contains(Key::LastSaid.text(lang)));
+        assert!(all.contains(&format!("{about} sda")) && all.contains("of_a_newer_agent x"), "{all}");
+        let silent = view_of(vec![MachineView { state: State::NotKnown, ..machine("ct") }]);
+        assert!(both(&silent, lang)[1].contains(Key::LastSaid.text(lang)));
+        let well = view_of(vec![MachineView { standing: Vec::new(), ..machine("ct") }]);
+        assert!(both(&well, lang)[1].contains(Key::NothingStands.text(lang)));
+        let many = (0..1024).map(|n| found("drive_health", &format!("d-{n}"), Standing::Bad)).collect();
+        let [all, page] = both(&view_of(vec![MachineView { standing: many, ..machine("ct") }]), lang);
+        assert!(all.contains(&words::more(1021, lang)) && !all.contains("d-3<"), "the list of all shows the worst");
+        assert_eq!(page.matches("<code>drive_health</code>").count(), 1024);
+    }
 }
 
 /// The newer one has the name; the page of the older one is reached by its agent id.

@@ -29,6 +29,11 @@ pub(super) fn ago(ms: i64, at_ms: i64, lang: Lang) -> String {
     lang.of(format!("{number} {en} {}", word.text(Lang::En)), format!("{number}{ja}{}", word.text(Lang::Ja)))
 }
 
+/// Lines that are not shown.
+pub(super) fn more(left: usize, lang: Lang) -> String {
+    lang.of(format!("… {left} {}", Key::More.text(lang)), format!("…{}{left}件", Key::More.text(lang)))
+}
+
 /// A sign beside the word, so that colour alone says nothing.
 pub(super) fn shape(state: State) -> &'static str {
     match state {
