@@ -51,6 +51,13 @@ pub const KEYS: &[Key] = &[
     scope_interval("intervals.inventory"),
     scope_interval("intervals.accounts"),
     scope_interval("intervals.log_counts"),
+    Key::with_default(
+        "collect.less_when_busy",
+        Kind::Flag,
+        "true",
+        "Lengthens all intervals but heartbeat's, up to eight times, while the machine is busy.",
+        "機器の負荷が高い間、heartbeat以外の間隔を最大8倍まで延ばす。",
+    ),
     Key::optional(
         "collect.except",
         Kind::TextList,

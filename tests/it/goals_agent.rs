@@ -209,19 +209,20 @@ fn product(path: &Path) -> Option<String> {
         return None;
     }
     let text = fs::read_to_string(path).unwrap();
-    Some(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned())
+    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
+    Some(tests.iter().fold(text.as_str(), |text, begins| text.split(begins).next().unwrap()).to_owned())
 }
 
 fn starts_others(text: &str) -> bool {
     ["Command::new(", "process::Command", "CommandExt", "posix_spawn", "execve", "libc::fork"].iter().any(|way| text.contains(way))
 }
 
-/// HD-08: there is nothing that a collector's word could start.
+/// HD-08: there is nothing that a collector's word could start. The hardware helper starts tools; it hears nobody.
 #[test]
 fn neither_program_starts_others() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    ["agent/src", "collector/src", "collector/domain/src", "shared/src"].iter().for_each(|folder| sources(&top.join(folder), &mut files));
+    ["agent/src", "agent/parse/src", "collector/src", "collector/domain/src", "shared/src"].iter().for_each(|folder| sources(&top.join(folder), &mut files));
     let looked: Vec<(PathBuf, String)> = files.into_iter().filter_map(|path| product(&path).map(|text| (path, text))).collect();
     let faults: Vec<_> = looked.iter().filter(|(_, text)| starts_others(text)).map(|(path, _)| path.display().to_string()).collect();
     assert_eq!(faults, Vec::<String>::new());

@@ -52,8 +52,7 @@ const IMPURE: &[&str] = &["std::fs", "std::net", "std::env", "tokio", "rusqlite"
 const NEVER: &[&str] = &[".verify(", "verify_batch", "legacy_compatibility", "todo!", "unimplemented!", "dbg!", "#[ignore", "#[should_panic]"];
 /// Crates and what each may depend on within the workspace.
 #[rustfmt::skip]
-const ARROWS: &[(&str, &str)] = &[("shared", ""), ("shared/cli", "shared"), ("agent/parse", "shared"), ("agent/hardware", "parse shared"),
-    ("agent", "cli parse shared"), ("collector/domain", "shared"), ("collector", "cli domain shared")];
+const ARROWS: &[(&str, &str)] = &[("shared", ""), ("shared/cli", "shared"), ("agent/parse", "shared"), ("agent/hardware", "parse shared"), ("agent", "cli parse shared"), ("collector/domain", "shared"), ("collector", "cli domain shared")];
 /// What `shared` and the domain do without.
 const HEAVY: &[&str] = &["tokio", "reqwest", "rusqlite", "rustls", "axum", "hyper", "rustix", "sysinfo", "notify", "getrandom"];
 /// Functions of the store that nobody asks: `store/mod.rs` says why.

@@ -127,7 +127,12 @@ impl AgentHome {
         fs::create_dir_all(dir.join("state")).unwrap();
         let root = is_root(dir);
         let binary = reachable(binary("mimamori-agent"), dir, root);
-        let home = AgentHome { dir: dir.to_owned(), sets: vec!["interval=5s".to_owned(), "outbox.free_floor=0B".to_owned()], binary, root };
+        let home = AgentHome {
+            dir: dir.to_owned(),
+            sets: ["interval=5s", "outbox.free_floor=0B", "collect.less_when_busy=false"].map(str::to_owned).to_vec(),
+            binary,
+            root,
+        };
         fs::set_permissions(home.state_dir(), fs::Permissions::from_mode(0o700)).unwrap();
         home.give(&home.state_dir());
         let scopes: String = mimamori_shared::fields::Scope::ALL.iter().map(|scope| format!("{} = {{ every = \"5s\" }}\n", scope.name())).collect();

@@ -306,6 +306,9 @@ impl Agent {
             self.to_open = None;
             // A rotation is no new beginning: it cannot happen again before the old chain is receipted.
             if opened != OpenReason::Rotated {
+                // What was found on the branch that is left, or before the state was lost, is told anew; the collector
+                // forgets it at this very place.
+                self.diagnosis = Diagnosis::default();
                 self.opened_at.push(self.opening_at);
             }
             // The consent that was stated stays known until it is stated here: what older chains hold was taken under it.

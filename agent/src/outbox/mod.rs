@@ -28,7 +28,7 @@ pub use queue::Queue;
 
 use crate::core::{ChainState, Held, Record};
 use mimamori_shared::id::{ChainId, Hash, Lease};
-use mimamori_shared::payload::{Class, ConsentState, Place, Statement};
+use mimamori_shared::payload::{Class, ConsentState, OpenReason, Place, Statement};
 use rows::{Head, class_no, hash_before, sum, tip_of};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -342,8 +342,11 @@ fn save_state(transaction: &Transaction<'_>, record: &Record) -> Result<(), rusq
     if let Some(diagnosis) = &record.diagnosis {
         put("diagnosis", diagnosis)?;
     }
-    if record.opens.is_some() {
+    if let Some(opened) = record.opens {
         transaction.execute("DELETE FROM state WHERE key = 'plan'", [])?;
+        if opened != OpenReason::Rotated {
+            transaction.execute("DELETE FROM state WHERE key = 'diagnosis'", [])?;
+        }
     }
     match &record.states {
         Some(Statement::Consent { state: ConsentState::Granted, terms_hash, .. }) => put("consent", &terms_hash.0),

@@ -81,14 +81,14 @@ pub(super) mod tests {
     /// What chronyd 4.3 of Debian 12 answered when it followed a server of which it was told that it is 0.3 s off.
     /// `chronyc tracking` said a moment later: 7F000001, stratum 4, 0.299999028 s slow, root delay 0.000005394 s, root
     /// dispersion 0.000001770 s (which grows), Normal.
-    pub(in crate::probe) const FOLLOWS: &str = "060200000021000500000000000000000102030400000000000000007f0000017f00000100000000000000000000000000010000\
-        00040000000000006b0a06e62757c39a00999978d524d1a2d4f8e62bfd21314df5517217fedfa9b5e0b4fe1bdce84f110283191a";
+    pub(in crate::probe) const FOLLOWS: &str = "060200000021000500000000000000000102030400000000000000007f0000017f000001000000000000000000000000\
+        0001000000040000000000006b0a06e62757c39a00999978d524d1a2d4f8e62bfd21314df5517217fedfa9b5e0b4fe1bdce84f110283191a";
     /// The same without a server.
-    pub(in crate::probe) const ALONE: &str = "06020000002100050000000000000000010203040000000000000000000000000000000000000000000000000000000000000000\
-        00000003000000000000000000000000000000000000000000000000000000000000000000000000048000000480000000000000";
+    pub(in crate::probe) const ALONE: &str = "060200000021000500000000000000000102030400000000000000000000000000000000000000000000000000000000\
+        0000000000000003000000000000000000000000000000000000000000000000000000000000000000000000048000000480000000000000";
     /// The same told to be its own reference (`local stratum 3`).
-    const OWN_CLOCK: &str = "060200000021000500000000000000000102030400000000000000007f7f01010000000000000000000000000000000000000000\
-        00030000000000006b0a06bc3840b8e7000000000000000000000000000000000000000000000000000000000000000000000000";
+    const OWN_CLOCK: &str = "060200000021000500000000000000000102030400000000000000007f7f010100000000000000000000000000000000\
+        0000000000030000000000006b0a06bc3840b8e7000000000000000000000000000000000000000000000000000000000000000000000000";
     /// The same asked in version 5, and with too little padding.
     const OTHER_VERSION: &str = "06020000002100010012000000000000010203040000000000000000";
     const TOO_SHORT: &str = "06020000002100010013000000000000010203040000000000000000";
@@ -168,8 +168,8 @@ pub(super) mod tests {
     #[allow(clippy::disallowed_methods, reason = "the daemon that is asked is a program of its own")]
     fn start(folder: &Path, name: &str, config: &str) -> Option<Running> {
         let file = folder.join(name);
-        std::fs::write(&file, format!("{config}\nbindaddress 127.0.0.1\nbindcmdaddress 127.0.0.1\nbindcmdaddress /\npidfile {}.pid\n", file.display()))
-            .unwrap();
+        let common = format!("bindaddress 127.0.0.1\nbindcmdaddress 127.0.0.1\nbindcmdaddress /\npidfile {}.pid", file.display());
+        std::fs::write(&file, format!("{config}\n{common}\n")).unwrap();
         let uid = rustix::process::geteuid().as_raw().to_string();
         let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
         let user = accounts.lines().find(|line| line.split(':').nth(2) == Some(&uid))?.split(':').next()?;
@@ -192,8 +192,10 @@ pub(super) mod tests {
             return;
         };
         let closed = free();
-        let ask =
-            |chrony| Host::asking(Ports { nut: closed, apcupsd: closed, chrony }).ask(Question::ChronyTracking, soon()).and_then(|reply| tracking(&reply));
+        let ask = |chrony| {
+            let host = Host::asking(Ports { nut: closed, apcupsd: closed, chrony });
+            tracking(&host.ask(Question::ChronyTracking, soon())?)
+        };
         let until = |port, wanted: fn(&Tracking) -> bool| {
             let begun = Instant::now();
             loop {

@@ -27,10 +27,11 @@ fn below(host: &Host, folder: &str, inside: &str, depth: usize, wanted: fn(&str)
             Ok(bytes) if wanted(&name) => tree.put(path, bytes).map_err(|_| FaultCode::TooMany)?,
             Ok(_) | Err(FaultCode::NotFound) => {}
             // A folder does not read as a file. Links back up are cut off by the depth.
-            Err(_) if depth > 1 => match below(host, folder, &path, depth - 1, wanted, tree) {
-                Err(FaultCode::TooMany) => return Err(FaultCode::TooMany),
-                Ok(()) | Err(_) => {}
-            },
+            Err(_) if depth > 1 => {
+                if below(host, folder, &path, depth - 1, wanted, tree) == Err(FaultCode::TooMany) {
+                    return Err(FaultCode::TooMany);
+                }
+            }
             Err(_) => {}
         }
     }

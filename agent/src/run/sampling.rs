@@ -110,6 +110,9 @@ impl Shell {
 
     /// Lengthens or shortens the intervals by how busy the machine is; the core states the plan that follows.
     fn stretch(&mut self, took: Duration) {
+        if !self.config.values().flag("collect.less_when_busy") {
+            return;
+        }
         let host = &self.sampling.machine.host;
         let psi = |resource| probe::pressure::psi(host, resource).ok();
         let (cpu, memory, io) = (psi("cpu"), psi("memory"), psi("io"));

@@ -9,7 +9,7 @@ use crate::store::rows::StandingRow;
 use crate::store::scope::Scope;
 use crate::store::{STANDING_EVIDENCE_MAX, STANDING_MAX};
 use mimamori_shared::id::AgentId;
-use mimamori_shared::payload::{ConsentState, Finding, Standing, Statement};
+use mimamori_shared::payload::{ConsentState, Finding, OpenReason, Standing, Statement};
 use mimamori_shared::word::Word;
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, HashMap};
@@ -55,11 +55,16 @@ fn prune(db: &Connection, agent: AgentId) -> Result<bool, StoreError> {
     gone.into_iter().try_fold(false, |any, one| Ok(any | one?))
 }
 
-/// After the end of a consent, and of the agent, nothing that was known before counts; the agent begins anew as well.
+/// After the end of a consent, and of the agent, nothing that was known before counts; the agent begins anew as well, and
+/// so it does in a chain that goes on from a backup or without its state.
 pub(super) fn end(db: &Connection, agent: AgentId, when: &When, statement: &Statement) -> Result<(), StoreError> {
     match statement {
         Statement::Consent { state: ConsentState::Withdrawn | ConsentState::Expired, .. } | Statement::Purge { .. } => {}
-        Statement::Consent { state: ConsentState::Granted, .. } | Statement::Open { .. } | Statement::Plan { .. } | Statement::Key { .. } => return Ok(()),
+        Statement::Open { reason: OpenReason::Enrolled | OpenReason::Restored | OpenReason::StateLost, .. } => {}
+        Statement::Consent { state: ConsentState::Granted, .. }
+        | Statement::Open { reason: OpenReason::Rotated, .. }
+        | Statement::Plan { .. }
+        | Statement::Key { .. } => return Ok(()),
     }
     let (epoch, seq) = (place(when.epoch)?, place(when.seq)?);
     db.prepare_cached(
