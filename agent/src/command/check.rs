@@ -1,5 +1,7 @@
 //! `check`: what would keep the agent from working, one line each, with the mend.
 
+mod probes;
+
 use super::consent_state::Standing;
 use super::manifest::{consent_of, only_root_doubts};
 use super::noted_words::noted_words;
@@ -55,6 +57,7 @@ pub(super) fn check(config: &Config, output: Output, lang: Lang, environment: &E
     let receipt = Ledger::open(&config.state_dir()).ok().flatten().as_ref().and_then(newest_receipt);
     doctor.clock();
     doctor.clock_against(receipt.as_ref(), clock::now().wall_ms);
+    doctor.probes(consent_of(config, environment).ok().as_ref().map(|consent| &consent.terms));
     doctor.space();
     doctor.agent();
     if let Some(enrolment) = enrolment {

@@ -9,7 +9,7 @@ use crate::say::complain;
 use crate::setup::{host_of, names_of};
 use mimamori_shared::config::suggest;
 use mimamori_shared::fields::{Field, Readings, Value, fields};
-use mimamori_shared::payload::{Fault, FaultCode};
+use mimamori_shared::payload::Fault;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn show(probe: &Probe, readings: &Readings, faults: &[Fault], output: Output, la
     }
     for fault in faults {
         let name = fault.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
-        print(&format!("{}{name}: {}\n", fault.probe, words(fault.code, lang)));
+        print(&format!("{}{name}: {}\n", fault.probe, lang.of(fault.code.words_en(), fault.code.words_ja())));
     }
     if !faults.is_empty() {
         print(&format!("{}\n", lang.of(probe.mend, probe.mend_ja)));
@@ -108,22 +108,6 @@ async fn checks(config: &Config, alias: Option<&str>, output: Output, lang: Lang
         checked.iter().for_each(|checked| print(&format!("{}\n", checked.line(lang))));
     }
     if failed { exit::FAILED } else { exit::OK }
-}
-
-/// Why something could not be read, for a human. None of these says that anything is wrong with what was to be read.
-fn words(code: FaultCode, lang: Lang) -> &'static str {
-    let (en, ja) = match code {
-        FaultCode::NotFound => ("there is no such source here (not_found)", "読み取り元がありません（not_found）"),
-        FaultCode::PermissionDenied => ("it may not be read (permission_denied)", "読み取りが許可されていません（permission_denied）"),
-        FaultCode::Malformed => ("what it says is not understood (malformed)", "内容を解釈できません（malformed）"),
-        FaultCode::TooLarge => ("it is larger than what is read (too_large)", "大きすぎます（too_large）"),
-        FaultCode::TimedOut => ("it did not answer in time, or is too old (timed_out)", "時間内に応答がないか、古すぎます（timed_out）"),
-        FaultCode::IoError => ("reading failed (io_error)", "読み取りに失敗しました（io_error）"),
-        FaultCode::Unsupported => ("this system does not offer it (unsupported)", "このシステムにはありません（unsupported）"),
-        FaultCode::TooMany => ("more than one report holds, or twice (too_many)", "数が多すぎるか、重複しています（too_many）"),
-        FaultCode::Hidden => ("hidden from the agent by its own sandbox (hidden)", "サンドボックスに隠れています（hidden）"),
-    };
-    lang.of(en, ja)
 }
 
 fn program(program: Program) -> &'static str {

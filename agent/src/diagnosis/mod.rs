@@ -1,7 +1,7 @@
 //! Self-diagnosis: what the readings say about how things stand, and since when.
 //!
 //! Pure. The core keeps what stands together with the outbox, so a change is durable before it is sent, survives
-//! restarts, and is told once. Only readings that may leave are judged: what is not consented is not found either.
+//! restarts, and is told once (I19). Only readings that may leave are judged: what is not consented is not found either.
 
 mod checks;
 

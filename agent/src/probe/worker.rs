@@ -1,4 +1,4 @@
-//! Takes samples on a thread of its own, so that a disk or mount that hangs never stops the agent.
+//! Takes samples on a thread of its own, so that a disk or mount that hangs never stops the agent (I20).
 //!
 //! A thread that waits in the kernel cannot be stopped: it is left behind, and its section is not tried again before it
 //! comes back. So at most one thread per section ever waits, and all other sections go on being taken.
