@@ -205,7 +205,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn product(path: &Path) -> Option<String> {
     let shown = path.display().to_string();
     let (_, shown) = shown.split_once("/../").unwrap();
-    if ["/tests", "_tests", "/contract/", "/rig.rs"].iter().any(|part| shown.contains(part)) {
+    if ["/tests", "_tests", "/contract/", "/rig.rs", "/corpus"].iter().any(|part| shown.contains(part)) {
         return None;
     }
     let text = fs::read_to_string(path).unwrap();

@@ -330,6 +330,8 @@ fn thirty_days_of_an_outage_fit_into_the_default_quota() {
     let file = std::fs::metadata(dir.path().join(FILE)).unwrap().len() as i64 / TAKEN;
     println!("{each} bytes counted a report, {file} in the file: {} MiB in 30 days", (each.max(file) * REPORTS) >> 20);
     // Half of it for machines with more disks and interfaces than this one.
-    assert!(each * REPORTS < 128 << 20, "{each} bytes a report");
-    assert!(file <= each + each / 50, "the file takes {file} bytes a report, {each} are counted");
+    assert!(each.max(file) * REPORTS < 128 << 20, "{each} bytes a report, {file} in the file");
+    // A row does not begin on the rest of a page that it does not fit on: with rows of a good third of one the rest is a
+    // sixth. All sections at once, as here, are the largest rows there are.
+    assert!(file <= each + each / 5, "the file takes {file} bytes a report, {each} are counted");
 }
