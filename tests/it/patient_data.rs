@@ -67,6 +67,7 @@ fn tree(root: &Path, plants: &Plants) {
     write(&root.join("proc/net/dev"), links);
     let disks: String = plants.words.iter().map(|word| format!("   8 0 {word} 1 0 8 0 1 0 8 0 0 0 0\n")).collect();
     write(&root.join("proc/diskstats"), fs::read_to_string(root.join("proc/diskstats")).unwrap() + &disks);
+    hardware(root, plants);
     // What it has no business with: processes, users, logs, names.
     for (number, plant) in all.iter().enumerate() {
         let process = root.join("proc").join((4000 + number).to_string());
@@ -82,6 +83,50 @@ fn tree(root: &Path, plants: &Plants) {
     for (name, text) in [("etc/hostname", &plants.words[0]), ("proc/sys/kernel/hostname", &plants.words[1]), ("etc/timezone", &plants.words[2])] {
         write(&root.join(name), format!("{text}\n"));
     }
+}
+
+/// Names that somebody chose for arrays, pools, volumes, units and power supplies, and what tools say of them.
+fn hardware(root: &Path, plants: &Plants) {
+    let path = root.join("run/mimamori-agent-hardware/report.json");
+    let mut report: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let word = |number: usize| plants.words[number % plants.words.len()].as_str();
+    let runs = report["runs"].as_array_mut().unwrap();
+    for (number, run) in runs.iter_mut().enumerate() {
+        run["err"] = format!("cannot open {}: {}", word(number), plants.records[number]).into();
+        let mut out = run["out"].as_str().unwrap().to_owned();
+        for (name, place) in ["archive", "mpatha", "thin", "vg0", "cron.service", "EX0001", "EX0002", "EX0003"].into_iter().zip(10..) {
+            out = out.replace(name, word(place));
+        }
+        run["out"] = out.into();
+    }
+    let counts = |device: &str| ["write_io", "read_io", "flush_io", "corruption", "generation"].map(|what| format!("[{device}].{what}_errs 0\n")).concat();
+    let device = format!("/dev/mapper/{}", word(30));
+    runs.push(serde_json::json!({"tool": "btrfs", "subject": format!("/mnt/{}", plants.names[0]), "args": ["device", "stats", format!("/mnt/{}", word(31))],
+        "outcome": "done", "exit": 0, "ms": 1, "cpu_ms": 1, "out": counts(&device), "err": ""}));
+    let by_id = format!("disk/by-id/ata-{}", word(32).to_lowercase());
+    let asleep = serde_json::json!({"tool": "smartctl", "subject": by_id, "args": ["-d", "sat", by_id], "outcome": "done", "exit": 3, "ms": 1, "cpu_ms": 1, "out": "", "err": ""});
+    runs.push(asleep);
+    let fault = |number: usize| serde_json::json!({"code": "unreadable", "subject": word(number), "detail": plants.records[number]});
+    report["faults"] = (0..40).map(fault).collect::<Vec<_>>().into();
+    write(&path, report.to_string());
+    let mdstat = fs::read_to_string(root.join("proc/mdstat")).unwrap();
+    write(&root.join("proc/mdstat"), mdstat.replace("md0 :", &format!("md_{} :", plants.short[0])));
+    write(&root.join("sys/class/hwmon/hwmon0/temp1_label"), format!("{}\n", word(33)));
+    write(&root.join("sys/class/power_supply/BAT0/serial_number"), format!("{}\n", word(34)));
+    write(&root.join("sys/devices/system/edac/mc/mc0/dimm0/dimm_label"), format!("{}\n", word(35)));
+    let mut login = vec![0_u8; 384];
+    login[0] = 7;
+    let user = &word(36).as_bytes()[..word(36).len().min(31)];
+    login[44..44 + user.len()].copy_from_slice(user);
+    let wtmp = fs::read(root.join("var/log/wtmp")).unwrap();
+    write(&root.join("var/log/wtmp"), [wtmp, login].concat());
+    write(&root.join("recorded/nut/LIST UPS"), format!("BEGIN LIST UPS\nUPS {} \"{}\"\nEND LIST UPS\n", plants.short[1], plants.names[1]));
+    let variables = format!(
+        "BEGIN LIST VAR {0}\nVAR {0} ups.status \"OL\"\nVAR {0} ups.serial \"{1}\"\nVAR {0} battery.charge \"90\"\nEND LIST VAR {0}\n",
+        plants.short[1],
+        word(37)
+    );
+    write(&root.join("recorded/nut").join(format!("LIST VAR {}", plants.short[1])), variables);
 }
 
 /// An authority with plants in its subject.
@@ -321,6 +366,9 @@ fn five_hundred_names_of_patients_on_a_recorded_machine_leave_no_trace() {
     drop(guard);
     let held: String = world.export("ct-1").iter().map(|line| line["frame"][0].as_str().unwrap().to_owned()).collect();
     assert!(held.matches("fs-").count() > 20 && held.matches("if-").count() > 20, "the planted mounts and interfaces were measured: {}", &held[..2000]);
+    for prefix in ["dev-", "pool-", "ups-", "sn-"] {
+        assert!(held.contains(&format!("\"{prefix}")), "{prefix}: the planted hardware was measured");
+    }
     nothing_of(&plants, &world, &home, &tap, "recorded machine");
     the_search_sees_into(&plants, everything(&world, &home, &tap));
     let columns = [home.state_dir().join("outbox.db"), world.state_dir().join("collector.db")].map(|path| every_column_is_searched(&plants, &path));

@@ -8,12 +8,17 @@ use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
 use rustls::{ConfigBuilder, RootCertStore, WantsVerifier};
 use std::io::{self, ErrorKind};
+use std::net::ToSocketAddrs as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// Threads of checks that may hang at once.
+const HANGING_MAX: usize = 8;
+static HANGING: AtomicUsize = AtomicUsize::new(0);
 /// Largest file of certificates, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -28,7 +33,9 @@ pub struct Target {
 
 /// Connects to the first of the addresses that answers. The deadline is the caller's.
 pub(super) async fn connect(target: &Target) -> Result<TcpStream, Class> {
-    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await.map_err(|_| Class::NameNotFound)?;
+    let (host, port) = (target.host.clone(), target.port);
+    let look = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+    let addresses = aside(&HANGING, look).await.ok_or(Class::TimedOut)?.map_err(|_| Class::NameNotFound)?;
     let mut fault = Class::NameNotFound;
     for address in addresses {
         match TcpStream::connect(address).await {
@@ -87,6 +94,61 @@ pub(super) async fn file(path: &Path) -> Result<Vec<u8>, Trouble> {
         let below = path.strip_prefix("/").ok().and_then(Path::to_str).ok_or(FaultCode::Malformed)?;
         Host::live().read_bytes(below, FILE_BYTES_MAX)
     };
-    let read = tokio::task::spawn_blocking(read).await.unwrap_or(Err(FaultCode::IoError));
-    read.map_err(Trouble::Unmeasured)
+    aside(&HANGING, read).await.unwrap_or(Err(FaultCode::TimedOut)).map_err(Trouble::Unmeasured)
+}
+
+/// Runs what may hang (a name server, a dead mount) on a thread of its own. The runtime's few threads are the uplink's:
+/// a check must not take them away. `None` while too many of those threads hang.
+async fn aside<T: Send + 'static>(hanging: &'static AtomicUsize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    struct Under(&'static AtomicUsize);
+    impl Drop for Under {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+    let others = hanging.fetch_add(1, Ordering::AcqRel);
+    let under = Under(hanging);
+    if others >= HANGING_MAX {
+        return None;
+    }
+    let (give, done) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let _under = under;
+        // Nobody waits any more after the deadline.
+        drop(give.send(work()));
+    };
+    std::thread::Builder::new().name("check".to_owned()).stack_size(256 * 1024).spawn(work).ok()?;
+    done.await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    static FULL: AtomicUsize = AtomicUsize::new(0);
+
+    #[test]
+    fn what_hangs_takes_none_of_the_runtimes_threads_and_no_more_than_its_own() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let hangs = || {
+            let held = Arc::clone(&held);
+            aside(&FULL, move || held.lock().unwrap().recv().is_ok())
+        };
+        runtime.block_on(async {
+            let waiting: Vec<_> = (0..HANGING_MAX).map(|_| tokio::spawn(hangs())).collect();
+            tokio::task::yield_now().await;
+            while FULL.load(Ordering::Acquire) < HANGING_MAX {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(aside(&FULL, || 1).await, None, "there are enough of them");
+            assert_eq!(tokio::task::spawn_blocking(|| 2).await.unwrap(), 2, "the runtime's own are free");
+            waiting.iter().for_each(|_| release.send(()).unwrap());
+            for one in waiting {
+                assert_eq!(one.await.unwrap(), Some(true));
+            }
+        });
+    }
 }

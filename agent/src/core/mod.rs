@@ -210,7 +210,8 @@ impl Agent {
     pub fn wake_at(&self) -> Option<i64> {
         // Nothing is sampled before there is a chain for it; when that may not be opened yet, waking earlier changes nothing.
         let sample = match &self.to_open {
-            _ if !self.may_collect() => None,
+            // While a sample is being taken, waking changes nothing: its end is an event.
+            _ if !self.may_collect() || self.sampling => None,
             Some(_) => self.may_open_at(),
             None => self.sample_at,
         };

@@ -14,6 +14,13 @@ impl Agent {
         if !was_sampling || self.pending.is_some() || !self.may_collect() || handed_over {
             return;
         }
+        // It may have taken a while: what may not leave any more at this moment does not.
+        let open = self.open_scopes(now);
+        self.taking.retain(|scope| open.contains(scope));
+        self.watching.retain(|scope| open.contains(scope));
+        if self.taking.is_empty() && self.watching.is_empty() {
+            return;
+        }
         self.filter(&mut readings, &mut faults);
         // Compared is what this report holds with what the last one that held it said.
         let mut states: States = states.into_iter().filter(|(section, _)| self.may_take(section)).collect();

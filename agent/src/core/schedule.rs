@@ -51,7 +51,7 @@ impl Agent {
     }
 
     /// The scopes of which something may be taken at this moment.
-    fn open_scopes(&self, now: Now) -> Vec<Scope> {
+    pub(super) fn open_scopes(&self, now: Now) -> Vec<Scope> {
         let Some(terms) = self.terms() else { return Vec::new() };
         if terms.mode == ConsentMode::OnDemand && now.wall_ms >= self.asked_until_ms {
             return Vec::new();
@@ -88,14 +88,17 @@ impl Agent {
     fn due_at(&self, scope: Scope, now: Now) -> i64 {
         let consented = self.terms().and_then(|terms| terms.scopes.get(&scope)).map_or(0, |scope| scope.every_s);
         let interval_ms = milliseconds(self.settings.plan.scope_s(scope).max(consented));
-        self.taken.get(&scope).map_or(now.boottime_ms, |at| at.saturating_add(interval_ms))
+        let due = self.taken.get(&scope).map_or(now.boottime_ms, |at| at.saturating_add(interval_ms));
+        // A change that was told in between counts for the consent too.
+        self.told.get(&scope).map_or(due, |at| due.max(at.saturating_add(milliseconds(consented))))
     }
 
     /// Whether the consent would let a scope leave again, although it is not due by the plan: a change in it is told at once.
     fn may_watch(&self, scope: Scope, now: Now) -> bool {
         let consented_ms = self.terms().and_then(|terms| terms.scopes.get(&scope)).map_or(0, |scope| milliseconds(scope.every_s));
         let left = [&self.taken, &self.told].into_iter().filter_map(|times| times.get(&scope)).max();
-        scope.is_state() && left.is_none_or(|at| at.saturating_add(consented_ms) <= now.boottime_ms)
+        // Checks of applications ask others: no more often than they are planned.
+        scope.is_state() && scope != Scope::ApplicationProbe && left.is_none_or(|at| at.saturating_add(consented_ms) <= now.boottime_ms)
     }
 
     /// Begins a sample of what is due, with a look at what is not. False when nothing is due.

@@ -55,9 +55,9 @@ pub const CHECKS: &[Check] = &[
     row("default_route", &["default_route"], |e, was| lost(e.flag("default_route")?, was)),
     row("link_down", &["link_up", "carrier_changes"], |e, was| lost(e.flag("link_up")?, was)),
     row("clock_unsynchronised", &["offset_us", "max_error_us"], |e, _| when(!e.flag("synchronised")?)),
-    row("unclean_boot", &[], |e, _| when(matches!(e.word("previous_shutdown")?, "crash" | "power_loss"))),
+    row("unclean_boot", &[], |e, was| unclean(e.word("previous_shutdown")?, was)),
     row("application_down", &["latency_us", "status"], |e, _| when(!e.flag("up")?)),
-    row("agent_over_budget", &["resident_bytes", "cpu_ms", "written_bytes"], |e, _| when(e.flag("over_budget")?)),
+    row("agent_over_budget", &["resident_bytes", "cpu_ms", "written_bytes"], |e, was| e.flag("over_budget").map_or(was, when)),
 ];
 
 fn when(bad: bool) -> Option<Standing> {
@@ -94,6 +94,15 @@ fn read_only(entry: &Entry<'_>, was: Option<Standing>) -> Option<Standing> {
     let read_only = entry.flag("read_only")?;
     let has_errors = entry.number("errors").is_some_and(|errors| errors > 0);
     lost(!read_only, if has_errors { Some(Bad) } else { was })
+}
+
+/// That nobody knows how the last run ended takes nothing back.
+fn unclean(word: &str, was: Option<Standing>) -> Option<Standing> {
+    match word {
+        "clean" => Some(Ok),
+        "crash" | "power_loss" | "unclean" => Some(Bad),
+        _ => was,
+    }
 }
 
 /// The verdict is the parser's; a drive that sleeps or cannot be read stands as before.

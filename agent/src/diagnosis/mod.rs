@@ -100,7 +100,10 @@ impl Diagnosis {
                 };
                 judged.insert(subject.clone());
                 // That something is in order is told only after it was not.
-                if before == Some(state) || (before.is_none() && standing.len() >= STANDING_MAX) {
+                if before == Some(state) {
+                    continue;
+                }
+                if before.is_none() && standing.len() >= STANDING_MAX && !make_room(&mut standing) {
                     continue;
                 }
                 standing.insert(subject.clone(), Since { state, since_ms: now_ms });
@@ -112,7 +115,8 @@ impl Diagnosis {
             let missing: Vec<Subject> = standing.keys().filter(|subject| subject.0.as_str() == check.id && !judged.contains(*subject)).cloned().collect();
             for subject in missing {
                 let there = silent.contains(&subject) || is_faulty(check, &subject, faults);
-                let state = if there { Standing::Unknown } else { Standing::Gone };
+                // Sensors answer `na` at times; that is not gone.
+                let state = if there || check.id == "sensor_alarm" { Standing::Unknown } else { Standing::Gone };
                 if standing.get(&subject).is_some_and(|since| since.state == state) {
                     continue;
                 }
@@ -122,6 +126,13 @@ impl Diagnosis {
         }
         (Diagnosis { standing }, found)
     }
+}
+
+/// Forgets what has been gone for longest; false when nothing is gone.
+fn make_room(standing: &mut BTreeMap<Subject, Since>) -> bool {
+    let gone = standing.iter().filter(|(_, since)| since.state == Standing::Gone).min_by_key(|(_, since)| since.since_ms);
+    let Some(oldest) = gone.map(|(subject, _)| subject.clone()) else { return false };
+    standing.remove(&oldest).is_some()
 }
 
 /// A fault of the whole section, or of this very entry, says that it could not be measured.

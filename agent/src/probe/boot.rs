@@ -1,7 +1,7 @@
 //! How the run before this one ended, from `var/log/wtmp` and the kernel's persistent store.
 //!
 //! `shutdown(8)` and systemd write a record before the machine goes down; a run without one ended by itself. When the
-//! kernel left its last words in `sys/fs/pstore`, it crashed; otherwise the power went away, as far as can be told.
+//! kernel left its last words in `sys/fs/pstore`, it crashed; where there are none, the power went away.
 //! The accounts in the same file are neither kept nor sent.
 
 use super::{Sources, Take};
@@ -23,8 +23,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     let Some(ended) = take.whole(wtmp.and_then(|bytes| previous(&bytes))) else { return };
     let word = match ended {
         Ended::Cleanly => "clean",
-        Ended::ByItself if crashed(host) => "crash",
-        Ended::ByItself => "power_loss",
+        Ended::ByItself => by_itself(host),
         Ended::Unknown => "unknown",
     };
     readings.boot = Some(Boot { previous_shutdown: word.parse().ok() });
@@ -59,8 +58,17 @@ fn previous(wtmp: &[u8]) -> Result<Ended, FaultCode> {
     Ok(Ended::Unknown)
 }
 
-fn crashed(host: &Host) -> bool {
-    host.list("sys/fs/pstore", STORE_FILES_MAX).is_ok_and(|names| names.iter().any(|name| name.starts_with("dmesg-")))
+/// Last words of the kernel tell a crash. Where they may not be read, or may have been put away at boot
+/// (systemd-pstore(8)), nobody can tell it from a loss of power.
+fn by_itself(host: &Host) -> &'static str {
+    let has_words = |names: &[String]| names.iter().any(|name| name.starts_with("dmesg-"));
+    let kept_away = host.list("var/lib/systemd/pstore", STORE_FILES_MAX);
+    match (host.list("sys/fs/pstore", STORE_FILES_MAX), kept_away) {
+        (Ok(names), _) if has_words(&names) => "crash",
+        (Ok(_), Err(FaultCode::NotFound)) => "power_loss",
+        (Ok(_), Ok(names)) if names.is_empty() => "power_loss",
+        _ => "unclean",
+    }
 }
 
 #[cfg(test)]
@@ -97,8 +105,12 @@ mod tests {
     #[test]
     fn last_words_of_the_kernel_make_it_a_crash() {
         let wtmp = [record(BOOT_TIME, "reboot"), record(BOOT_TIME, "reboot")].concat();
-        let host = recorded_bytes(&[("var/log/wtmp", &wtmp)]);
+        let host = recorded_bytes(&[("var/log/wtmp", &wtmp), ("sys/fs/pstore/other", b"")]);
         assert_eq!(taken(&host, "boot").0, r#"{"boot":{"previous_shutdown":"power_loss"}}"#);
+        let unclean = r#"{"boot":{"previous_shutdown":"unclean"}}"#;
+        assert_eq!(taken(&recorded_bytes(&[("var/log/wtmp", &wtmp)]), "boot").0, unclean, "no store to look into");
+        let host = recorded_bytes(&[("var/log/wtmp", &wtmp), ("sys/fs/pstore/other", b""), ("var/lib/systemd/pstore/1/dmesg.txt", b"Oops")]);
+        assert_eq!(taken(&host, "boot").0, unclean, "put away, from whichever boot");
         let host = recorded_bytes(&[("var/log/wtmp", &wtmp), ("sys/fs/pstore/dmesg-efi-1", b"Oops")]);
         assert_eq!(taken(&host, "boot").0, r#"{"boot":{"previous_shutdown":"crash"}}"#);
     }

@@ -62,6 +62,23 @@ impl Names {
         self.hashed("sn-", serial.trim().as_bytes())
     }
 
+    /// The word for an array or a drive as the kernel or its tool calls it: what they make up themselves passes, what
+    /// somebody chose (`md_archive`, a link named after a serial number) leaves as a hash.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Word {
+        let numbered = |prefix: &str| name.strip_prefix(prefix).is_some_and(is_number);
+        // A controller of NVMe, a generic SCSI device, a bus of MegaRAID.
+        let made_up = disk(name).is_some() || ["nvme", "sg", "bus-", "twa", "twe", "twl"].iter().any(|prefix| numbered(prefix));
+        if made_up { name.parse().unwrap_or_default() } else { self.hashed("dev-", name.as_bytes()) }
+    }
+
+    /// The word for a battery: the firmware's numbers pass; devices on a bus carry their address or serial number in it.
+    #[must_use]
+    pub fn battery(&self, name: &str) -> Word {
+        let numbered = ["BAT", "CMB"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_number));
+        if numbered { name.parse().unwrap_or_default() } else { self.hashed("bat-", name.as_bytes()) }
+    }
+
     /// The word for a pool of storage; somebody named it.
     #[must_use]
     pub fn pool(&self, name: &str) -> Word {
@@ -205,6 +222,16 @@ mod tests {
     #[test]
     fn the_salt_is_not_shown() {
         assert!(!format!("{:?}", Names::new(b"hush", BTreeMap::new())).contains("104"));
+    }
+
+    #[test]
+    fn devices_that_somebody_named_leave_as_a_hash() {
+        for name in ["sda", "md127", "nvme0", "nvme0n1", "sg3", "bus-0"] {
+            assert_eq!(names().device(name).as_str(), name);
+        }
+        for name in ["md_archive", "disk-by-id-ata-EXAMPLE_SN1", "sdyamada", "bus-", "nvme", ""] {
+            assert!(names().device(name).as_str().starts_with("dev-"), "{name}");
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use super::hardware::{printed, runs};
 use super::take::Entries;
-use super::{Sources, Take, sensor, tree};
+use super::{Names, Sources, Take, sensor, tree};
 use mimamori_parse::ipmi_sensor::{self, Level};
 use mimamori_parse::power_supply;
 use mimamori_shared::fields::{Power, Readings};
 use mimamori_shared::payload::{Fault, FaultCode};
 use mimamori_shared::word::Word;
+use std::collections::BTreeMap;
 
 const DEPTH: usize = 2;
 
@@ -17,7 +18,7 @@ pub(super) fn read(sources: &Sources<'_>, readings: &mut Readings, faults: &mut 
     match tree::read(sources.host, "sys/class/power_supply", DEPTH, |_| true) {
         Ok(tree) if tree.paths().next().is_none() => {}
         Ok(tree) => match power_supply::parse(&tree) {
-            Ok(supplies) => found.extend(supplies.iter().filter(|supply| supply.kind == "battery").filter_map(battery)),
+            Ok(supplies) => found.extend(supplies.iter().filter(|supply| supply.kind == "battery").filter_map(|supply| battery(supply, sources.names))),
             Err(_) => take.fail(FaultCode::Malformed),
         },
         Err(FaultCode::NotFound) => {}
@@ -32,10 +33,10 @@ pub(super) fn read(sources: &Sources<'_>, readings: &mut Readings, faults: &mut 
     }
 }
 
-fn battery(supply: &power_supply::Supply) -> Option<Power> {
+fn battery(supply: &power_supply::Supply, names: &Names) -> Option<Power> {
     let is_dead = supply.health.as_deref().map(|health| i64::from(!matches!(health, "good" | "unknown")));
     Some(Power {
-        name: Word::hardware(&supply.name)?,
+        name: names.battery(&supply.name),
         present: supply.present.map(i64::from),
         failed: is_dead,
         input_lost: None,
@@ -45,7 +46,7 @@ fn battery(supply: &power_supply::Supply) -> Option<Power> {
 }
 
 fn supplies(sources: &Sources<'_>, found: &mut Vec<Power>, take: &mut Take<'_>) {
-    let Ok(report) = sources.helper() else { return };
+    let Some(report) = take.whole(sources.helper()) else { return };
     let Some(run) = runs(report, "ipmitool").find(|run| run.args.iter().any(|arg| arg == "Power Supply")) else { return };
     let text = match printed(run) {
         Ok(text) => text,
@@ -56,9 +57,13 @@ fn supplies(sources: &Sources<'_>, found: &mut Vec<Power>, take: &mut Take<'_>) 
         Ok(sensors) => sensors.sensors,
         Err(_) => return sensor::complaint(text, &run.err, take),
     };
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for supply in sensors {
+        // Some processors call all of their supplies `Status`.
+        let times = names.entry(supply.name.clone()).and_modify(|times| *times += 1).or_insert(1);
+        let number = if *times == 1 { String::new() } else { format!("-{times}") };
         let told = |events: &[&str]| i64::from(supply.events.iter().any(|event| events.contains(event)));
-        let Some(name) = Word::hardware(&format!("psu:{}", supply.name)) else { continue };
+        let Some(name) = Word::hardware(&format!("psu:{}{number}", supply.name)) else { continue };
         let is_there = supply.level != Level::NotAvailable;
         // A bay that is empty has neither failed nor lost its input.
         let of = |flag: i64| is_there.then_some(flag);
@@ -86,7 +91,19 @@ mod tests {
             ("sys/class/power_supply/BAT0/energy_full_design", "50000000\n"),
         ]);
         assert_eq!(taken(&host, "power").0, r#"{"power":[{"name":"BAT0","present":1,"charge_percent":87,"health_percent":80}]}"#);
-        assert_eq!(taken(&recorded(&[]), "power"), ("{}".to_owned(), vec![]));
+        assert_eq!(taken(&recorded(&[]), "power"), ("{}".to_owned(), vec!["power not_found".to_owned()]), "there is no helper");
+        // A mouse or a UPS on the USB: the kernel puts its address or serial number into the name.
+        let own = "sys/class/power_supply/hid-00:1f:20:aa:bb:cc-battery/type";
+        let (readings, _) = taken(&recorded(&[(own, "Battery\n"), (&own.replace("type", "capacity"), "5\n")]), "power");
+        assert!(readings.contains("bat-") && !readings.contains("aa:bb"), "{readings}");
+    }
+
+    #[test]
+    fn supplies_of_one_name_are_told_apart() {
+        let text = "Status | 85h | ok | 10.1 | Presence detected\nStatus | 86h | ok | 10.2 | Presence detected, Failure detected\n";
+        let host = machine(NOW_MS, |report| report["runs"] = json!([run("ipmitool", None, &["sdr", "type", "Power Supply"], "done", text)]), &[]);
+        let readings: Value = serde_json::from_str(&taken(&host, "power").0).unwrap();
+        assert_eq!((&readings["power"][1]["name"], &readings["power"][1]["failed"]), (&json!("psu:Status-2"), &json!(1)));
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn kernel(parsed: Result<hwmon::Hwmon, Unreadable>, found: &mut Vec<(Sensor, u8)
 
 /// Where the helper ran `ipmitool sensor`. A machine without a management processor lacks nothing.
 fn management(sources: &Sources<'_>, found: &mut Vec<(Sensor, u8)>, take: &mut Take<'_>) {
-    let Ok(report) = sources.helper() else { return };
+    let Some(report) = take.whole(sources.helper()) else { return };
     let Some(run) = runs(report, "ipmitool").find(|run| run.args == ["sensor"]) else { return };
     let text = match printed(run) {
         Ok(text) => text,
@@ -91,8 +91,8 @@ fn management(sources: &Sources<'_>, found: &mut Vec<(Sensor, u8)>, take: &mut T
         let times = names.entry(&sensor.name).and_modify(|times| *times += 1).or_insert(1);
         let number = if *times == 1 { String::new() } else { format!("-{times}") };
         let is_bad = sensor.is_bad();
-        // States without a number are told when they are bad; power supplies have a section of their own.
-        let order = order(sensor.kind).or_else(|| is_bad.then_some(u8::MAX));
+        // States without a number come last, in order or not: one that is only told while it is bad would seem gone.
+        let order = order(sensor.kind).or_else(|| (sensor.kind == "discrete").then_some(u8::MAX));
         let (Some(order), Some(name)) = (order, Word::hardware(&format!("ipmi:{}{number}", sensor.name))) else { continue };
         let mut section = Sensor { name, alarm: Some(i64::from(is_bad)), ..Sensor::default() };
         match sensor.kind {
@@ -145,7 +145,8 @@ mod tests {
             {"name": "coretemp:temp1", "temperature_milli": 45_000, "critical_milli": 100_000, "alarm": 0},
             {"name": "nct6775:fan1", "fan_rpm": 1200, "alarm": 0}, {"name": "nct6775:in0", "voltage_milli": 888, "alarm": 0}
         ]});
-        assert_eq!((serde_json::from_str::<Value>(&readings).unwrap(), faults.len()), (expected, 0), "{faults:?}");
+        assert_eq!(serde_json::from_str::<Value>(&readings).unwrap(), expected);
+        assert_eq!(faults, ["sensor not_found"]);
     }
 
     #[test]
@@ -161,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_machine_without_sensors_lacks_nothing_and_a_tool_that_fails_is_a_fault() {
-        assert_eq!(taken(&recorded(&[]), "sensor"), ("{}".to_owned(), vec![]));
+        assert_eq!(taken(&machine(NOW_MS, |_| {}, &[]), "sensor"), ("{}".to_owned(), vec![]));
+        assert_eq!(taken(&recorded(&[]), "sensor").1, ["sensor not_found"], "without the helper nobody knows");
         let with = |outcome: &str, out: &str| {
             taken(&machine(NOW_MS, |report| report["runs"] = json!([run("ipmitool", None, &["sensor"], outcome, out)]), &[]), "sensor").1
         };

@@ -139,7 +139,10 @@ pub const PROBES: &[Probe] = &[
         "units",
         Scope::OsState,
         ["How many units of systemd failed or are started again and again.", "失敗または再起動を繰り返すsystemdユニットの数。"],
-        [HELPER, HELPER_JA],
+        [
+            "permission_denied: give the helper systemd's socket by its drop-in (docs/HARDWARE.md, named services); not_found: start its timer.",
+            "permission_denied の場合はドロップインでヘルパーにsystemdのソケットを許可し（docs/HARDWARE.md）、not_found の場合はタイマーを開始してください。",
+        ],
         service::units,
     ),
     helped(

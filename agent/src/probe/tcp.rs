@@ -5,11 +5,14 @@ use crate::host::Host;
 use mimamori_shared::fields::{Readings, Tcp};
 use mimamori_shared::payload::{Fault, FaultCode};
 use std::net::ToSocketAddrs;
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 const BYTES_MAX: u64 = 64 * 1024;
 /// A router of a hospital may hold thousands of routes.
 const ROUTES_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest wait for a name server.
+const LOOKUP_MAX: Duration = Duration::from_secs(3);
 /// `RTF_UP` (linux/route.h).
 const UP: i64 = 1;
 /// `RTF_REJECT`: a default route that leads nowhere.
@@ -40,14 +43,19 @@ pub(super) fn read(Sources { host, resolve, .. }: &Sources<'_>, readings: &mut R
     readings.tcp = (!tcp.is_empty()).then_some(tcp);
 }
 
-/// How long the machine's resolver takes for a name, in microseconds. It may block for as long as its own timeouts:
-/// the caller's deadline is what bounds it.
+/// How long the machine's resolver takes for a name, in microseconds. It may block for as long as its own timeouts, half
+/// a minute: it is left behind then, and the rest of the section does not wait.
 fn lookup_us(name: &str) -> Result<i64, FaultCode> {
+    let (name, (give, answer)) = (name.to_owned(), mpsc::channel());
     let begun = Instant::now();
-    // The port takes no part in it.
-    let mut found = (name, 443).to_socket_addrs().map_err(|_| FaultCode::NotFound)?;
-    let took = i64::try_from(begun.elapsed().as_micros()).map_err(|_| FaultCode::TimedOut)?;
-    found.next().map(|_| took).ok_or(FaultCode::NotFound)
+    // The port takes no part in it. Nobody listens any more when it took too long.
+    let look = move || give.send((name.as_str(), 443).to_socket_addrs().is_ok_and(|mut found| found.next().is_some())).unwrap_or_default();
+    std::thread::Builder::new().stack_size(256 * 1024).spawn(look).map_err(|_| FaultCode::IoError)?;
+    match answer.recv_timeout(LOOKUP_MAX) {
+        Ok(true) => i64::try_from(begun.elapsed().as_micros()).map_err(|_| FaultCode::TimedOut),
+        Ok(false) => Err(FaultCode::NotFound),
+        Err(_) => Err(FaultCode::TimedOut),
+    }
 }
 
 /// The value of a column in a file where one line names the columns and the next holds them, both begun by `group`.

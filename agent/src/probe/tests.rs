@@ -146,6 +146,7 @@ fn a_broken_machine_yields_only_faults() {
         "agent.cpu_ms malformed",
         "agent.resident_bytes malformed",
         "agent.written_bytes not_found",
+        "array not_found",
         "boot not_found",
         "clock unsupported",
         "cpu malformed",
@@ -167,8 +168,10 @@ fn a_broken_machine_yields_only_faults() {
         "network not_found",
         "paging not_found",
         "pool not_found",
+        "power not_found",
         "pressure not_found",
         "process not_found",
+        "sensor not_found",
         "service not_found",
         "swap malformed",
         "system malformed",
@@ -187,7 +190,7 @@ fn an_empty_folder_yields_only_faults() {
     let (mut readings, faults) = sample(&Sources::of(&Host::recorded(folder.path()), &names()), &|_| true);
     readings.agent = None;
     assert_eq!(readings, Readings::default());
-    assert_eq!(faults.len(), 32);
+    assert_eq!(faults.len(), 35);
     assert!(faults.iter().all(|fault| matches!(fault.code, FaultCode::NotFound | FaultCode::Unsupported)));
 }
 

@@ -34,7 +34,7 @@ pub struct Machine {
 pub struct Worker {
     /// Sections whose thread has not come back, each with the sign it gives when it does.
     hanging: BTreeMap<&'static str, Arc<AtomicBool>>,
-    /// Time the probes took since the start, added up.
+    /// Time the probes took since the start, added up; waiting for what hangs is no work.
     pub took: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Worker {
     /// Takes the sections that are wanted. What could not be taken, or not in time, stands among the faults.
     pub async fn sample(&mut self, machine: &Machine, wanted: &BTreeSet<&'static str>) -> (Readings, Vec<Fault>) {
         self.hanging.retain(|_, back| !back.load(Ordering::Acquire));
-        let begun = Instant::now();
+        let (begun, mut hung) = (Instant::now(), Duration::ZERO);
         let mut readings = Readings::default();
         let mut faults: Vec<Fault> = self.hanging.keys().filter(|name| wanted.contains(*name)).map(|name| late(name)).collect();
         let mut left: Vec<&'static Probe> = PROBES.iter().filter(|probe| wanted.contains(probe.name) && !self.hanging.contains_key(probe.name)).collect();
@@ -68,11 +68,12 @@ impl Worker {
             // Either all are there, or the first that is left hangs.
             if let Some(first) = left.first() {
                 faults.push(late(first.name));
+                hung += SECTION_MAX;
                 self.hanging.insert(first.name, back);
                 left.remove(0);
             }
         }
-        self.took = self.took.saturating_add(begun.elapsed());
+        self.took = self.took.saturating_add(begun.elapsed().saturating_sub(hung));
         faults.sort();
         faults.dedup();
         (readings, faults)

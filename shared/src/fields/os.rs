@@ -50,7 +50,7 @@ section! {
 section! {
     /// How the machine came up.
     Boot "boot" OsState
-    180 previous_shutdown Text "vocabulary" "" "" "" 1.0 "How the run before this one ended: clean, crash, power_loss, unknown." "前回の停止の種類：clean（正常）・crash（異常停止）・power_loss（電源断）・unknown（不明）。";
+    180 previous_shutdown Text "vocabulary" "" "" "" 1.0 "How the run before this one ended: clean, crash, power_loss, unclean (one of these two), unknown." "前回の停止の種類：clean（正常）・crash（異常停止）・power_loss（電源断）・unclean（両者のいずれか）・unknown（不明）。";
 }
 section! {
     /// The service manager's units, counted.

@@ -25,7 +25,7 @@ pub(in crate::probe) fn read(sources: &Sources<'_>, readings: &mut Readings, fau
             take.whole(printed(run));
             continue;
         };
-        let name = name(subject, run);
+        let name = name(subject, run, sources.names);
         if entries.admit(&name, &mut take) {
             let mut take = take.entry(&name);
             readings.drive.extend(one(name.clone(), run, sources.names, &mut take));
@@ -37,11 +37,12 @@ pub(in crate::probe) fn read(sources: &Sources<'_>, readings: &mut Readings, fau
 }
 
 /// The kernel's name, and behind a controller the place there: `bus-0:megaraid-3`.
-fn name(subject: &str, run: &Run) -> Word {
+fn name(subject: &str, run: &Run, names: &Names) -> Word {
     let device_type = run.args.iter().skip_while(|arg| *arg != "-d").nth(1);
     let place = device_type.and_then(|kind| kind.rsplit('+').next()).filter(|kind| kind.contains(','));
-    let text = place.map_or_else(|| subject.to_owned(), |place| format!("{subject}:{place}"));
-    Word::hardware(&text.replace(['/', ','], "-")).unwrap_or_default()
+    let device = names.device(&subject.replace('/', "-"));
+    let Some(place) = place else { return device };
+    Word::hardware(&format!("{device}:{}", place.replace(',', "-"))).unwrap_or(device)
 }
 
 fn one(name: Word, run: &Run, names: &Names, take: &mut Take<'_>) -> Option<Drive> {

@@ -2,6 +2,7 @@
 
 use super::{printed, runs};
 use crate::probe::{Sources, Take};
+use mimamori_parse::hardware::Run;
 use mimamori_parse::systemd;
 use mimamori_shared::fields::{Process, Readings, Service, Units};
 use mimamori_shared::payload::{Fault, FaultCode};
@@ -11,8 +12,10 @@ pub(in crate::probe) fn units(sources: &Sources<'_>, readings: &mut Readings, fa
     let mut take = Take::new("units", faults);
     let Some(report) = take.whole(sources.helper()) else { return };
     let listed = runs(report, "systemctl").find(|run| run.args.iter().any(|arg| arg == "list-units"));
-    let Some(text) = take.whole(listed.ok_or(FaultCode::NotFound).and_then(printed)) else { return };
-    let Some(units) = take.whole(systemd::parse(text).map_err(|_| FaultCode::Malformed)) else { return };
+    // Without the drop-in the helper has no socket to systemd (docs/HARDWARE.md).
+    let answered = |run: &Run| if run.exit == Some(0) { printed(run).map(str::to_owned) } else { Err(FaultCode::PermissionDenied) };
+    let Some(text) = take.whole(listed.ok_or(FaultCode::NotFound).and_then(answered)) else { return };
+    let Some(units) = take.whole(systemd::parse(&text).map_err(|_| FaultCode::Malformed)) else { return };
     let restarting = units.units.iter().filter(|unit| unit.sub == "auto-restart").count();
     readings.units = Some(Units {
         total: Some(units.states.values().sum()),
