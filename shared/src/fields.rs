@@ -344,7 +344,7 @@ mod tests {
         let mut held = Readings { disk: vec![disk("sda"), disk("sdb")], load: Some(Load::default()), ..Readings::default() };
         held.put("disk", &Readings { disk: vec![disk("sdc")], ..Readings::default() });
         assert_eq!((held.disk.len(), held.sections()), (1, vec!["load", "disk"]));
-        assert_eq!((named("load"), named("cpu.steal_ms"), named("log_counts").len()), (vec![20, 21, 22], vec![8], 8));
+        assert_eq!((named("load"), named("cpu.steal_ms"), named("log_counts").len()), (vec![20, 21, 22], vec![8], 15));
         assert_eq!(named("patient"), Vec::<u16>::new());
     }
 
