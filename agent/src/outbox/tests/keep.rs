@@ -331,7 +331,7 @@ fn thirty_days_of_an_outage_fit_into_the_default_quota() {
     println!("{each} bytes counted a report, {file} in the file: {} MiB in 30 days", (each.max(file) * REPORTS) >> 20);
     // Half of it for machines with more disks and interfaces than this one.
     assert!(each.max(file) * REPORTS < 128 << 20, "{each} bytes a report, {file} in the file");
-    // A row does not begin on the rest of a page that it does not fit on: with rows of a good third of one the rest is a
-    // sixth. All sections at once, as here, are the largest rows there are.
+    // The count does not know the rest of a page on which the next row does not fit: with two rows to a page, as here, a
+    // sixth more than is counted. The quota is met by the count, so the file may pass it by as much.
     assert!(file <= each + each / 5, "the file takes {file} bytes a report, {each} are counted");
 }
