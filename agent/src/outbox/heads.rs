@@ -220,17 +220,18 @@ pub(super) fn drop_losses(db: &Connection, no: ChainNo, last: i64) -> Result<(),
     Ok(())
 }
 
-/// Bytes that the entries and runs of a range and all loss records take, with what a row costs beside its contents.
+/// Bytes of the file that the entries and runs of a range and all loss records take ([`rows::room`]).
 pub(super) fn used(db: &Connection, first: i64, last: i64) -> Result<u64, OutboxError> {
-    let entries = "SELECT COALESCE(SUM(LENGTH(payload)), 0) + COUNT(*) * ?3 FROM entry WHERE id BETWEEN ?1 AND ?2";
-    let runs = "SELECT COALESCE(SUM(LENGTH(hashes) + LENGTH(classes)), 0) + COUNT(*) * ?3 FROM heads WHERE first_id BETWEEN ?1 AND ?2";
-    let losses = "SELECT COALESCE(SUM(LENGTH(payload)), 0) + COUNT(*) * ?3 FROM loss WHERE ?1 <= ?2";
+    let entries = "SELECT LENGTH(payload) FROM entry WHERE id BETWEEN ? AND ?";
+    let runs = "SELECT LENGTH(hashes) + LENGTH(classes) FROM heads WHERE first_id BETWEEN ? AND ?";
+    let losses = "SELECT LENGTH(payload) FROM loss WHERE ? <= ?";
     let mut bytes = 0_u64;
     for query in [entries, runs, losses] {
-        let sum: i64 = db
-            .prepare_cached(query)?
-            .query_row([first.saturating_sub(RUN_MAX as i64), last.saturating_add(RUN_MAX as i64), rows::ROW_BYTES], |row| row.get(0))?;
-        bytes = bytes.saturating_add(u64::try_from(sum).unwrap_or(0));
+        let mut statement = db.prepare_cached(query)?;
+        let mut found = statement.query([first.saturating_sub(RUN_MAX as i64), last.saturating_add(RUN_MAX as i64)])?;
+        while let Some(row) = found.next()? {
+            bytes = bytes.saturating_add(rows::room_of(row, 0)?);
+        }
     }
     Ok(bytes)
 }

@@ -218,7 +218,7 @@ impl Outbox {
         transaction.commit()?;
         self.numbers.insert(record.chain_id, no);
         self.receipts.clear();
-        self.bytes = self.bytes.saturating_add(payload.len() as u64).saturating_add(rows::ROW_BYTES.unsigned_abs());
+        self.bytes = self.bytes.saturating_add(rows::room(payload.len() as u64));
         // The entry is created, whatever becomes of the tip file: one that cannot be written lags behind, and the next
         // commit writes it again. To report a failure here would make the agent sign this place a second time.
         drop(self.tip.write(Place { chain_id: record.chain_id, seq: record.last_seq, hash: record.tip_hash }));

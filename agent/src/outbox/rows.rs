@@ -15,8 +15,34 @@ use mimamori_shared::sign::{PayloadType, PublicKey, frame_hash, sha256};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Deserialize;
 
-/// What a row costs beside its payload: head, signature, sums, and what SQLite leaves free of a page.
-pub(super) const ROW_BYTES: i64 = 500;
+/// A page of the file, and what of it rows can use.
+const PAGE: u64 = 4096;
+const PAGE_ROWS: u64 = PAGE - 8;
+/// Head, signature, hash, sum and SQLite's own bytes of the longest row that has no contents.
+const ROW_HEAD: u64 = 160;
+/// The longest row that stands in one page. Of a longer one at least so much stands in it, and each page it goes on in takes
+/// so much (SQLite's file format, 1.6: X with a cell's own bytes, M, and U - 4 of a table's leaf).
+const ROW_WHOLE: u64 = PAGE - 35 + 12;
+const SPILLED_LEAST: u64 = 489;
+const SPILLED_PAGE: u64 = PAGE - 4;
+
+/// What a row with contents of this length takes of the file, together with its share of the rest of a page on which
+/// no further row like it fits.
+pub(super) fn room(contents: u64) -> u64 {
+    let row = contents.saturating_add(ROW_HEAD);
+    let like_it = |row: u64| PAGE / (PAGE_ROWS / row).max(1);
+    if row <= ROW_WHOLE {
+        return like_it(row);
+    }
+    let (pages, rest) = ((row - SPILLED_LEAST) / SPILLED_PAGE, (row - SPILLED_LEAST) % SPILLED_PAGE);
+    let (pages, rest) = if rest + SPILLED_LEAST <= ROW_WHOLE { (pages, rest) } else { (pages + 1, 0) };
+    pages.saturating_mul(PAGE).saturating_add(like_it(SPILLED_LEAST + rest))
+}
+
+/// As [`room`], of a length as the file tells it.
+pub(super) fn room_of(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {
+    Ok(room(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
+}
 
 /// The sum of a row: the first half of a SHA-256 over its values, each with its length.
 pub(super) fn sum(parts: &[&[u8]]) -> [u8; 16] {

@@ -77,11 +77,11 @@ impl Outbox {
         let mut statement = self.db.prepare_cached("SELECT id, LENGTH(payload), taken_at_ms FROM entry WHERE id >= ? AND id < ? ORDER BY id LIMIT ?")?;
         let mut rows = statement.query([from, end, RUN_MAX])?;
         while let Some(row) = rows.next()? {
-            let (id, length): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let id: i64 = row.get(0)?;
             if freed >= enough && row.get::<_, i64>(2)? >= oldest_ms {
                 break;
             }
-            freed = freed.saturating_add(length.saturating_add(rows::ROW_BYTES).unsigned_abs());
+            freed = freed.saturating_add(rows::room_of(row, 1)?);
             run = Some((run.map_or(id, |(first, _)| first), id));
         }
         Ok(run)
@@ -130,7 +130,7 @@ impl Outbox {
                 Some((_, last)) if *last + 1 == seq => *last = seq,
                 Some(_) => break,
             }
-            freed = freed.saturating_add(row.get::<_, i64>(8)?.saturating_add(rows::ROW_BYTES).unsigned_abs());
+            freed = freed.saturating_add(rows::room_of(row, 8)?);
             if freed >= enough {
                 break;
             }
