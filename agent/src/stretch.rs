@@ -1,13 +1,16 @@
 //! The agent never adds to the load: while the machine is busy it lengthens its own intervals, and says so by the plan
 //! it states and by `agent.stretch`. Heartbeat is not touched, so silence keeps its meaning.
 //!
-//! Pure. Lengthened is doubled, at most to eight times; it comes back by halves once the pressure has gone well below.
+//! Pure. Lengthened is doubled, at most to eight times; it comes back by halves once the pressure has stayed well below for
+//! five looks: every change is stated, and a machine that is busy every other minute is not to state two plans in each.
 
 use mimamori_parse::psi::Stall;
 use std::time::Duration;
 
 /// Most.
 const FACTOR_MAX: u64 = 8;
+/// Looks in a row that must find a machine calm before it is asked more.
+const CALM_LOOKS: u64 = 5;
 /// A sample that takes longer than this shows a machine that hardly answers.
 const SLOW: Duration = Duration::from_secs(5);
 
@@ -39,16 +42,38 @@ impl Pressure {
 }
 
 /// By how much the intervals are lengthened now.
-#[must_use]
-pub fn next(factor: u64, pressure: Pressure, took: Duration) -> u64 {
-    let factor = factor.clamp(1, FACTOR_MAX);
-    let reached = pressure.reached_percent();
-    if reached >= 100 || took >= SLOW {
-        (factor * 2).min(FACTOR_MAX)
-    } else if reached < 50 && took < SLOW / 2 {
-        (factor / 2).max(1)
-    } else {
-        factor
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    factor: u64,
+    /// Looks in a row that found the machine calm.
+    calm: u64,
+}
+
+impl Default for Stretch {
+    fn default() -> Stretch {
+        Stretch { factor: 1, calm: 0 }
+    }
+}
+
+impl Stretch {
+    /// How many times as long an interval is as it was configured: 1, 2, 4 or 8.
+    #[must_use]
+    pub fn factor(self) -> u64 {
+        self.factor
+    }
+
+    /// With one more look at the machine, and by how long the sample took.
+    #[must_use]
+    pub fn next(self, pressure: Pressure, took: Duration) -> Stretch {
+        let reached = pressure.reached_percent();
+        if reached >= 100 || took >= SLOW {
+            return Stretch { factor: (self.factor * 2).min(FACTOR_MAX), calm: 0 };
+        }
+        let calm = if reached < 50 && took < SLOW / 2 { self.calm + 1 } else { 0 };
+        if calm < CALM_LOOKS || self.factor == 1 {
+            return Stretch { calm: calm.min(CALM_LOOKS), ..self };
+        }
+        Stretch { factor: self.factor / 2, calm: 0 }
     }
 }
 
@@ -63,30 +88,55 @@ mod tests {
         Pressure { io_full: Some(percent * 1000), ..Pressure::default() }
     }
 
+    fn course(looks: &[i64]) -> Vec<u64> {
+        let mut stretch = Stretch::default();
+        let mut look = |percent: &i64| {
+            stretch = stretch.next(disk(*percent), QUICK);
+            stretch.factor()
+        };
+        looks.iter().map(&mut look).collect()
+    }
+
     #[test]
-    fn a_busy_machine_is_asked_less_and_less_and_a_calm_one_as_before() {
-        let mut factor = 1;
-        let course = [(50, 2), (50, 4), (90, 8), (90, 8), (30, 8), (25, 8), (19, 4), (0, 2), (0, 1), (0, 1)];
-        for (percent, expected) in course {
-            factor = next(factor, disk(percent), QUICK);
-            assert_eq!(factor, expected, "{percent}");
-        }
+    fn a_busy_machine_is_asked_less_and_less_and_one_that_stays_calm_as_before() {
+        assert_eq!(course(&[39, 40, 50, 90, 90, 30, 25]), [1, 2, 4, 8, 8, 8, 8]);
+        let calm = course(&[&[90; 3][..], &[19; 16]].concat());
+        assert_eq!(calm, [2, 4, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_machine_that_is_busy_every_other_minute_states_its_plan_once() {
+        let restless = course(&[50, 0].repeat(200));
+        assert_eq!((&restless[..6], restless.iter().filter(|factor| **factor != 8).count()), (&[2, 2, 4, 4, 8, 8][..], 4));
+        // Nor does one between the two limits.
+        assert_eq!(course(&[&[50][..], &[0, 0, 0, 0, 30].repeat(40)].concat()).into_iter().max(), Some(2));
+        assert_eq!(course(&[&[50][..], &[0, 0, 0, 0, 30].repeat(40)].concat()).into_iter().min(), Some(2));
     }
 
     #[test]
     fn every_resource_counts_and_so_does_a_sample_that_took_long() {
-        assert_eq!(next(1, Pressure { cpu_some: Some(60_000), ..Pressure::default() }, QUICK), 2);
-        assert_eq!(next(1, Pressure { memory_full: Some(10_000), ..Pressure::default() }, QUICK), 2);
-        assert_eq!(next(1, Pressure { cpu_some: Some(59_000), memory_full: Some(9_900), io_full: Some(39_000) }, QUICK), 1);
-        assert_eq!(next(1, Pressure::default(), SLOW), 2);
-        assert_eq!(next(2, Pressure::default(), SLOW / 2), 2);
+        let first = |pressure, took| Stretch::default().next(pressure, took).factor();
+        assert_eq!(first(Pressure { cpu_some: Some(60_000), ..Pressure::default() }, QUICK), 2);
+        assert_eq!(first(Pressure { memory_full: Some(10_000), ..Pressure::default() }, QUICK), 2);
+        assert_eq!(first(Pressure { cpu_some: Some(59_000), memory_full: Some(9_900), io_full: Some(39_000) }, QUICK), 1);
+        assert_eq!(first(Pressure::default(), SLOW), 2);
+        let mut slowish = first(Pressure::default(), SLOW);
+        let mut stretch = Stretch::default().next(Pressure::default(), SLOW);
+        for _ in 0..50 {
+            stretch = stretch.next(Pressure::default(), SLOW / 2);
+            slowish = slowish.min(stretch.factor());
+        }
+        assert_eq!(slowish, 2, "half as slow is not calm");
     }
 
     proptest! {
         #[test]
-        fn it_stays_within_its_bounds(factor: u64, cpu: Option<i64>, io: Option<i64>, took in 0_u64..100_000) {
-            let pressure = Pressure { cpu_some: cpu, memory_full: None, io_full: io };
-            prop_assert!((1..=FACTOR_MAX).contains(&next(factor, pressure, Duration::from_millis(took))));
+        fn it_stays_within_its_bounds(looks in proptest::collection::vec((any::<Option<i64>>(), any::<Option<i64>>(), 0_u64..100_000), 0..40)) {
+            let mut stretch = Stretch::default();
+            for (cpu, io, took) in looks {
+                stretch = stretch.next(Pressure { cpu_some: cpu, memory_full: None, io_full: io }, Duration::from_millis(took));
+                prop_assert!([1, 2, 4, 8].contains(&stretch.factor()));
+            }
         }
     }
 }

@@ -315,10 +315,7 @@ fn strangers_may_try_five_times_a_minute() {
     };
     let (others, report_ms) = spent(&mut report_again, 401);
     println!("{ms:.3} ms of CPU for each refused enrolment, {report_ms:.3} ms for each report that is not signed");
-    assert!(others == 0 && ms <= report_ms * 1.5, "{ms} ms, {report_ms} ms");
-    if !cfg!(debug_assertions) {
-        assert!(ms <= 1.0, "{ms} ms");
-    }
+    assert!(others == 0 && ms <= 1.0, "{ms} ms, {report_ms} ms");
     // Another address is not concerned, until all together are too many.
     assert_eq!(ask(&raw, 2, &enrol_body(&token, &key_of(&token, "x"), &token.key())).status, 200);
     let tried = (3..30).flat_map(|member| (0..5).map(move |_| member)).filter(|member| ask(&raw, *member, &wrong).status == 403).count();

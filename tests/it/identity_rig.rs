@@ -284,7 +284,7 @@ impl Machine {
     pub(crate) fn consent(&mut self, centre: &Centre) {
         let every_s = self.interval_s;
         let terms = agreed::terms(&[Purpose::Heartbeat], every_s, 0);
-        self.agent.set_plan(agreed::settings(every_s).plan);
+        self.agent.set_plan(agreed::settings(every_s).plan, 1);
         self.event(Event::Consent(Consent::Valid(terms)), centre);
     }
 

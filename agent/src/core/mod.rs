@@ -101,6 +101,9 @@ pub struct Agent {
     taking: BTreeSet<Scope>,
     /// Scopes that are not due and are looked at all the same, for a state that changed.
     watching: BTreeSet<Scope>,
+    /// When they were looked at last, in boot time, and how many beats lie between two looks.
+    looked_at: Option<i64>,
+    beats_to_look: u64,
     /// When such a change was told, in boot time.
     told: BTreeMap<Scope, i64>,
     /// When each scope was taken last, in boot time.
@@ -152,6 +155,8 @@ impl Agent {
             phase: None,
             taking: BTreeSet::new(),
             watching: BTreeSet::new(),
+            looked_at: None,
+            beats_to_look: 1,
             told: BTreeMap::new(),
             taken: BTreeMap::new(),
             taken_before: BTreeMap::new(),
@@ -159,14 +164,6 @@ impl Agent {
             news: false,
             asked_until_ms: i64::MIN,
             push: Push::new(restored.push_fail_ms),
-        }
-    }
-
-    /// The plan under another consent: it holds from the next entry on, which states it.
-    pub fn set_plan(&mut self, plan: Plan) {
-        if self.settings.plan != plan {
-            self.sample_at = None;
-            self.settings.plan = plan;
         }
     }
 

@@ -18,6 +18,8 @@ struct Bench {
     available: i64,
     read_only: i64,
     reports: Vec<(i64, Report)>,
+    /// Samples for which the filesystem was measured.
+    looks: usize,
     _dir: tempfile::TempDir,
 }
 
@@ -34,7 +36,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let (outbox, restored, _) = Outbox::open(dir.path(), quota(), 0).unwrap();
         let agent = Agent::new(identity(), settings_of(&terms, os_state_s), restored);
-        let mut bench = Bench { agent, outbox, now: START, available: 500, read_only: 0, reports: Vec::new(), _dir: dir };
+        let mut bench = Bench { agent, outbox, now: START, available: 500, read_only: 0, reports: Vec::new(), looks: 0, _dir: dir };
         bench.event(Event::Consent(Consent::Valid(terms)));
         bench
     }
@@ -45,6 +47,7 @@ impl Bench {
             for effect in self.agent.step(event, self.now, [1; 16]) {
                 match effect {
                     Effect::Sample => {
+                        self.looks += usize::from(self.agent.may_take("filesystem"));
                         let data = Filesystem {
                             name: "data".parse().unwrap(),
                             size_bytes: Some(1000),
@@ -111,6 +114,29 @@ fn what_is_seldom_due_is_told_seldom_and_a_change_of_it_within_a_beat() {
 }
 
 #[test]
+fn a_busy_machine_is_looked_at_as_seldom_as_it_is_measured() {
+    let mut bench = Bench::new(60, 3600);
+    let looks = |bench: &mut Bench, minutes| {
+        bench.looks = 0;
+        bench.pass(minutes);
+        bench.looks
+    };
+    bench.pass(2);
+    assert_eq!(looks(&mut bench, 16), 16, "every beat");
+    let plan = bench.agent.settings.plan.clone();
+    bench.agent.set_plan(plan.clone(), 8);
+    assert_eq!(looks(&mut bench, 32), 4, "every eighth beat");
+    bench.told();
+    bench.read_only = 1;
+    bench.pass(8);
+    assert_eq!(bench.told(), 1, "what changed is told within eight beats");
+    bench.agent.set_plan(plan, 1);
+    bench.read_only = 0;
+    bench.pass(1);
+    assert_eq!(bench.told(), 1, "calm again: within a beat");
+}
+
+#[test]
 fn no_change_leaves_sooner_than_the_consent_lets_it() {
     let mut bench = Bench::new(900, 900);
     bench.pass(2);
@@ -153,7 +179,7 @@ fn a_finding_is_told_once_although_its_section_is_not_due_and_is_known_after_a_r
     let (outbox, restored, _) = Outbox::open(_dir.path(), quota(), 0).unwrap();
     assert_eq!(restored.diagnosis.standing().filter(|(_, since)| since.state == Standing::Bad).count(), 1);
     let agent = Agent::new(identity(), settings_of(&terms, 900), restored);
-    let mut bench = Bench { agent, outbox, now, available: 10, read_only: 0, reports: Vec::new(), _dir };
+    let mut bench = Bench { agent, outbox, now, available: 10, read_only: 0, reports: Vec::new(), looks: 0, _dir };
     bench.event(Event::Consent(Consent::Valid(terms)));
     bench.pass(20);
     assert_eq!(bench.findings(), [] as [&str; 0], "what was told is not told again");

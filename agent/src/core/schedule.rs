@@ -1,7 +1,7 @@
 //! When what is taken: of plan and consent the longer interval, per scope; nothing where the terms forbid it.
 
 use super::{Agent, Consent, Now, Purging};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, Reach};
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Plan, Reach};
 use mimamori_shared::fields::{Field, Readings, Scope, fields};
 use mimamori_shared::id::AgentId;
 use mimamori_shared::payload::Fault;
@@ -12,6 +12,16 @@ const IDLE_MS: i64 = 60_000;
 const PUNCTUAL_MS: i64 = 1_000;
 
 impl Agent {
+    /// The plan under another consent, or of a machine that became busy or calm: it holds from the next entry on, which states
+    /// it. `stretch` is by how much its intervals are lengthened; looks for news between them are as rare.
+    pub fn set_plan(&mut self, plan: Plan, stretch: u64) {
+        self.beats_to_look = stretch.max(1);
+        if self.settings.plan != plan {
+            self.sample_at = None;
+            self.settings.plan = plan;
+        }
+    }
+
     /// The terms in force.
     #[must_use]
     pub fn terms(&self) -> Option<&ConsentTerms> {
@@ -106,6 +116,13 @@ impl Agent {
         let open = self.open_scopes(now);
         self.taking = open.iter().copied().filter(|scope| self.due_at(*scope, now) <= now.boottime_ms).collect();
         self.watching = open.into_iter().filter(|scope| !self.taking.contains(scope) && self.may_watch(*scope, now)).collect();
+        // On a busy machine a look is work too. Half a beat early is in time: beats are not exact.
+        let rest_ms = i64::try_from(self.beats_to_look).unwrap_or(1).saturating_mul(self.beat_ms()).saturating_sub(self.beat_ms() / 2);
+        if self.beats_to_look > 1 && self.looked_at.is_some_and(|at| now.boottime_ms < at.saturating_add(rest_ms)) {
+            self.watching.clear();
+        } else if !self.watching.is_empty() {
+            self.looked_at = Some(now.boottime_ms);
+        }
         self.taken_before.clone_from(&self.taken);
         let news = std::mem::take(&mut self.news);
         if news && self.taking.is_empty() {

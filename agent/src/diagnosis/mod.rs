@@ -8,7 +8,7 @@ mod checks;
 pub use checks::{CHECKS, Check};
 
 use mimamori_shared::fields::{Readings, Value};
-use mimamori_shared::payload::{Fault, Finding, Standing};
+use mimamori_shared::payload::{Fault, FaultCode, Finding, Standing};
 use mimamori_shared::word::Word;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +115,9 @@ impl Diagnosis {
             let missing: Vec<Subject> = standing.keys().filter(|subject| subject.0.as_str() == check.id && !judged.contains(*subject)).cloned().collect();
             for subject in missing {
                 let there = silent.contains(&subject) || is_faulty(check, &subject, faults);
+                if faults.iter().any(|fault| fault.code == FaultCode::NotYet && is_faulty(check, &subject, std::slice::from_ref(fault))) {
+                    continue;
+                }
                 // Sensors answer `na` at times; that is not gone.
                 let state = if there || check.id == "sensor_alarm" { Standing::Unknown } else { Standing::Gone };
                 if standing.get(&subject).is_some_and(|since| since.state == state) {

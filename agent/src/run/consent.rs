@@ -32,8 +32,8 @@ impl Shell {
                 self.said.consent = None;
                 self.doubted = None;
                 self.warn_of_end(consent.terms.valid_to_ms);
-                self.settings = stretched(&self.config, Some(&consent.terms), self.sampling.factor);
-                self.agent.set_plan(self.settings.plan.clone());
+                self.settings = stretched(&self.config, Some(&consent.terms), self.sampling.stretch.factor());
+                self.agent.set_plan(self.settings.plan.clone(), self.sampling.stretch.factor());
                 Consent::Valid(consent.terms)
             }
             Err(why) => {

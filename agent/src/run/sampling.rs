@@ -9,7 +9,7 @@ use crate::core::Event;
 use crate::probe::{self, Machine, Names, Worker};
 use crate::say::say;
 use crate::setup::{host_of, stretched};
-use crate::stretch::{self, Pressure};
+use crate::stretch::{Pressure, Stretch};
 use mimamori_shared::fields::{AgentSelf, Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
 use std::collections::BTreeSet;
@@ -38,8 +38,7 @@ pub(super) struct Sampling {
     pub(super) take: Option<mpsc::Receiver<Taken>>,
     steps: probe::clock::Steps,
     budget: Budget,
-    /// By how much the intervals are lengthened because the machine is busy.
-    pub(super) factor: u64,
+    pub(super) stretch: Stretch,
     took: Duration,
 }
 
@@ -56,7 +55,7 @@ impl Sampling {
             take: Some(take),
             steps: probe::clock::Steps::default(),
             budget: Budget::default(),
-            factor: 1,
+            stretch: Stretch::default(),
             took: Duration::ZERO,
         }
     }
@@ -117,18 +116,19 @@ impl Shell {
         let psi = |resource| probe::pressure::psi(host, resource).ok();
         let (cpu, memory, io) = (psi("cpu"), psi("memory"), psi("io"));
         let pressure = Pressure::of(cpu.and_then(|psi| psi.some), memory.and_then(|psi| psi.full), io.and_then(|psi| psi.full));
-        let factor = stretch::next(self.sampling.factor, pressure, took);
-        if factor == self.sampling.factor {
+        let before = self.sampling.stretch.factor();
+        self.sampling.stretch = self.sampling.stretch.next(pressure, took);
+        let factor = self.sampling.stretch.factor();
+        if factor == before {
             return;
         }
-        self.sampling.factor = factor;
         match factor {
             1 => say("the machine is calm again: intervals are as configured"),
             _ => say(&format!("the machine is busy: all intervals but heartbeat's are {factor} times as long")),
         }
         if let Some(terms) = self.agent.terms().cloned() {
             self.settings = stretched(&self.config, Some(&terms), factor);
-            self.agent.set_plan(self.settings.plan.clone());
+            self.agent.set_plan(self.settings.plan.clone(), factor);
         }
     }
 
@@ -139,7 +139,7 @@ impl Shell {
         own.outbox_entries = i64::try_from(entries).ok();
         own.outbox_bytes = i64::try_from(bytes).ok();
         own.probes_ms = i64::try_from(self.sampling.took.as_millis()).ok();
-        own.stretch = i64::try_from(self.sampling.factor).ok();
+        own.stretch = i64::try_from(self.sampling.stretch.factor()).ok();
         if let (Some(cpu_ms), Some(resident_bytes), Some(written_bytes)) = (own.cpu_ms, own.resident_bytes, own.written_bytes) {
             let used = Used { at_ms: clock::now().boottime_ms, cpu_ms, written_bytes, resident_bytes };
             own.over_budget = self.sampling.budget.look(used).map(i64::from);

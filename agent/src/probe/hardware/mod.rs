@@ -18,8 +18,19 @@ pub(crate) const FILE: &str = "run/mimamori-agent-hardware/report.json";
 /// The timer runs it every 15 minutes, with up to 2 of delay: what is older than three turns says nothing about now.
 const FRESH_MS: i64 = 3 * 17 * 60_000;
 
+/// Its first turn begins within 6 minutes of a boot and has 8.
+const FIRST_TURN_MS: i64 = 15 * 60_000;
+
 /// The helper's newest report, if it is one of this boot and fresh.
 pub(super) fn report(host: &Host) -> Result<Report, FaultCode> {
+    match newest(host) {
+        // A restart is no reason to call a disk unknown.
+        Err(FaultCode::NotFound) if host.now().is_ok_and(|now| now.boottime_ms < FIRST_TURN_MS) => Err(FaultCode::NotYet),
+        newest => newest,
+    }
+}
+
+fn newest(host: &Host) -> Result<Report, FaultCode> {
     let most = u64::try_from(hardware::REPORT_BYTES_MAX).unwrap_or(u64::MAX);
     let report = hardware::read(&host.read_bytes(FILE, most)?).map_err(|_| FaultCode::Malformed)?;
     let boot = host.read("proc/sys/kernel/random/boot_id", 256)?;
@@ -92,8 +103,15 @@ pub(super) mod tests {
         assert!(report(&machine(NOW_MS, |_| {}, &[])).is_ok());
         assert!(report(&machine(NOW_MS - FRESH_MS, |_| {}, &[])).is_ok());
         assert_eq!(report(&machine(NOW_MS - FRESH_MS - 1, |_| {}, &[])).unwrap_err(), FaultCode::TimedOut);
-        assert_eq!(report(&machine(NOW_MS, |report| report["boot_id"] = json!("ff".repeat(16)), &[])).unwrap_err(), FaultCode::NotFound);
+        assert_eq!(report(&machine(NOW_MS, |report| report["boot_id"] = json!("ff".repeat(16)), &[])).unwrap_err(), FaultCode::NotYet);
         assert_eq!(report(&machine(NOW_MS, |report| report["schema"] = json!("x"), &[])).unwrap_err(), FaultCode::Malformed);
         assert_eq!(report(&recorded(&[])).unwrap_err(), FaultCode::NotFound);
+    }
+
+    #[test]
+    fn its_first_turn_is_awaited_for_a_while_after_a_boot_and_only_until_it_has_left_something() {
+        let up = |uptime: &str| report(&recorded(&[("proc/sys/kernel/random/boot_id", BOOT), ("proc/uptime", uptime), ("proc/stat", "btime 1800000000\n")]));
+        assert_eq!(up("899.99 1.00\n"), Err(FaultCode::NotYet));
+        assert_eq!(up("900.00 1.00\n"), Err(FaultCode::NotFound));
     }
 }
