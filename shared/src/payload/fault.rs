@@ -25,11 +25,13 @@ pub enum FaultCode {
     TooMany,
     /// Hidden from the agent by its own sandbox.
     Hidden,
+    /// Not looked at: the facility's consent did not cover it when the hardware helper ran.
+    NotConsented,
 }
 
 impl FaultCode {
     /// Every one.
-    pub const ALL: [FaultCode; 9] = [
+    pub const ALL: [FaultCode; 10] = [
         FaultCode::NotFound,
         FaultCode::PermissionDenied,
         FaultCode::Malformed,
@@ -39,6 +41,7 @@ impl FaultCode {
         FaultCode::Unsupported,
         FaultCode::TooMany,
         FaultCode::Hidden,
+        FaultCode::NotConsented,
     ];
 
     /// The word on the wire.
@@ -54,6 +57,7 @@ impl FaultCode {
             FaultCode::Unsupported => "unsupported",
             FaultCode::TooMany => "too_many",
             FaultCode::Hidden => "hidden",
+            FaultCode::NotConsented => "not_consented",
         }
     }
 
@@ -70,6 +74,7 @@ impl FaultCode {
             FaultCode::Unsupported => "this system does not offer it",
             FaultCode::TooMany => "there are more than are reported",
             FaultCode::Hidden => "the agent's own sandbox hides it",
+            FaultCode::NotConsented => "the consent did not cover it when the hardware helper ran",
         }
     }
 
@@ -86,6 +91,7 @@ impl FaultCode {
             FaultCode::Unsupported => "この機器では提供されていません",
             FaultCode::TooMany => "報告できる件数を超えています",
             FaultCode::Hidden => "エージェント自身の保護設定により見えません",
+            FaultCode::NotConsented => "ハードウェアヘルパーの実行時に同意の対象外でした",
         }
     }
 }
