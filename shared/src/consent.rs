@@ -3,12 +3,20 @@
 //! What may be taken at a moment is a pure function of the terms and the moment, so that agent and collector, which
 //! knows the terms as stated, come to the same answer without a message.
 
+mod file;
+#[cfg(test)]
+mod file_tests;
+mod mark;
 mod plan;
+mod request;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub use file::{ConsentFile, FILE_BYTES_MAX, Fault, Lapse, parse};
+pub use mark::{MARK_BYTES_MAX, MARK_FILE, Mark};
 pub use plan::Plan;
+pub use request::{REQUEST_FILE, asked_until};
 pub use window::{DAYS, Window, parse_offset, show_offset};
 
 use crate::fields::{Field, Scope, fields};

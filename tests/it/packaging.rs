@@ -292,7 +292,10 @@ fn units_hold_the_binding_lines() {
 const BINDING_HARDWARE: &[&str] = &[
     "Type=oneshot",
     "ExecStart=/usr/bin/mimamori-agent-hardware",
-    "ConditionPathExists=/etc/mimamori/consent.toml",
+    // Any of them: before a consent nothing is started, and after one what was left is taken away.
+    "ConditionPathExists=|/etc/mimamori/consent.toml",
+    "ConditionPathExists=|/run/mimamori-agent-hardware/report.json",
+    "ConditionPathExists=|/var/lib/mimamori-agent-hardware/state.json",
     "Group=mimamori-agent",
     "SecureBits=noroot noroot-locked",
     "CapabilityBoundingSet=CAP_SYS_RAWIO CAP_SYS_ADMIN",

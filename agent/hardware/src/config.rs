@@ -8,7 +8,6 @@ use mimamori_parse::hardware::ALIASES_MAX;
 use mimamori_shared::word::Word;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 /// Largest file, in bytes.
@@ -89,18 +88,12 @@ struct Tools {
 /// # Errors
 /// What is wrong with it and how to mend it.
 pub(crate) fn load(path: &Path, owner: u32, tools: &[&str]) -> Result<Config, String> {
-    let file = match trust::open(path, owner) {
-        Ok(file) => file,
+    let text = match trust::text(path, owner, FILE_BYTES_MAX) {
+        Ok(text) => text,
         Err(Untrusted::Missing) => return Ok(Config::default()),
         Err(Untrusted::Refused(why)) => return Err(why),
     };
-    let name = path.display();
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|fault| format!("{name}: {fault}"))?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
-        return Err(format!("{name}: larger than {} KiB", FILE_BYTES_MAX / 1024));
-    }
-    parse(&text, tools).map_err(|fault| format!("{name}: {fault}"))
+    parse(&text, tools).map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
 fn parse(text: &str, tools: &[&str]) -> Result<Config, String> {

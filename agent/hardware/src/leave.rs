@@ -29,3 +29,21 @@ pub(crate) fn leave(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::R
     }
     fs::File::open(folder)?.sync_all()
 }
+
+/// Takes a file away, and what a run that was killed left of it. A link is removed, not what it leads to.
+///
+/// # Errors
+/// What failed; that there is none is no failure.
+pub(crate) fn take_away(folder: &Path, name: &str) -> io::Result<()> {
+    for name in [format!(".{name}.new"), name.to_owned()] {
+        match fs::remove_file(folder.join(name)) {
+            Err(fault) if fault.kind() != ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
+    }
+    match fs::File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}

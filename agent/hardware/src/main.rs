@@ -14,9 +14,13 @@ mimamori-agent-hardware.timer が起動します。引数は次のいずれか�
   --version  prints the version / 版を表示します
   --help     prints this / この説明を表示します
 
+Reads /etc/mimamori/consent.toml and runs only what the facility consents to; without a consent it removes what it left.
+/etc/mimamori/consent.toml を読み、同意された範囲だけを実行します。有効な同意がなければ、残した結果を削除します。
 Leaves: /run/mimamori-agent-hardware/report.json. Reads: /etc/mimamori/hardware.toml (may be absent / なくても可).
-Exit: 0 done, 1 the report could not be left, 2 wrong argument, 78 hardware.toml cannot be used (the rest was done).
-終了状態: 0 完了、1 結果を残せない、2 引数の誤り、78 hardware.toml が使えない（それ以外は実行済み）
+Exit: 0 done, or nothing to do under the consent; 1 the report could not be left or removed; 2 wrong argument;
+      78 hardware.toml cannot be used (the rest was done), or the consent cannot be used (nothing was run).
+終了状態: 0 完了、または同意により実行なし、1 結果を残せない／削除できない、2 引数の誤り、
+      78 hardware.toml が使えない（それ以外は実行済み）、または同意ファイルが使えない（何も実行しない）
 ";
 
 #[allow(clippy::print_stdout, reason = "what was asked for goes to standard output")]

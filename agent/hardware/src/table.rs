@@ -14,6 +14,8 @@ pub struct Row {
     pub names: &'static [&'static str],
     /// Its arguments.
     pub args: &'static [&'static str],
+    /// Sections of the report that are made of what it says. It is run only where the consent lets some of them leave.
+    pub feeds: &'static [&'static str],
     /// Of what it is run, once each.
     pub each: Each,
     /// Longest time of one run.
@@ -50,8 +52,10 @@ const SYSTEMD: &[&str] = &["journalctl"];
 /// smartctl's own list of disks; [`crate::targets::disks`] reads it.
 pub(crate) const SCAN: &[&str] = &["--json=c", "--scan-open"];
 
-const fn row(tool: &'static str, names: &'static [&'static str], args: &'static [&'static str]) -> Row {
-    Row { tool, names, args, each: Each::Machine, limit: Duration::from_secs(30), bytes: 256 * KIB, needs: NONE, only_if: None }
+type Words = &'static [&'static str];
+
+const fn row(tool: &'static str, names: Words, args: Words, feeds: Words) -> Row {
+    Row { tool, names, args, feeds, each: Each::Machine, limit: Duration::from_secs(30), bytes: 256 * KIB, needs: NONE, only_if: None }
 }
 
 /// The tools whose output is handed over.
@@ -60,32 +64,32 @@ pub fn table() -> Vec<Row> {
     // SATA's pass-through asks for RAWIO, NVMe's admin commands, the device mapper, btrfs and MegaRAID's node for SYS_ADMIN.
     let disk = CapabilitySet::SYS_RAWIO | CapabilitySet::SYS_ADMIN;
     let admin = CapabilitySet::SYS_ADMIN;
-    let smartctl = |args, each| Row { each, needs: disk, ..row("smartctl", &["smartctl"], args) };
-    let ipmitool = |args| Row { limit: Duration::from_secs(90), ..row("ipmitool", &["ipmitool"], args) };
+    let smartctl = |args, each| Row { each, needs: disk, ..row("smartctl", &["smartctl"], args, &["drive"]) };
+    let ipmitool = |args, feeds| Row { limit: Duration::from_secs(90), ..row("ipmitool", &["ipmitool"], args, feeds) };
     // libzfs would load the module and wait for it.
-    let zpool = |args| Row { only_if: Some("dev/zfs"), ..row("zpool", &["zpool"], args) };
+    let zpool = |args| Row { only_if: Some("dev/zfs"), ..row("zpool", &["zpool"], args, &["pool"]) };
     vec![
         smartctl(SCAN, Each::Machine),
         // A sleeping disk is left asleep and says so by its status (mimamori_parse::hardware::SMARTCTL_ASLEEP).
         smartctl(&["--json=c", "-n", "standby,3", "-x", "-d"], Each::Disk),
-        ipmitool(&["sensor"]),
-        ipmitool(&["sdr", "type", "Power Supply"]),
+        ipmitool(&["sensor"], &["sensor"]),
+        ipmitool(&["sdr", "type", "Power Supply"], &["power"]),
         Row {
             needs: admin,
             limit: Duration::from_secs(60),
             bytes: 1024 * KIB,
-            ..row("storcli", &["storcli64", "storcli"], &["/call", "show", "all", "J", "nolog"])
+            ..row("storcli", &["storcli64", "storcli"], &["/call", "show", "all", "J", "nolog"], &["array"])
         },
-        row("mdadm", &["mdadm"], &["--detail", "--scan"]),
-        Row { each: Each::Array, ..row("mdadm", &["mdadm"], &["--detail"]) },
+        row("mdadm", &["mdadm"], &["--detail", "--scan"], &["array"]),
+        Row { each: Each::Array, ..row("mdadm", &["mdadm"], &["--detail"], &["array"]) },
         zpool(&["status", "-p"]),
         zpool(&["list", "-Hp"]),
-        Row { needs: admin, each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"]) },
-        Row { needs: admin, ..row("lvs", &["lvs"], LVS) },
+        Row { needs: admin, each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"], &["pool"]) },
+        Row { needs: admin, ..row("lvs", &["lvs"], LVS, &["pool"]) },
         // Without the drop-in there is no socket to systemd: it then says so at once.
-        row("systemctl", &["systemctl"], &["--no-pager", "list-units", "--all", "--plain", "--no-legend", "--full"]),
+        row("systemctl", &["systemctl"], &["--no-pager", "list-units", "--all", "--plain", "--no-legend", "--full"], &["units"]),
         // Not `multipathd show maps json`: its socket is in the network namespace of the host, which is closed here.
-        Row { needs: admin, ..row("multipath", &["multipath"], &["-ll"]) },
+        Row { needs: admin, ..row("multipath", &["multipath"], &["-ll"], &["multipath"]) },
     ]
 }
 
@@ -96,11 +100,11 @@ const LVS: &[&str] =
 /// `CAP_SYSLOG`, and lose what the ring lost between two runs.
 pub(crate) fn journal() -> Row {
     let args: &[&str] = &["--no-pager", "--quiet", "--boot", "--output=json", "--output-fields=MESSAGE,_SYSTEMD_UNIT"];
-    Row { limit: Duration::from_secs(60), bytes: 32 * 1024 * KIB, ..row("journalctl", SYSTEMD, args) }
+    Row { limit: Duration::from_secs(60), bytes: 32 * 1024 * KIB, ..row("journalctl", SYSTEMD, args, &["kernel_log", "journal"]) }
 }
 
 /// What systemd knows of units; their names are added.
 pub(crate) fn units() -> Row {
     let args: &[&str] = &["--no-pager", "show", "--property=LoadState,ActiveState,SubState,MemoryCurrent,NRestarts,TasksCurrent,ControlGroup", "--"];
-    row("systemctl", &["systemctl"], args)
+    row("systemctl", &["systemctl"], args, &["service"])
 }

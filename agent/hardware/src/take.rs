@@ -7,7 +7,7 @@ use crate::state::{Left, State, Tally};
 use crate::table::{Each, Row, SCAN, journal, units};
 use crate::targets::{self, Found};
 use crate::trust::{self, Untrusted};
-use crate::{Plan, clock, look};
+use crate::{Plan, clock, consent, look};
 use mimamori_parse::hardware::{Counts, End, FAULTS_MAX, Fault, REPORT_BYTES_MAX, Report, Run, SCHEMA};
 use mimamori_parse::text::plain;
 use mimamori_shared::id::BootId;
@@ -43,15 +43,13 @@ impl Taken {
     }
 }
 
-/// Runs everything.
+/// Runs everything that the consent allows.
 ///
 /// # Errors
 /// When the kernel does not say which boot this is, or does not let this program look after what it starts.
 pub(crate) fn take(plan: &Plan) -> Result<Taken, String> {
     let started_at_ms = clock::now_ms();
-    let place = plan.root.join("proc/sys/kernel/random/boot_id");
-    let text = fs::read_to_string(&place).map_err(|fault| format!("{}: {fault}", place.display()))?;
-    let boot_id = BootId::from_uuid(&text).ok_or_else(|| format!("{} is no UUID", place.display()))?;
+    let boot_id = boot_id(plan)?;
     let runner = Runner::new(plan.budget).map_err(|fault| format!("the kernel does not give orphans to this program: {fault}"))?;
     let (state, lost) = State::load(&plan.state, boot_id);
     let report = Report {
@@ -87,6 +85,16 @@ pub(crate) fn take(plan: &Plan) -> Result<Taken, String> {
     Ok(taking.taken)
 }
 
+/// Which boot this is.
+///
+/// # Errors
+/// When the kernel does not say it.
+pub(crate) fn boot_id(plan: &Plan) -> Result<BootId, String> {
+    let place = plan.root.join("proc/sys/kernel/random/boot_id");
+    let text = fs::read_to_string(&place).map_err(|fault| format!("{}: {fault}", place.display()))?;
+    BootId::from_uuid(&text).ok_or_else(|| format!("{} is no UUID", place.display()))
+}
+
 struct Taking<'a> {
     plan: &'a Plan,
     runner: Runner,
@@ -97,11 +105,26 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
+    /// Whether the consent lets something of these sections leave. Asked anew before each tool: it may be taken back, and a
+    /// quiet window may begin, while others run.
+    fn may(&self, sections: &[&str]) -> bool {
+        consent::terms(self.plan).is_ok_and(|terms| consent::allows(&terms, sections))
+    }
+
+    fn is_off(&self, row: &Row) -> bool {
+        self.off.iter().any(|off| off == row.tool)
+    }
+
     /// The table, row by row.
     fn tools(&mut self) {
         let mut disks = Found::default();
         for row in &self.plan.rows {
             if row.only_if.is_some_and(|file| !self.plan.root.join(file).try_exists().unwrap_or(false)) {
+                continue;
+            }
+            // Neither is looked for what it would be asked about.
+            if row.each != Each::Machine && !self.may(row.feeds) {
+                self.withheld(row, None);
                 continue;
             }
             let found = match row.each {
@@ -130,7 +153,11 @@ impl Taking<'_> {
 
     /// Runs a tool and puts what it said into the report; gives it when it ended by itself.
     fn hand_over(&mut self, row: &Row, subject: Option<&str>, more: &[String]) -> Option<String> {
-        if self.off.iter().any(|off| off == row.tool) {
+        if self.is_off(row) {
+            return None;
+        }
+        if !self.may(row.feeds) {
+            self.withheld(row, subject);
             return None;
         }
         let args: Vec<String> = row.args.iter().map(|arg| (*arg).to_owned()).chain(more.iter().cloned()).collect();
@@ -139,6 +166,14 @@ impl Taking<'_> {
         let out = if ended.end == End::Done { String::from_utf8_lossy(&bytes).into_owned() } else { String::new() };
         self.note(row.tool, subject, args, &ended, out.clone());
         (ended.end == End::Done).then_some(out)
+    }
+
+    /// Puts into the report that the consent does not cover a tool.
+    fn withheld(&mut self, row: &Row, subject: Option<&str>) {
+        if !self.is_off(row) {
+            let args = row.args.iter().map(|arg| (*arg).to_owned()).collect();
+            self.note(row.tool, subject, args, &Ended::not(End::NotConsented, String::new()), String::new());
+        }
     }
 
     /// Puts a run into the report; without what it said where there is no room for it.
@@ -205,6 +240,9 @@ impl Taking<'_> {
     fn named(&mut self, config: &Config) {
         self.patterns(config);
         self.taken.report.services = self.services(config);
+        if !self.may(&["process"]) {
+            return self.taken.fault("not_consented", Some("processes"), "the consent does not cover them");
+        }
         match look::processes(&config.processes, &self.plan.root) {
             Ok(found) => self.taken.report.processes = Some(found),
             Err(fault) => self.taken.fault("unreadable", Some("processes"), &format!("{fault}{NAMED}")),
@@ -240,7 +278,11 @@ impl Taking<'_> {
     /// Reads on in the journal; `false` when it cannot be read. What was counted before the end of a run counts.
     fn journal(&mut self, subject: &str, asked: &[String], tally: &mut Tally, each: &mut CountEntry<'_>) -> bool {
         let row = journal();
-        if self.off.iter().any(|off| off == row.tool) {
+        if self.is_off(&row) {
+            return false;
+        }
+        if !self.may(&[subject]) {
+            self.withheld(&row, Some(subject));
             return false;
         }
         let shown: Vec<String> = row.args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -278,7 +320,11 @@ impl Taking<'_> {
             return Some(BTreeMap::new());
         }
         let row = units();
-        if self.off.iter().any(|off| off == row.tool) {
+        if self.is_off(&row) {
+            return None;
+        }
+        if !self.may(row.feeds) {
+            self.withheld(&row, Some("services"));
             return None;
         }
         let shown: Vec<String> = row.args.iter().map(|arg| (*arg).to_owned()).collect();

@@ -1,7 +1,7 @@
 //! Whose word counts: files that only root, or whom the plan names, could have written.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -43,6 +43,21 @@ pub(crate) fn open(path: &Path, owner: u32) -> Result<File, Untrusted> {
     }
     fitting(&real, &meta, owner, meta.mode() & OTHERS_WRITE != 0)?;
     Ok(file)
+}
+
+/// Reads such a file as text of at most `bytes_max` bytes.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn text(path: &Path, owner: u32, bytes_max: u64) -> Result<String, Untrusted> {
+    let name = path.display();
+    let mut text = String::new();
+    let read = open(path, owner)?.take(bytes_max.saturating_add(1)).read_to_string(&mut text);
+    read.map_err(|fault| Untrusted::Refused(format!("{name}: {fault}")))?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > bytes_max) {
+        return Err(Untrusted::Refused(format!("{name}: larger than {} KiB", bytes_max / 1024)));
+    }
+    Ok(text)
 }
 
 fn fitting(path: &Path, meta: &Metadata, owner: u32, open_to_others: bool) -> Result<(), Untrusted> {

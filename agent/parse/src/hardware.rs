@@ -44,9 +44,11 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// What was counted in logs. Their text is not here.
     pub counts: Counts,
-    /// Services the facility named, by alias; `None` when its file cannot be used or systemd did not answer.
+    /// Services the facility named, by alias; `None` when its file cannot be used, systemd did not answer, or the consent
+    /// does not cover them.
     pub services: Option<BTreeMap<Word, Service>>,
-    /// Programs the facility named, by alias; `None` when its file cannot be used or `/proc` cannot be read.
+    /// Programs the facility named, by alias; `None` when its file cannot be used, `/proc` cannot be read, or the consent
+    /// does not cover them.
     pub processes: Option<BTreeMap<Word, Process>>,
     /// What it could not do.
     pub faults: Vec<Fault>,
@@ -92,16 +94,19 @@ pub enum End {
     TooLarge,
     /// The system does not let the helper run it.
     PermissionDenied,
+    /// It was not run: the facility's consent does not cover what it says.
+    NotConsented,
 }
 
 /// Counted since boot, by what was in the journal when the helper looked. A count never falls within a boot unless the
 /// helper's state was lost; where the journal no longer holds the beginning, counts begin where it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Lines of the kernel by class; a class that is absent was not seen. `None` when the journal could not be read.
+    /// Lines of the kernel by class; a class that is absent was not seen. `None` when the journal could not be read,
+    /// or the consent does not cover it.
     pub kernel_log: Option<BTreeMap<Word, u64>>,
     /// Lines that hold a pattern of the facility, by alias, each from the run on that first knew it; `None` when the
-    /// journal or the facility's file could not be read.
+    /// journal or the facility's file could not be read, or the consent does not cover it.
     pub journal: Option<BTreeMap<Word, u64>>,
 }
 

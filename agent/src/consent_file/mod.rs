@@ -4,43 +4,27 @@
 //! above it, must belong to others and be closed to writing for it, access lists included. The one exception is a
 //! consent marked `example`, for trying the program on one's own machine against a collector on loopback.
 
-mod parse;
 mod request;
 #[cfg(test)]
 mod tests;
 mod withdrawal;
 mod write;
 
-pub use parse::{Fault, parse};
+pub use mimamori_shared::consent::{ConsentFile, Fault, parse};
 pub use request::{asked_until, request_path, request_text};
 pub use withdrawal::{Pending, cut_off, mark, mark_path, pending, settle};
 pub use write::{Grant, put, summary, text, withdrawn};
 
-use mimamori_shared::consent::ConsentTerms;
+use mimamori_shared::consent::{FILE_BYTES_MAX, Lapse};
 use mimamori_shared::time;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-
-/// Largest consent file, in bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+use withdrawal::read_mark;
 
 /// Links followed on the way to it.
 const LINKS_MAX: usize = 16;
-
-/// A consent with the people in it, for showing on this machine only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsentFile {
-    /// What travels.
-    pub terms: ConsentTerms,
-    /// Who approved. Stays here.
-    pub approver: String,
-    /// Why. Stays here.
-    pub reason: String,
-    /// Set when it was taken back: whether what is unsent may still leave.
-    pub withdrawn_keeping: Option<bool>,
-}
 
 /// Why there is no consent. Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,17 +76,12 @@ pub fn load(path: &Path, salt: &[u8; 32], now_ms: i64, loopback: bool) -> Result
     {
         return Err(NoConsent::NotProven { path: shown, what });
     }
-    // Only what the file does not say itself is looked up in the mark.
-    let withdrawn = consent.withdrawn_keeping.map_or_else(|| cut_off(path, &text), |keep| Ok(Some(keep)))?;
-    if let Some(keep) = withdrawn {
-        return Err(NoConsent::Withdrawn { path: shown, keep });
-    }
-    if now_ms < consent.terms.valid_from_ms {
-        return Err(NoConsent::NotYet(time::show(consent.terms.valid_from_ms)));
-    }
-    if now_ms >= consent.terms.valid_to_ms {
-        return Err(NoConsent::Expired(time::show(consent.terms.valid_to_ms)));
-    }
+    let mark = if consent.withdrawn_keeping.is_none() { read_mark(&mark_path(path))? } else { None };
+    consent.in_force(&text, mark.as_ref(), now_ms).map_err(|lapse| match lapse {
+        Lapse::Withdrawn { keep } => NoConsent::Withdrawn { path: shown, keep },
+        Lapse::NotYet(at) => NoConsent::NotYet(time::show(at)),
+        Lapse::Expired(at) => NoConsent::Expired(time::show(at)),
+    })?;
     Ok(consent)
 }
 

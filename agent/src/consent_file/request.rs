@@ -2,25 +2,14 @@
 //! ownership.
 
 use super::{NoConsent, prove, read};
-use mimamori_shared::consent::SESSION_S_MAX;
+use mimamori_shared::consent::{self, REQUEST_FILE};
 use mimamori_shared::time;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
-
-/// Its name, in the folder of the consent.
-const FILE: &str = "collect.toml";
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    from: String,
-    until: String,
-}
 
 /// Where the request of a consent lies.
 #[must_use]
 pub fn request_path(consent: &Path) -> PathBuf {
-    consent.with_file_name(FILE)
+    consent.with_file_name(REQUEST_FILE)
 }
 
 /// The text of a request.
@@ -49,13 +38,5 @@ pub fn asked_until(consent: &Path, example: bool, now_ms: i64) -> Result<Option<
     if !example && let Some(what) = prove(&path) {
         return Err(format!("the request at {shown} proves nothing: the agent's account could change {what}"));
     }
-    let not = |what: &str| format!("the request at {shown} is not understood: {what}; run `mimamori-agent collect --for 1h` again");
-    let raw: Raw = toml::from_str(&text).map_err(|fault| not(fault.message()))?;
-    let moment = |text: &str| time::parse(text).map_err(|fault| not(&fault.to_string()));
-    let (from_ms, until_ms) = (moment(&raw.from)?, moment(&raw.until)?);
-    let longest_ms = i64::try_from(SESSION_S_MAX).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
-    if until_ms.saturating_sub(from_ms) > longest_ms {
-        return Err(not("it lasts longer than a day"));
-    }
-    Ok((from_ms..until_ms).contains(&now_ms).then_some(until_ms))
+    consent::asked_until(&text, now_ms).map_err(|what| format!("the request at {shown} is not understood: {what}; run `mimamori-agent collect --for 1h` again"))
 }

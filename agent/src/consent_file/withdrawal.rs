@@ -7,63 +7,25 @@
 //! The mark is durable before the consent is rewritten, and until that is done it names the text that it takes back: where
 //! the power fails in between, the old consent stands there and counts as withdrawn all the same.
 
-use super::parse::unread;
 use super::{NoConsent, prove, put};
 use crate::identity::AS_IT_IS;
-use mimamori_shared::id::Hash;
+use mimamori_shared::consent::{MARK_BYTES_MAX, MARK_FILE, Mark};
 use mimamori_shared::sign::sha256;
-use mimamori_shared::time;
-use serde::Deserialize;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Its name, in the folder of the consent.
-const FILE: &str = "withdrawn.toml";
 /// The copy in the state folder, of the mark that was acted upon last.
 const ACTED: &str = "consent-withdrawn";
-/// Largest mark, in bytes.
-const BYTES_MAX: u64 = 4096;
 
-/// The newest withdrawal of each kind, UTC, milliseconds since 1970. One that keeps does not hide an earlier one that
-/// purges and was not acted upon.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mark {
-    purged_at_ms: Option<i64>,
-    kept_at_ms: Option<i64>,
-    /// The consent that is withdrawn though its file may not say so yet: SHA-256 of its text.
-    purging: Option<Hash>,
-    /// The same of a withdrawal that keeps. At most one of both is there.
-    keeping: Option<Hash>,
-}
-
-impl Mark {
-    fn text(&self) -> String {
-        let mut text =
-            String::from("# The facility took its consent back. Written by `mimamori-agent consent withdraw`; leave it here, the agent acts on it once.\n");
-        for (key, at) in [("purged_at_ms", self.purged_at_ms), ("kept_at_ms", self.kept_at_ms)] {
-            at.iter().for_each(|at| text.push_str(&format!("{key} = {at} # {}\n", time::show(*at))));
-        }
-        for (key, of) in [("purging", self.purging), ("keeping", self.keeping)] {
-            of.iter().for_each(|of| text.push_str(&format!("{key} = \"{of}\" # the consent of this SHA-256, until its file says so itself\n")));
-        }
-        text
-    }
-
-    /// `None` when there is none.
-    fn read(path: &Path) -> Result<Option<Mark>, NoConsent> {
-        let shown = path.display().to_string();
-        let text = match text_of(path) {
-            Ok(text) => text,
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(fault) => return Err(NoConsent::Unreadable(shown, fault.to_string())),
-        };
-        toml::from_str(&text).map(Some).map_err(|fault| {
-            let told = unread(&shown, &text, &fault);
-            NoConsent::Faults(shown, told)
-        })
+/// `None` when there is none.
+pub(super) fn read_mark(path: &Path) -> Result<Option<Mark>, NoConsent> {
+    let shown = path.display().to_string();
+    match text_of(path) {
+        Ok(text) => Mark::parse(&shown, &text).map(Some).map_err(|fault| NoConsent::Faults(shown, fault)),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(NoConsent::Unreadable(shown, fault.to_string())),
     }
 }
 
@@ -88,7 +50,7 @@ impl Pending {
 /// Where the mark of a consent lies.
 #[must_use]
 pub fn mark_path(consent: &Path) -> PathBuf {
-    consent.with_file_name(FILE)
+    consent.with_file_name(MARK_FILE)
 }
 
 /// Leaves the mark, durably; `text` is the consent that it takes back. `at_ms` is UTC, milliseconds since 1970.
@@ -97,7 +59,7 @@ pub fn mark_path(consent: &Path) -> PathBuf {
 /// When the folder cannot be written, or the mark that is there is not one.
 pub fn mark(consent: &Path, text: &str, keep: bool, at_ms: i64) -> io::Result<()> {
     let path = mark_path(consent);
-    let before = Mark::read(&path).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, format!("{why}; remove that file")))?.unwrap_or_default();
+    let before = read_mark(&path).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, format!("{why}; remove that file")))?.unwrap_or_default();
     let of = Some(sha256(text.as_bytes()));
     let mark = if keep {
         Mark { kept_at_ms: Some(at_ms), keeping: of, purging: None, ..before }
@@ -113,7 +75,7 @@ pub fn mark(consent: &Path, text: &str, keep: bool, at_ms: i64) -> io::Result<()
 /// When the folder cannot be written. A mark that is not understood stays, and whoever acts on it says so.
 pub fn settle(consent: &Path) -> io::Result<()> {
     let path = mark_path(consent);
-    match Mark::read(&path) {
+    match read_mark(&path) {
         Ok(Some(mark)) if mark.purging.is_some() || mark.keeping.is_some() => put(&path, &Mark { purging: None, keeping: None, ..mark }.text()),
         Ok(_) | Err(_) => Ok(()),
     }
@@ -125,9 +87,8 @@ pub fn settle(consent: &Path) -> io::Result<()> {
 /// # Errors
 /// When the mark cannot be read or understood.
 pub fn cut_off(consent: &Path, text: &str) -> Result<Option<bool>, NoConsent> {
-    let Some(mark) = Mark::read(&mark_path(consent))? else { return Ok(None) };
-    let this = Some(sha256(text.as_bytes()));
-    Ok([(mark.purging, false), (mark.keeping, true)].into_iter().find(|(of, _)| *of == this).map(|(_, keep)| keep))
+    let Some(mark) = read_mark(&mark_path(consent))? else { return Ok(None) };
+    Ok(mark.takes_back(text))
 }
 
 /// The withdrawal that is not acted upon yet. `state` is the agent's state folder; `loopback` says whether the collector
@@ -137,11 +98,11 @@ pub fn cut_off(consent: &Path, text: &str) -> Result<Option<bool>, NoConsent> {
 /// Why nothing sure can be said about it, and the mend.
 pub fn pending(consent: &Path, state: &Path, loopback: bool) -> Result<Option<Pending>, NoConsent> {
     let path = mark_path(consent);
-    let Some(mark) = Mark::read(&path)? else { return Ok(None) };
+    let Some(mark) = read_mark(&path)? else { return Ok(None) };
     if !loopback && let Some(what) = prove(&path) {
         return Err(NoConsent::NotProven { path: path.display().to_string(), what });
     }
-    let acted = Mark::read(&state.join(ACTED))?.unwrap_or_default();
+    let acted = read_mark(&state.join(ACTED))?.unwrap_or_default();
     let purges = mark.purged_at_ms.is_some() && mark.purged_at_ms != acted.purged_at_ms;
     let keeps = mark.kept_at_ms.is_some() && mark.kept_at_ms != acted.kept_at_ms;
     // Whether the consent was rewritten meanwhile makes it no other withdrawal.
@@ -153,11 +114,11 @@ pub fn pending(consent: &Path, state: &Path, loopback: bool) -> Result<Option<Pe
 fn text_of(path: &Path) -> io::Result<String> {
     let file = fs::OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path)?;
     let meta = file.metadata()?;
-    if !meta.is_file() || meta.len() > BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is no file of at most {BYTES_MAX} bytes")));
+    if !meta.is_file() || meta.len() > MARK_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is no file of at most {MARK_BYTES_MAX} bytes")));
     }
     let mut text = String::new();
-    file.take(BYTES_MAX).read_to_string(&mut text)?;
+    file.take(MARK_BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 

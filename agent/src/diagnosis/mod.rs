@@ -115,7 +115,9 @@ impl Diagnosis {
             let missing: Vec<Subject> = standing.keys().filter(|subject| subject.0.as_str() == check.id && !judged.contains(*subject)).cloned().collect();
             for subject in missing {
                 let there = silent.contains(&subject) || is_faulty(check, &subject, faults);
-                if faults.iter().any(|fault| fault.code == FaultCode::NotYet && is_faulty(check, &subject, std::slice::from_ref(fault))) {
+                // The helper will tell: after a boot, or after hours in which the consent let it look at nothing.
+                let is_awaited = |fault: &Fault| matches!(fault.code, FaultCode::NotYet | FaultCode::NotConsented);
+                if faults.iter().any(|fault| is_awaited(fault) && is_faulty(check, &subject, std::slice::from_ref(fault))) {
                     continue;
                 }
                 // Sensors answer `na` at times; that is not gone.

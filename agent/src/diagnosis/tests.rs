@@ -60,10 +60,12 @@ fn what_cannot_be_measured_is_neither_fine_nor_gone() {
 fn what_is_still_to_be_told_after_a_boot_stands_as_before_and_what_is_told_of_the_same_section_counts() {
     let array = |name: &str, degraded| Array { name: name.parse().unwrap(), degraded: Some(degraded), ..Array::default() };
     let arrays = |of: &[(&str, i64)]| Readings { array: of.iter().map(|(name, degraded)| array(name, *degraded)).collect(), ..Readings::default() };
-    let not_yet = [Fault { probe: "array".parse().unwrap(), code: FaultCode::NotYet, name: None }];
+    let awaited = |code| [Fault { probe: "array".parse().unwrap(), code, name: None }];
     let (state, _) = Diagnosis::default().look(&arrays(&[("md0", 0), ("c0-v0", 1), ("c0-v1", 0)]), &[], &all, 1);
-    let (state, found) = state.look(&arrays(&[("md0", 1)]), &not_yet, &all, 2);
+    let (state, found) = state.look(&arrays(&[("md0", 1)]), &awaited(FaultCode::NotYet), &all, 2);
     assert_eq!(shown(&found), ["array_degraded md0 bad 2"], "the kernel's own arrays are told at once");
+    let (state, found) = state.look(&arrays(&[("md0", 1)]), &awaited(FaultCode::NotConsented), &all, 3);
+    assert_eq!(shown(&found), [] as [&str; 0], "as after a quiet window");
     let (_, found) = state.look(&arrays(&[("md0", 1), ("c0-v0", 1)]), &[], &all, 3);
     assert_eq!(shown(&found), ["array_degraded c0-v1 gone 3"], "what stood before the boot and does now is no news");
 }

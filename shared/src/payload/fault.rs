@@ -27,11 +27,13 @@ pub enum FaultCode {
     Hidden,
     /// The source has not spoken since the machine started, and is still to.
     NotYet,
+    /// Not looked at: the facility's consent did not cover it when the hardware helper ran.
+    NotConsented,
 }
 
 impl FaultCode {
     /// Every one.
-    pub const ALL: [FaultCode; 10] = [
+    pub const ALL: [FaultCode; 11] = [
         FaultCode::NotFound,
         FaultCode::PermissionDenied,
         FaultCode::Malformed,
@@ -42,6 +44,7 @@ impl FaultCode {
         FaultCode::TooMany,
         FaultCode::Hidden,
         FaultCode::NotYet,
+        FaultCode::NotConsented,
     ];
 
     /// The word on the wire.
@@ -58,6 +61,7 @@ impl FaultCode {
             FaultCode::TooMany => "too_many",
             FaultCode::Hidden => "hidden",
             FaultCode::NotYet => "not_yet",
+            FaultCode::NotConsented => "not_consented",
         }
     }
 
@@ -75,6 +79,7 @@ impl FaultCode {
             FaultCode::TooMany => "there are more than are reported",
             FaultCode::Hidden => "the agent's own sandbox hides it",
             FaultCode::NotYet => "its source has not spoken since the machine started",
+            FaultCode::NotConsented => "the consent did not cover it when the hardware helper ran",
         }
     }
 
@@ -92,6 +97,7 @@ impl FaultCode {
             FaultCode::TooMany => "報告できる件数を超えています",
             FaultCode::Hidden => "エージェント自身の保護設定により見えません",
             FaultCode::NotYet => "機器の起動後、取得元がまだ値を出していません",
+            FaultCode::NotConsented => "ハードウェアヘルパーの実行時に同意の対象外でした",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests run programs, and tell themselves apart by the environment")]
 
+mod consenting;
 mod counting;
 mod leaving;
 mod running;
@@ -21,6 +22,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const BOOT: &str = "00112233-4455-6677-8899-aabbccddeeff\n";
 
+/// A consent to all that the helper can look at.
+const CONSENT: &str = "version = 1\napprover = \"A\"\nreason = \"B\"\nvalid_from = \"2020-01-01T00:00:00Z\"\nvalid_to = \"2199-01-01T00:00:00Z\"\n\n[scopes]\nheartbeat = { }\nhardware = { }\nos_state = { }\nlog_counts = { }\n";
+
 struct Machine {
     dir: tempfile::TempDir,
     plan: Plan,
@@ -37,12 +41,16 @@ impl Machine {
             fs::set_permissions(path(folder), Permissions::from_mode(0o755)).unwrap();
         }
         fs::write(path("root/proc/sys/kernel/random/boot_id"), BOOT).unwrap();
+        let consent = path("consent.toml");
+        fs::write(&consent, CONSENT).unwrap();
+        fs::set_permissions(&consent, Permissions::from_mode(0o644)).unwrap();
         let plan = Plan {
             rows,
             folders: vec![path("nowhere"), path("tools")],
             root: path("root"),
             out: path("out"),
             state: path("state"),
+            consent,
             config: path("hardware.toml"),
             owner: fs::metadata(dir.path()).unwrap().uid(),
             budget: Duration::from_secs(120),
@@ -79,7 +87,17 @@ impl Machine {
 
 fn row(tool: &'static str, limit_ms: u64) -> Row {
     let (names, args): (&'static [&'static str], _) = (Box::leak(Box::new([tool])), &["--fixed"][..]);
-    Row { tool, names, args, each: Each::Machine, limit: Duration::from_millis(limit_ms), bytes: 10_000, needs: CapabilitySet::empty(), only_if: None }
+    Row {
+        tool,
+        names,
+        args,
+        feeds: &["drive"],
+        each: Each::Machine,
+        limit: Duration::from_millis(limit_ms),
+        bytes: 10_000,
+        needs: CapabilitySet::empty(),
+        only_if: None,
+    }
 }
 
 #[track_caller]
@@ -97,6 +115,7 @@ const SMARTCTL_ROW: Row = Row {
     tool: "smartctl",
     names: &["smartctl"],
     args: SCAN,
+    feeds: &["drive"],
     each: Each::Machine,
     limit: Duration::from_secs(60),
     bytes: 100_000,

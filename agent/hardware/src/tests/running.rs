@@ -267,6 +267,11 @@ fn the_page_names_everything_that_runs_and_every_fault() {
         let (first, rest) = args.split_once(' ').unwrap_or((args, ""));
         assert!(page.contains(format!("{first} {rest}").trim()) && row.names.iter().all(|name| page.contains(&format!("`{name}"))), "{row:?}");
         assert!(page.contains(&format!("{} s, ", row.limit.as_secs())), "{row:?}");
+        // Its line says for which sections it is run; where it says `the same`, the line above it.
+        let lines: Vec<&str> = page.lines().collect();
+        let at = lines.iter().position(|line| line.starts_with("| `") && line.contains(first) && line.contains(rest)).unwrap();
+        let told = if lines[at].contains("| the same | ") { lines[at - 1] } else { lines[at] };
+        assert!(row.feeds.iter().all(|section| told.contains(&format!("`{section}`"))), "{row:?}: {told}");
     }
     for row in [crate::table::journal(), crate::table::units()] {
         assert!(page.contains(&format!("`{} {}", row.tool, row.args.first().unwrap())), "{row:?}");

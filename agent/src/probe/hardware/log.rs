@@ -1,13 +1,14 @@
 //! Messages of the kernel and lines of the journal, counted by the helper. Their text never got here.
 
+use super::silent;
 use crate::probe::{Sources, Take};
 use mimamori_shared::fields::{Journal, KernelLog, Readings};
-use mimamori_shared::payload::{Fault, FaultCode};
+use mimamori_shared::payload::Fault;
 
 pub(in crate::probe) fn kernel(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("kernel_log", faults);
     let Some(report) = take.whole(sources.helper()) else { return };
-    let Some(counts) = take.whole(report.counts.kernel_log.as_ref().ok_or(FaultCode::PermissionDenied)) else { return };
+    let Some(counts) = take.whole(report.counts.kernel_log.as_ref().ok_or_else(|| silent(report, "kernel_log"))) else { return };
     // A class that is absent was looked for and not seen.
     let count = |class: &str| Some(counts.iter().find(|(name, _)| name.as_str() == class).map_or(0, |(_, count)| i64::try_from(*count).unwrap_or(i64::MAX)));
     readings.kernel_log = Some(KernelLog {
@@ -31,7 +32,7 @@ pub(in crate::probe) fn kernel(sources: &Sources<'_>, readings: &mut Readings, f
 pub(in crate::probe) fn journal(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("journal", faults);
     let Some(report) = take.whole(sources.helper()) else { return };
-    let Some(counts) = take.whole(report.counts.journal.as_ref().ok_or(FaultCode::PermissionDenied)) else { return };
+    let Some(counts) = take.whole(report.counts.journal.as_ref().ok_or_else(|| silent(report, "journal"))) else { return };
     let one = |(name, count): (&mimamori_shared::word::Word, &u64)| Journal { name: name.clone(), matches: i64::try_from(*count).ok() };
     readings.journal.extend(counts.iter().map(one));
 }

@@ -56,7 +56,15 @@ pub(super) fn printed(run: &Run) -> Result<&str, FaultCode> {
         End::Failed => Err(FaultCode::IoError),
         End::TooLarge => Err(FaultCode::TooLarge),
         End::PermissionDenied => Err(FaultCode::PermissionDenied),
+        End::NotConsented => Err(FaultCode::NotConsented),
     }
+}
+
+/// Why the report is silent on something that the helper itself looks at: `kernel_log`, `journal`, `services`, `processes`.
+pub(super) fn silent(report: &Report, subject: &str) -> FaultCode {
+    let withheld = |run: &Run| run.outcome == End::NotConsented && run.subject.as_deref() == Some(subject);
+    let said = |fault: &hardware::Fault| fault.code.as_str() == "not_consented" && fault.subject.as_deref() == Some(subject);
+    if report.runs.iter().any(withheld) || report.faults.iter().any(said) { FaultCode::NotConsented } else { FaultCode::PermissionDenied }
 }
 
 /// What a parser's word for a trouble is on the wire.
@@ -113,5 +121,22 @@ pub(super) mod tests {
         let up = |uptime: &str| report(&recorded(&[("proc/sys/kernel/random/boot_id", BOOT), ("proc/uptime", uptime), ("proc/stat", "btime 1800000000\n")]));
         assert_eq!(up("899.99 1.00\n"), Err(FaultCode::NotYet));
         assert_eq!(up("900.00 1.00\n"), Err(FaultCode::NotFound));
+    }
+
+    #[test]
+    fn what_the_consent_did_not_cover_is_neither_missing_nor_forbidden() {
+        let tools = ["smartctl", "storcli", "zpool", "multipath"].map(|tool| run(tool, None, &["status"], "not_consented", ""));
+        let ipmitool = [&["sensor"][..], &["sdr", "type", "Power Supply"]].map(|args| run("ipmitool", None, args, "not_consented", ""));
+        let systemctl = [(None, "list-units"), (Some("services"), "show")].map(|(subject, arg)| run("systemctl", subject, &[arg], "not_consented", ""));
+        let journal = ["kernel_log", "journal"].map(|subject| run("journalctl", Some(subject), &["--boot"], "not_consented", ""));
+        let runs: Vec<Value> = tools.into_iter().chain(ipmitool).chain(systemctl).chain(journal).collect();
+        let change = |report: &mut Value| {
+            report["runs"] = json!(runs);
+            report["faults"] = json!([{"code": "not_consented", "subject": "processes", "detail": "x"}]);
+        };
+        for section in ["drive", "array", "pool", "multipath", "sensor", "power", "units", "service", "process", "kernel_log", "journal"] {
+            let faults = crate::probe::tests::taken(&machine(NOW_MS, change, &[]), section).1;
+            assert!(faults.contains(&format!("{section} not_consented")), "{section}: {faults:?}");
+        }
     }
 }

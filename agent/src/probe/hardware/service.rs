@@ -1,6 +1,6 @@
 //! Services and programs the facility named, and how many units failed, from the helper's report.
 
-use super::{printed, runs};
+use super::{printed, runs, silent};
 use crate::probe::{Sources, Take};
 use mimamori_parse::hardware::Run;
 use mimamori_parse::systemd;
@@ -13,7 +13,11 @@ pub(in crate::probe) fn units(sources: &Sources<'_>, readings: &mut Readings, fa
     let Some(report) = take.whole(sources.helper()) else { return };
     let listed = runs(report, "systemctl").find(|run| run.args.iter().any(|arg| arg == "list-units"));
     // Without the drop-in the helper has no socket to systemd (docs/HARDWARE.md).
-    let answered = |run: &Run| if run.exit == Some(0) { printed(run).map(str::to_owned) } else { Err(FaultCode::PermissionDenied) };
+    let answered = |run: &Run| match (printed(run), run.exit) {
+        (Err(FaultCode::NotConsented), _) => Err(FaultCode::NotConsented),
+        (told, Some(0)) => told.map(str::to_owned),
+        _ => Err(FaultCode::PermissionDenied),
+    };
     let Some(text) = take.whole(listed.ok_or(FaultCode::NotFound).and_then(answered)) else { return };
     let Some(units) = take.whole(systemd::parse(&text).map_err(|_| FaultCode::Malformed)) else { return };
     let restarting = units.units.iter().filter(|unit| unit.sub == "auto-restart").count();
@@ -27,7 +31,7 @@ pub(in crate::probe) fn units(sources: &Sources<'_>, readings: &mut Readings, fa
 pub(in crate::probe) fn services(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("service", faults);
     let Some(report) = take.whole(sources.helper()) else { return };
-    let Some(services) = take.whole(report.services.as_ref().ok_or(FaultCode::PermissionDenied)) else { return };
+    let Some(services) = take.whole(report.services.as_ref().ok_or_else(|| silent(report, "services"))) else { return };
     for (name, service) in services {
         let mut take = take.entry(name);
         // A unit that is not there is not one that is stopped.
@@ -50,7 +54,7 @@ pub(in crate::probe) fn services(sources: &Sources<'_>, readings: &mut Readings,
 pub(in crate::probe) fn processes(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("process", faults);
     let Some(report) = take.whole(sources.helper()) else { return };
-    let Some(processes) = take.whole(report.processes.as_ref().ok_or(FaultCode::PermissionDenied)) else { return };
+    let Some(processes) = take.whole(report.processes.as_ref().ok_or_else(|| silent(report, "processes"))) else { return };
     let one = |(name, process): (&Word, &mimamori_parse::hardware::Process)| Process {
         name: name.clone(),
         count: number(Some(process.count)),

@@ -188,7 +188,8 @@ fn many_entries_stand_in_one_table_and_are_bounded() {
         (0..65).map(|n| Drive { name: name(n), temperature_celsius: Some(38), verdict: Some("bad".parse().unwrap()), ..Drive::default() }).collect();
     report.readings.array = ["md0", "md0"].map(|name| Array { name: name.parse().unwrap(), degraded: Some(1), ..Array::default() }).to_vec();
     report.readings.sensor = vec![Sensor { name: name(0), temperature_milli: Some(45_500), ..Sensor::default() }];
-    report.faults = (0..300).map(|n| Fault { probe: "drive".parse().unwrap(), code: FaultCode::ALL[n % 9], name: Some(name(n % 64)) }).collect();
+    report.faults =
+        (0..300).map(|n| Fault { probe: "drive".parse().unwrap(), code: FaultCode::ALL[n % FaultCode::ALL.len()], name: Some(name(n % 64)) }).collect();
     for lang in [Lang::En, Lang::Ja] {
         let page = machine::page(&view_of(vec![full.clone()]), "north", "ct", lang).unwrap();
         let of = |section: &str| page.split("<h3>").find(|part| part.contains(&format!("<code>{section}</code>"))).unwrap().to_owned();

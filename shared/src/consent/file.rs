@@ -1,18 +1,67 @@
-//! From the text of a consent file to terms without people.
+//! From the text of a consent file to terms without people, and whether it still counts: for every program on the
+//! machine alike. Who may have written the file is judged by whoever opens it.
 
-use super::ConsentFile;
-use mimamori_shared::config::{parse_duration, suggest};
-use mimamori_shared::consent::{ConsentMode, ConsentTerms, ScopeTerms, UTC_OFFSET_S, WINDOWS_MAX, Window, parse_offset};
-use mimamori_shared::fields::{Field, Scope, fields, named};
-use mimamori_shared::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
-use mimamori_shared::sign::hmac;
-use mimamori_shared::time;
+use super::{ConsentMode, ConsentTerms, Mark, ScopeTerms, UTC_OFFSET_S, WINDOWS_MAX, Window, parse_offset};
+use crate::config::{parse_duration, suggest};
+use crate::fields::{Field, Scope, fields, named};
+use crate::limits::{INTERVAL_S_MAX, INTERVAL_S_MIN};
+use crate::sign::hmac;
+use crate::time;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Largest consent file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The interval of a scope that names none, in seconds.
 const EVERY_S: u64 = 60;
+
+/// A consent with the people in it, for showing on this machine only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentFile {
+    /// What travels.
+    pub terms: ConsentTerms,
+    /// Who approved. Stays here.
+    pub approver: String,
+    /// Why. Stays here.
+    pub reason: String,
+    /// Set when it was taken back: whether what is unsent may still leave.
+    pub withdrawn_keeping: Option<bool>,
+}
+
+/// Why a consent that can be understood does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// The facility took it back.
+    Withdrawn {
+        /// Whether what was collected under it and is unsent may still leave.
+        keep: bool,
+    },
+    /// It begins at this moment, UTC, milliseconds since 1970.
+    NotYet(i64),
+    /// It ended at this moment, the same.
+    Expired(i64),
+}
+
+impl ConsentFile {
+    /// Whether it counts at `now_ms`, UTC, milliseconds since 1970. `text` is what it was read from, `mark` the mark of a
+    /// withdrawal beside it, if there is one.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn in_force(&self, text: &str, mark: Option<&Mark>, now_ms: i64) -> Result<(), Lapse> {
+        // Only what the file does not say itself is looked up in the mark.
+        if let Some(keep) = self.withdrawn_keeping.or_else(|| mark?.takes_back(text)) {
+            Err(Lapse::Withdrawn { keep })
+        } else if now_ms < self.terms.valid_from_ms {
+            Err(Lapse::NotYet(self.terms.valid_from_ms))
+        } else if now_ms >= self.terms.valid_to_ms {
+            Err(Lapse::Expired(self.terms.valid_to_ms))
+        } else {
+            Ok(())
+        }
+    }
+}
 
 /// What is wrong with the text, in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +73,20 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// What the TOML library says, behind the place: `name` is how the file is called.
+    #[must_use]
+    pub(super) fn unread(name: &str, text: &str, fault: &toml::de::Error) -> Fault {
+        let line = fault.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+        let message = fault.message().replace(char::is_control, " ");
+        let ja = match message.split_once('`').and_then(|(_, rest)| rest.split_once('`')) {
+            Some((key, _)) if message.starts_with("missing field") => format!("項目`{key}`がありません"),
+            Some((key, _)) if message.starts_with("unknown field") => format!("`{key}`という項目はありません"),
+            _ if message.starts_with("invalid type") => format!("値の種類が違います（{message}）"),
+            _ => format!("読み取れません（{message}）"),
+        };
+        Fault::new(format!("{name}:{line}: {message}"), format!("{name}:{line}：{ja}"))
+    }
+
     fn new(en: impl Into<String>, ja: impl Into<String>) -> Fault {
         Fault { en: en.into(), ja: ja.into() }
     }
@@ -92,25 +155,12 @@ struct RawScope {
     except: Vec<String>,
 }
 
-/// What the TOML library says, behind the place: `name` is how the file is called.
-pub(super) fn unread(name: &str, text: &str, fault: &toml::de::Error) -> Fault {
-    let line = fault.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
-    let message = fault.message().replace(char::is_control, " ");
-    let ja = match message.split_once('`').and_then(|(_, rest)| rest.split_once('`')) {
-        Some((key, _)) if message.starts_with("missing field") => format!("項目`{key}`がありません"),
-        Some((key, _)) if message.starts_with("unknown field") => format!("`{key}`という項目はありません"),
-        _ if message.starts_with("invalid type") => format!("値の種類が違います（{message}）"),
-        _ => format!("読み取れません（{message}）"),
-    };
-    Fault::new(format!("{name}:{line}: {message}"), format!("{name}:{line}：{ja}"))
-}
-
 /// Reads and checks the text of a consent file. `name` is how faults call it; `salt` keys the hash of approver and reason.
 ///
 /// # Errors
 /// All faults, each naming the key and the mend.
 pub fn parse(name: &str, text: &str, salt: &[u8; 32]) -> Result<ConsentFile, Vec<Fault>> {
-    let raw: Raw = toml::from_str(text).map_err(|fault| vec![unread(name, text, &fault)])?;
+    let raw: Raw = toml::from_str(text).map_err(|fault| vec![Fault::unread(name, text, &fault)])?;
     let mut faults = Vec::new();
     if raw.version != 1 {
         let version = raw.version;
