@@ -6,8 +6,6 @@
 
 use crate::systemd;
 
-/// Largest message that is looked at, in bytes: several thousand units, at 200 to 400 each.
-pub const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What every message begins with, in bytes; its length follows from it.
 pub const PRELUDE_BYTES: usize = 16;
 
@@ -57,7 +55,7 @@ pub fn length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
     let body = reader.u32().ok_or(Malformed)?;
     reader.at = 12;
     let fields = reader.u32().ok_or(Malformed)?;
-    // The specification's bound of an array and of a message; far above ours, which is whoever asks's.
+    // The specification's bounds of an array and of a message. Whoever reads has one of its own.
     if fields > 1 << 26 || body > 1 << 27 {
         return Err(Malformed);
     }
