@@ -210,7 +210,7 @@ fn the_real_bus_daemon_refuses_whom_it_is_told_to_refuse() {
     let shut = Bus::start("<deny user=\"*\"/>");
     assert_eq!(Host::below(shut.folder.path()).ask(Question::Units, soon()), Err(FaultCode::PermissionDenied), "at the door");
     assert_eq!(shut.taken().1, ["units permission_denied"]);
-    let mute = Bus::start(&format!("{OPEN}<deny send_member=\"ListUnits\"/>"));
+    let mute = Bus::start(&format!("{OPEN}<deny send_interface=\"org.freedesktop.systemd1.Manager\" send_member=\"ListUnits\"/>"));
     let _manager = mute.systemd();
     assert!(Host::below(mute.folder.path()).ask(Question::Units, soon()).is_ok(), "by an answer");
     assert_eq!(mute.taken().1, ["units permission_denied"]);
