@@ -1,10 +1,11 @@
 //! The only way to the machine that is watched: bounded reads below one root, three system calls, and fixed questions
-//! to three daemons of the same machine ([`ask`]).
+//! to four daemons of the same machine ([`ask`]).
 //!
 //! Production uses [`Host::live`]; tests and simulations use [`Host::recorded`], a folder that answers like a machine.
 //! What this does not do: it never writes, never lists processes and never follows a name upwards.
 
 pub mod ask;
+mod bus;
 
 use crate::probe::text;
 use ask::{Ports, Question};
@@ -67,13 +68,13 @@ impl Host {
     /// This machine.
     #[must_use]
     pub fn live() -> Host {
-        Host::at(Ports::STANDARD)
+        Host::at("/", Ports::STANDARD)
     }
 
-    /// This machine, with its daemons at these ports.
-    fn at(ports: Ports) -> Host {
+    /// This machine, with its files and its bus below this folder and its daemons at these ports.
+    fn at(root: impl Into<PathBuf>, ports: Ports) -> Host {
         let calls = Calls { space: statvfs, now: clocks, may_read: |_, _| true, modified_ms: modified, ask: ask::live };
-        Host { root: PathBuf::from("/"), calls, ports }
+        Host { root: root.into(), calls, ports }
     }
 
     /// A folder that answers like a machine. What no file of a real machine holds stands in `recorded/`:

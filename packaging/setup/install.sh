@@ -17,6 +17,7 @@ test    python3-cryptography Ed25519 for them, not ours
 test    prometheus           promtool judges the metrics
 test    systemd              systemd-analyze judges the units
 test    strace               tests see what the agent asks of the kernel, and let calls fail
+test    dbus-daemon          the real bus over which the agent asks systemd
 test    nut-server           upsd and its dummy driver: the real daemon that the agent asks for UPSes
 test    e2fsprogs            mkfs.ext4: tests cut the power of a filesystem in a file
 test    chromium             shows and prints the page for the facility

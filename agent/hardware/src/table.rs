@@ -86,8 +86,6 @@ pub fn table() -> Vec<Row> {
         zpool(&["list", "-Hp"]),
         Row { needs: admin, each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"], &["pool"]) },
         Row { needs: admin, ..row("lvs", &["lvs"], LVS, &["pool"]) },
-        // Without the drop-in there is no socket to systemd: it then says so at once.
-        row("systemctl", &["systemctl"], &["--no-pager", "list-units", "--all", "--plain", "--no-legend", "--full"], &["units"]),
         // Not `multipathd show maps json`: its socket is in the network namespace of the host, which is closed here.
         Row { needs: admin, ..row("multipath", &["multipath"], &["-ll"], &["multipath"]) },
     ]

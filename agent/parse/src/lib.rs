@@ -13,6 +13,7 @@
 pub mod apcaccess;
 pub mod btrfs;
 pub mod chronyc;
+pub mod dbus;
 pub mod df;
 pub mod diskstats;
 pub mod dmesg;

@@ -29,7 +29,7 @@ impl Unit {
     /// Whether it ended and waits to be started again.
     #[must_use]
     pub fn restarting(&self) -> bool {
-        self.sub.starts_with("auto-restart")
+        waits_to_restart(&self.sub)
     }
 
     /// Whether its file cannot be used although it is there.
@@ -54,6 +54,11 @@ pub struct Units {
     pub beyond: usize,
     /// Lines that begin like a unit and are none, from 1, at most [`RECORDS_MAX`].
     pub malformed: Vec<usize>,
+}
+
+/// Whether that is the state of a unit that ended and waits to be started again; since version 254 there are several.
+pub(crate) fn waits_to_restart(sub: &str) -> bool {
+    sub.starts_with("auto-restart")
 }
 
 const LOADS: &[&str] = &["loaded", "not-found", "bad-setting", "error", "merged", "masked", "stub"];

@@ -1,14 +1,17 @@
-//! Fixed questions to three daemons of this machine, over loopback: a program of theirs need not be run for it.
+//! Fixed questions to daemons of this machine, three over loopback and one over the system bus: a program of theirs need
+//! not be run for it.
 //!
 //! What may be asked is a closed list, so nothing else can be written and nobody else be reached. An answer is bounded in
 //! bytes and in time whatever the other side does. Protocols: Network UPS Tools' and apcupsd's documents on their network
-//! protocols, and chrony's own header of its command protocol, version 6.
+//! protocols, chrony's own header of its command protocol, version 6, and the D-Bus specification ([`bus`]).
 
-use super::{Host, code};
+use super::{Host, bus, code};
 use crate::clock;
 use mimamori_shared::payload::FaultCode;
-use std::io::{ErrorKind, Read as _, Write as _};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// Longest time for the questions to one daemon together.
@@ -37,6 +40,8 @@ pub enum Question<'a> {
     ApcupsdStatus,
     /// How chronyd keeps the clock. The answer is the reply's packet.
     ChronyTracking,
+    /// Which units systemd has. The answer is the message of D-Bus that answers `ListUnits`, or refuses it.
+    Units,
 }
 
 /// Where the daemons listen on loopback.
@@ -59,12 +64,14 @@ pub fn soon() -> Instant {
 }
 
 impl Host {
-    /// Asks a daemon; the answer is not empty and at most 64 KiB. A recorded machine has its answers in `recorded/`: as
-    /// they come in `nut/LIST UPS` and `nut/LIST VAR x`, without frames in `apcupsd`, in hexadecimal in `chrony`.
+    /// Asks a daemon; the answer is not empty and at most 64 KiB, 2 MiB that of systemd. A recorded machine has its
+    /// answers in `recorded/`: as they come in `nut/LIST UPS` and `nut/LIST VAR x`, without frames in `apcupsd`, in
+    /// hexadecimal in `chrony` and `systemd`.
     ///
     /// # Errors
-    /// `not_found` when nobody listens, `timed_out` when there is no whole answer by `until`, `too_large` beyond the
-    /// bound, `malformed` when it is no answer to this question or the name of a UPS is none that can be asked for.
+    /// `not_found` when nobody listens, `permission_denied` when the bus does not let the account in, `timed_out` when
+    /// there is no whole answer by `until`, `too_large` beyond the bound, `malformed` when it is no answer to this
+    /// question or the name of a UPS is none that can be asked for.
     pub fn ask(&self, question: Question<'_>, until: Instant) -> Result<Vec<u8>, FaultCode> {
         // The name came from outside: it must not be able to say anything but itself.
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -77,7 +84,13 @@ impl Host {
     /// This machine with daemons of a test.
     #[cfg(test)]
     pub(crate) fn asking(ports: Ports) -> Host {
-        Host::at(ports)
+        Host::at("/", ports)
+    }
+
+    /// This machine with files and the system bus of a test.
+    #[cfg(test)]
+    pub(crate) fn below(root: &std::path::Path) -> Host {
+        Host::at(root, Ports::STANDARD)
     }
 }
 
@@ -95,6 +108,7 @@ pub(super) fn live(host: &Host, question: Question<'_>, until: Instant) -> Resul
             unframed(&framed).ok_or(FaultCode::Malformed)
         }
         Question::ChronyTracking => tracking(host.ports.chrony, until),
+        Question::Units => bus::units(&host.path(bus::SOCKET)?, until),
     }
 }
 
@@ -106,6 +120,8 @@ pub(super) fn recorded(host: &Host, question: Question<'_>, _: Instant) -> Resul
         Question::NutVariables(name) => nut(Some(name)),
         Question::ApcupsdStatus => host.read_bytes("recorded/apcupsd", bytes_max),
         Question::ChronyTracking => from_hex(&host.read("recorded/chrony", bytes_max)?).ok_or(FaultCode::Malformed),
+        // Whoever may not reach the socket has no answer either.
+        Question::Units => host.path(bus::SOCKET).and_then(|_| from_hex(&host.read("recorded/systemd", bytes_max)?).ok_or(FaultCode::Malformed)),
     }
 }
 
@@ -115,7 +131,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The time that is left.
-fn left(until: Instant) -> Result<Duration, FaultCode> {
+pub(super) fn left(until: Instant) -> Result<Duration, FaultCode> {
     until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or(FaultCode::TimedOut)
 }
 
@@ -125,20 +141,33 @@ fn over_tcp(port: u16, question: &[u8], is_whole: fn(&[u8]) -> bool, until: Inst
     let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into(), left(until)?.min(CONNECT_MAX)).map_err(failed)?;
     stream.set_write_timeout(Some(left(until)?)).map_err(failed)?;
     stream.write_all(question).map_err(failed)?;
-    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
-    while !is_whole(&answer) {
-        stream.set_read_timeout(Some(left(until)?)).map_err(failed)?;
+    let mut answer = Vec::new();
+    receive(&mut stream, &mut answer, ANSWER_BYTES_MAX, is_whole, until)?;
+    if answer.is_empty() { Err(FaultCode::IoError) } else { Ok(answer) }
+}
+
+/// Reads on until the answer is whole, or the other side has closed; every wait is for what is left of the time.
+pub(super) fn receive(
+    stream: &mut (impl Read + AsFd),
+    answer: &mut Vec<u8>,
+    bytes_max: usize,
+    is_whole: impl Fn(&[u8]) -> bool,
+    until: Instant,
+) -> Result<(), FaultCode> {
+    let mut part = [0; 4096];
+    while !is_whole(answer) {
+        set_socket_timeout(&*stream, Timeout::Recv, Some(left(until)?)).map_err(|error| code(&error.into()))?;
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(part.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(code(&error)),
         }
-        if answer.len() > ANSWER_BYTES_MAX {
+        if answer.len() > bytes_max {
             return Err(FaultCode::TooLarge);
         }
     }
-    if answer.is_empty() { Err(FaultCode::IoError) } else { Ok(answer) }
+    Ok(())
 }
 
 /// The answer to LOGOUT, which stands behind the one that was wanted; older versions say it without `OK`.

@@ -32,6 +32,7 @@ mod take;
 mod tcp;
 pub mod text;
 pub(crate) mod tree;
+mod units;
 mod ups;
 mod worker;
 

@@ -4,7 +4,7 @@ use super::hardware::{drive, log, pool, service};
 use super::{Probe, Program, Sources};
 use super::{
     agent, array, boot, clock, cpu, disk, ecc, filesystem, kernel, load, machine_check, memory, network, paging, power, pressure, sensor, swap, system, tcp,
-    ups,
+    units, ups,
 };
 use mimamori_shared::fields::{Readings, Scope};
 use mimamori_shared::payload::Fault;
@@ -135,15 +135,18 @@ pub const PROBES: &[Probe] = &[
         ],
         boot::read,
     ),
-    helped(
+    own(
         "units",
         Scope::OsState,
-        ["How many units of systemd failed or are started again and again.", "失敗または再起動を繰り返すsystemdユニットの数。"],
         [
-            "permission_denied: give the helper systemd's socket by its drop-in (docs/HARDWARE.md, named services); not_found: start its timer.",
-            "permission_denied の場合はドロップインでヘルパーにsystemdのソケットを許可し（docs/HARDWARE.md）、not_found の場合はタイマーを開始してください。",
+            "How many units of systemd failed or are started again and again; systemd is asked over the system bus, and no name is kept.",
+            "失敗または再起動を繰り返すsystemdユニットの数。システムバス経由でsystemdに問い合わせ、名前は保持しません。",
         ],
-        service::units,
+        [
+            "unsupported: run `apt-get install dbus`; otherwise let the service reach /run/dbus/system_bus_socket (RestrictAddressFamilies=AF_UNIX).",
+            "unsupported の場合は `apt-get install dbus`、それ以外はサービスから /run/dbus/system_bus_socket に届くようにしてください（RestrictAddressFamilies=AF_UNIX）。",
+        ],
+        units::read,
     ),
     helped(
         "kernel_log",

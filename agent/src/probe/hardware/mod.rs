@@ -127,14 +127,14 @@ pub(super) mod tests {
     fn what_the_consent_did_not_cover_is_neither_missing_nor_forbidden() {
         let tools = ["smartctl", "storcli", "zpool", "multipath"].map(|tool| run(tool, None, &["status"], "not_consented", ""));
         let ipmitool = [&["sensor"][..], &["sdr", "type", "Power Supply"]].map(|args| run("ipmitool", None, args, "not_consented", ""));
-        let systemctl = [(None, "list-units"), (Some("services"), "show")].map(|(subject, arg)| run("systemctl", subject, &[arg], "not_consented", ""));
+        let systemctl = [run("systemctl", Some("services"), &["show"], "not_consented", "")];
         let journal = ["kernel_log", "journal"].map(|subject| run("journalctl", Some(subject), &["--boot"], "not_consented", ""));
         let runs: Vec<Value> = tools.into_iter().chain(ipmitool).chain(systemctl).chain(journal).collect();
         let change = |report: &mut Value| {
             report["runs"] = json!(runs);
             report["faults"] = json!([{"code": "not_consented", "subject": "processes", "detail": "x"}]);
         };
-        for section in ["drive", "array", "pool", "multipath", "sensor", "power", "units", "service", "process", "kernel_log", "journal"] {
+        for section in ["drive", "array", "pool", "multipath", "sensor", "power", "service", "process", "kernel_log", "journal"] {
             let faults = crate::probe::tests::taken(&machine(NOW_MS, change, &[]), section).1;
             assert!(faults.contains(&format!("{section} not_consented")), "{section}: {faults:?}");
         }

@@ -1,32 +1,10 @@
-//! Services and programs the facility named, and how many units failed, from the helper's report.
+//! Services and programs the facility named, from the helper's report.
 
-use super::{printed, runs, silent};
+use super::silent;
 use crate::probe::{Sources, Take};
-use mimamori_parse::hardware::Run;
-use mimamori_parse::systemd;
-use mimamori_shared::fields::{Process, Readings, Service, Units};
+use mimamori_shared::fields::{Process, Readings, Service};
 use mimamori_shared::payload::{Fault, FaultCode};
 use mimamori_shared::word::Word;
-
-pub(in crate::probe) fn units(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
-    let mut take = Take::new("units", faults);
-    let Some(report) = take.whole(sources.helper()) else { return };
-    let listed = runs(report, "systemctl").find(|run| run.args.iter().any(|arg| arg == "list-units"));
-    // Without the drop-in the helper has no socket to systemd (docs/HARDWARE.md).
-    let answered = |run: &Run| match (printed(run), run.exit) {
-        (Err(FaultCode::NotConsented), _) => Err(FaultCode::NotConsented),
-        (told, Some(0)) => told.map(str::to_owned),
-        _ => Err(FaultCode::PermissionDenied),
-    };
-    let Some(text) = take.whole(listed.ok_or(FaultCode::NotFound).and_then(answered)) else { return };
-    let Some(units) = take.whole(systemd::parse(&text).map_err(|_| FaultCode::Malformed)) else { return };
-    let restarting = units.units.iter().filter(|unit| unit.sub == "auto-restart").count();
-    readings.units = Some(Units {
-        total: Some(units.states.values().sum()),
-        failed: Some(units.states.get("failed").copied().unwrap_or(0)),
-        restarting: i64::try_from(restarting).ok(),
-    });
-}
 
 pub(in crate::probe) fn services(sources: &Sources<'_>, readings: &mut Readings, faults: &mut Vec<Fault>) {
     let mut take = Take::new("service", faults);
@@ -71,18 +49,9 @@ fn number(number: Option<u64>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW_MS, machine, run};
+    use super::super::tests::{NOW_MS, machine};
     use crate::probe::tests::taken;
     use serde_json::json;
-
-    #[test]
-    fn failed_and_restarting_units_are_counted_and_never_named() {
-        let list = "a.service loaded active running A\nb.service loaded failed failed B\nc.service loaded activating auto-restart C\n";
-        let args = ["--no-pager", "list-units", "--all", "--plain", "--no-legend"];
-        let (readings, faults) = taken(&machine(NOW_MS, |report| report["runs"] = json!([run("systemctl", None, &args, "done", list)]), &[]), "units");
-        assert_eq!((readings.as_str(), faults.len()), (r#"{"units":{"total":3,"failed":1,"restarting":1}}"#, 0), "{faults:?}");
-        assert_eq!(taken(&machine(NOW_MS, |_| {}, &[]), "units").1, ["units not_found"]);
-    }
 
     #[test]
     fn named_services_and_programs_travel_by_their_alias() {
