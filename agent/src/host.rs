@@ -10,15 +10,18 @@ mod bus;
 use crate::probe::text;
 use ask::{Ports, Question};
 use mimamori_shared::payload::FaultCode;
+use rustix::fs::OFlags;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Largest file of a recorded tree's own answers, in bytes.
 const RECORDED_BYTES_MAX: u64 = 64 * 1024;
+const EVERYBODY_WRITES: u32 = 0o002;
 
 /// A machine.
 #[derive(Debug, Clone)]
@@ -98,10 +101,26 @@ impl Host {
     /// # Errors
     /// When it cannot be read, or is larger than `bytes_max`; nothing beyond that is read.
     pub fn read_bytes(&self, relative: &str, bytes_max: u64) -> Result<Vec<u8>, FaultCode> {
-        let file = File::open(self.path(relative)?).map_err(|e| code(&e))?;
-        let mut bytes = Vec::new();
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| code(&e))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) { Ok(bytes) } else { Err(FaultCode::TooLarge) }
+        bounded(File::open(self.path(relative)?).map_err(|e| code(&e))?, bytes_max)
+    }
+
+    /// The bytes of a file that another program of ours leaves: a file and no link or pipe, of the account whose the machine's
+    /// tree is (root), and not for everybody to write.
+    ///
+    /// # Errors
+    /// As [`Host::read_bytes`]; `permission_denied` when somebody else could have written it.
+    pub fn read_left(&self, relative: &str, bytes_max: u64) -> Result<Vec<u8>, FaultCode> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.path(relative)?).map_err(|e| code(&e))?;
+        let meta = file.metadata().map_err(|e| code(&e))?;
+        if !meta.is_file() {
+            return Err(FaultCode::IoError);
+        }
+        let whose = fs::metadata(&self.root).map_err(|e| code(&e))?.uid();
+        if (meta.uid() != 0 && meta.uid() != whose) || meta.mode() & EVERYBODY_WRITES != 0 {
+            return Err(FaultCode::PermissionDenied);
+        }
+        bounded(file, bytes_max)
     }
 
     /// The end of a file made of records of one size, at most `bytes_max` of it, from the beginning of a record.
@@ -175,6 +194,12 @@ impl Host {
         let relative = Path::new(relative);
         if relative.components().all(|part| matches!(part, Component::Normal(_))) { Ok(self.root.join(relative)) } else { Err(FaultCode::Malformed) }
     }
+}
+
+fn bounded(file: File, bytes_max: u64) -> Result<Vec<u8>, FaultCode> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| code(&e))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) { Ok(bytes) } else { Err(FaultCode::TooLarge) }
 }
 
 fn code(error: &std::io::Error) -> FaultCode {
@@ -282,6 +307,32 @@ mod tests {
         for (path, bytes_max, expected) in table {
             assert_eq!(host.read(path, bytes_max).as_deref(), expected.as_ref().copied(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_another_program_left_is_a_file_of_roots_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, host) = (folder.path().join("left"), Host::recorded(folder.path()));
+        let left = || host.read_left("left", 4);
+        assert_eq!(left(), Err(FaultCode::NotFound));
+        fs::write(&path, "1234").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(left().as_deref(), Ok(&b"1234"[..]));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+        assert_eq!(left(), Err(FaultCode::PermissionDenied));
+        fs::write(&path, "12345").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(left(), Err(FaultCode::TooLarge));
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+        assert_eq!(left(), Err(FaultCode::IoError), "a link is not followed");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(left(), Err(FaultCode::IoError));
+        fs::remove_dir(&path).unwrap();
+        // Nobody ever writes into it: opening it must not wait.
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0).unwrap();
+        assert_eq!(left(), Err(FaultCode::IoError));
     }
 
     #[test]

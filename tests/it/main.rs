@@ -24,6 +24,7 @@ mod facility;
 mod forks_in_words;
 mod goals;
 mod goals_agent;
+mod hardware_helper;
 mod hostile_answers;
 mod identity;
 mod identity_copies;

@@ -32,7 +32,12 @@ fn whatever_is_not_one_of_three_words_is_refused() {
 fn it_says_what_it_is() {
     let help = run(&["--help"]);
     let said = String::from_utf8(help.stdout).unwrap();
-    assert!(help.status.success() && ["/run/mimamori-agent-hardware/report.json", "hardware.toml", "/etc/mimamori/consent.toml", "権限", "--print"].iter().all(|part| said.contains(part)));
+    assert!(
+        help.status.success()
+            && ["/run/mimamori-agent-hardware/report.json", "hardware.toml", "/etc/mimamori/consent.toml", "権限", "--print"]
+                .iter()
+                .all(|part| said.contains(part))
+    );
     let version = run(&["--version"]);
     assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("mimamori-agent-hardware {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -1,7 +1,7 @@
 //! A UPS as apcupsd tells of it: `apcaccess status` (the manual's chapter on the status report).
 
 use crate::ups::{self, Flag, Ups};
-use crate::{Outcome, RECORDS_MAX, Unreadable, complaint, text};
+use crate::{Outcome, Unreadable, complaint, text};
 use mimamori_shared::time;
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub struct Read {
     pub written_ms: Option<i64>,
     /// When the UPS was last asked, in milliseconds since 1970 UTC; `None` without an offset.
     pub asked_ms: Option<i64>,
-    /// Lines that are no value although others are, from 1, at most [`RECORDS_MAX`].
+    /// Lines that are no value although others are, from 1, at most [`crate::RECORDS_MAX`].
     pub malformed: Vec<usize>,
     /// Whether a value came twice; the first counts.
     pub twice: bool,
@@ -48,26 +48,13 @@ pub struct Read {
 /// # Errors
 /// When it is empty or no report of apcupsd.
 pub fn parse(input: &str) -> Result<Read, Unreadable> {
-    let mut read = Read::default();
-    let mut values: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut first = None;
-    for (number, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        first.get_or_insert(number + 1);
-        match value(line) {
-            Some((key, value)) => read.twice |= *values.entry(key).or_insert(value) != value,
-            None if read.malformed.len() < RECORDS_MAX => read.malformed.push(number + 1),
-            None => {}
-        }
+    let told = ups::values(input, value, |_| false)?;
+    let familiar = ["APC", "UPSMODE", "STATUS", "STATFLAG", "END APC", "BCHARGE", "STARTTIME"].iter().filter(|key| told.of.contains_key(*key)).count();
+    if familiar < 2 || told.malformed.len() > told.of.len() {
+        return Err(Unreadable::Foreign { line: told.first, such_as: SUCH_AS });
     }
-    let Some(line) = first else { return Err(Unreadable::Empty) };
-    let familiar = ["APC", "UPSMODE", "STATUS", "STATFLAG", "END APC", "BCHARGE", "STARTTIME"].iter().filter(|key| values.contains_key(*key)).count();
-    if familiar < 2 || read.malformed.len() > values.len() {
-        return Err(Unreadable::Foreign { line, such_as: SUCH_AS });
-    }
-    read.written_ms = values.get("END APC").and_then(|stamp| moment(stamp));
-    read.asked_ms = values.get("DATE").and_then(|stamp| moment(stamp));
-    read.ups = ups(&values);
-    Ok(read)
+    let moment = |key: &str| told.of.get(key).and_then(|stamp| moment(stamp));
+    Ok(Read { ups: ups(&told.of), written_ms: moment("END APC"), asked_ms: moment("DATE"), malformed: told.malformed, twice: told.twice })
 }
 
 /// `KEY      : value`.
@@ -90,10 +77,7 @@ fn ups(values: &BTreeMap<&str, &str>) -> Ups {
     // `28.5 Minutes`, `12.0 Percent Load Capacity`, or with `-u` the number alone.
     let milli = |key: &str| values.get(key)?.split_whitespace().next().and_then(text::milli);
     let minutes = |key: &str| milli(key).and_then(|milli| milli.checked_mul(60));
-    let mut flags: Option<Vec<Flag>> = values.get("STATUS").map(|words| {
-        let known = |word| FLAGS.iter().find(|(name, _)| *name == word).map_or(Flag::Other, |(_, flag)| *flag);
-        words.split_whitespace().take(64).filter(|word| !SILENT.contains(word)).map(known).collect()
-    });
+    let mut flags: Option<Vec<Flag>> = values.get("STATUS").map(|words| ups::flags(words, FLAGS, SILENT));
     // NG: failed; BT: failed for want of capacity. Anything else is no failure.
     if values.get("SELFTEST").is_some_and(|result| ["NG", "BT"].contains(result)) {
         flags.get_or_insert_default().push(Flag::TestFailed);

@@ -99,8 +99,8 @@ impl<'a> Counter<'a> {
     }
 
     fn done(mut self) -> Messages {
-        for class in class::ALL {
-            self.messages.counts.entry(*class).or_default();
+        for class in Class::ALL {
+            self.messages.counts.entry(class).or_default();
         }
         self.messages
     }

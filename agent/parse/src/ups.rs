@@ -1,8 +1,12 @@
 //! A power supply with a battery, whichever tool told of it: what is bad about it is decided here once.
 
 use crate::verdict::Verdict;
-use crate::{Outcome, Status, text};
+use crate::{Outcome, RECORDS_MAX, Status, Unreadable, text};
 use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Words of a status that are looked at.
+const WORDS_MAX: usize = 64;
 
 /// What a UPS says of itself. A UPS may be in several of these at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -171,6 +175,43 @@ pub(crate) fn outcome(ups: &Ups) -> Outcome {
     }
     outcome.record(ups);
     outcome
+}
+
+/// What a tool prints as one value a line.
+pub(crate) struct Values<'a> {
+    /// By their names; of a name that came twice the first.
+    pub(crate) of: BTreeMap<&'a str, &'a str>,
+    /// Lines that are no value, from 1, at most [`RECORDS_MAX`].
+    pub(crate) malformed: Vec<usize>,
+    /// Whether a name came twice with different values.
+    pub(crate) twice: bool,
+    /// The first line that is not empty, from 1.
+    pub(crate) first: usize,
+}
+
+/// Reads them: `value` splits a line, and what is neither that nor `noise` is malformed.
+///
+/// # Errors
+/// When there is nothing but empty lines.
+pub(crate) fn values<'a>(input: &'a str, value: fn(&'a str) -> Option<(&'a str, &'a str)>, noise: fn(&str) -> bool) -> Result<Values<'a>, Unreadable> {
+    let mut lines = input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(|(number, line)| (number + 1, line)).peekable();
+    let Some((first, _)) = lines.peek().copied() else { return Err(Unreadable::Empty) };
+    let mut values = Values { of: BTreeMap::new(), malformed: Vec::new(), twice: false, first };
+    for (number, line) in lines {
+        match value(line) {
+            Some((name, value)) => values.twice |= *values.of.entry(name).or_insert(value) != value,
+            None if noise(line) => {}
+            None if values.malformed.len() < RECORDS_MAX => values.malformed.push(number),
+            None => {}
+        }
+    }
+    Ok(values)
+}
+
+/// The words of a status; those that say nothing of the UPS's health are left out.
+pub(crate) fn flags(words: &str, known: &[(&str, Flag)], silent: &[&str]) -> Vec<Flag> {
+    let flag = |word| known.iter().find(|(name, _)| *name == word).map_or(Flag::Other, |(_, flag)| *flag);
+    words.split_whitespace().take(WORDS_MAX).filter(|word| !silent.contains(word)).map(flag).collect()
 }
 
 /// Whole seconds of a duration in thousandths.

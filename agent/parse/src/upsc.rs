@@ -2,7 +2,7 @@
 //! documents on variables and on the network protocol).
 
 use crate::ups::{self, Flag, Ups};
-use crate::{Outcome, RECORDS_MAX, Unreadable, complaint, text};
+use crate::{Outcome, Unreadable, complaint, text};
 use std::collections::BTreeMap;
 
 const SUCH_AS: &str = "ups.status: OL";
@@ -56,7 +56,7 @@ const COMPLAINTS: &[(&str, &str)] = &[
 pub struct Read {
     /// What was told.
     pub ups: Ups,
-    /// Lines that are no variable although others are, from 1, at most [`RECORDS_MAX`].
+    /// Lines that are no variable although others are, from 1, at most [`crate::RECORDS_MAX`].
     pub malformed: Vec<usize>,
     /// Whether a variable came twice; the first counts.
     pub twice: bool,
@@ -67,26 +67,13 @@ pub struct Read {
 /// # Errors
 /// When it is empty or holds no variable of a UPS.
 pub fn parse(input: &str) -> Result<Read, Unreadable> {
-    let mut read = Read::default();
-    let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut first = None;
-    for (number, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        first.get_or_insert(number + 1);
-        match variable(line) {
-            Some((key, value)) => read.twice |= *variables.entry(key).or_insert(value) != value,
-            None if is_noise(line) => {}
-            None if read.malformed.len() < RECORDS_MAX => read.malformed.push(number + 1),
-            None => {}
-        }
-    }
-    let Some(line) = first else { return Err(Unreadable::Empty) };
+    let told = ups::values(input, variable, is_noise)?;
     // `battery.` and `input.` alone could be anybody's keys: a UPS has a status, a driver, or both.
-    let familiar = ["ups.", "driver.", "device.", "battery."].iter().filter(|prefix| variables.keys().any(|key| key.starts_with(*prefix))).count();
-    if familiar == 0 || read.malformed.len() > variables.len() {
-        return Err(Unreadable::Foreign { line, such_as: SUCH_AS });
+    let familiar = ["ups.", "driver.", "device.", "battery."].iter().filter(|prefix| told.of.keys().any(|key| key.starts_with(*prefix))).count();
+    if familiar == 0 || told.malformed.len() > told.of.len() {
+        return Err(Unreadable::Foreign { line: told.first, such_as: SUCH_AS });
     }
-    read.ups = ups(&variables);
-    Ok(read)
+    Ok(Read { ups: ups(&told.of), malformed: told.malformed, twice: told.twice })
 }
 
 /// `key: value`, or `VAR NAME key "value"`.
@@ -108,10 +95,7 @@ fn is_noise(line: &str) -> bool {
 fn ups(variables: &BTreeMap<&str, &str>) -> Ups {
     let milli = |key: &str| variables.get(key).copied().and_then(text::milli);
     let name = |key: &str| variables.get(key).map(|name| text::hardware(name)).filter(|name| !name.is_empty());
-    let mut flags: Option<Vec<Flag>> = variables.get("ups.status").map(|words| {
-        let known = |word| FLAGS.iter().find(|(name, _)| *name == word).map_or(Flag::Other, |(_, flag)| *flag);
-        words.split_whitespace().take(64).filter(|word| !SILENT.contains(word)).map(known).collect()
-    });
+    let mut flags: Option<Vec<Flag>> = variables.get("ups.status").map(|words| ups::flags(words, FLAGS, SILENT));
     if variables.get("ups.alarm").is_some_and(|alarm| !alarm.is_empty()) {
         let flags = flags.get_or_insert_default();
         if !flags.contains(&Flag::Alarm) {

@@ -35,7 +35,7 @@ enum Verdict {
 }
 
 struct Line {
-    name: &'static str,
+    name: String,
     verdict: Verdict,
     text: String,
     mend: String,
@@ -69,11 +69,11 @@ pub(super) fn check(config: &Config, output: Output, lang: Lang, environment: &E
 }
 
 impl Doctor<'_> {
-    fn add(&mut self, name: &'static str, verdict: Verdict, text: impl Into<String>, mend: impl Into<String>) {
-        self.lines.push(Line { name, verdict, text: text.into(), mend: mend.into() });
+    fn add(&mut self, name: impl Into<String>, verdict: Verdict, text: impl Into<String>, mend: impl Into<String>) {
+        self.lines.push(Line { name: name.into(), verdict, text: text.into(), mend: mend.into() });
     }
 
-    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
+    fn ok(&mut self, name: impl Into<String>, text: impl Into<String>) {
         self.add(name, Verdict::Ok, text, "");
     }
 
@@ -362,9 +362,9 @@ impl Doctor<'_> {
             print_json(&json!({"schema": "mimamori.check/1", "ok": self.passed(), "lines": lines}));
         } else {
             for line in &self.lines {
-                print(&format!("{:<5} {:<14} {}\n", word(line.verdict), line.name, line.text));
+                print(&format!("{:<5} {:<20} {}\n", word(line.verdict), line.name, line.text));
                 if !line.mend.is_empty() {
-                    print(&format!("      {:<14} -> {}\n", "", line.mend));
+                    print(&format!("      {:<20} -> {}\n", "", line.mend));
                 }
             }
         }

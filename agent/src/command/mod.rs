@@ -7,6 +7,7 @@ mod consent;
 mod consent_state;
 mod enroll;
 mod grant;
+mod helper_words;
 mod key;
 mod ledger;
 mod manifest;

@@ -1,5 +1,6 @@
 //! `probe`: what is measured here, for the engineer on site. It needs no consent, for nothing leaves.
 
+use super::helper_words::Helper;
 use super::{print, print_json};
 use crate::application;
 use crate::cli::{Lang, Output, exit};
@@ -39,7 +40,9 @@ pub(super) fn list(config: &Config, output: Output, lang: Lang) -> u8 {
 pub(super) fn run(config: &Config, name: &str, alias: Option<&str>, output: Output, lang: Lang) -> u8 {
     let Some(probe) = PROBES.iter().find(|probe| probe.name == name) else {
         let near = suggest(name, PROBES.iter().map(|probe| probe.name)).map(|near| format!(" ({}`{near}`?)", lang.of("did you mean ", "もしかして：")));
-        complain(&format!("{} `{name}`{}", lang.of("no such probe:", "その測定項目はありません："), near.unwrap_or_default()));
+        let all: Vec<&str> = PROBES.iter().map(|probe| probe.name).collect();
+        let (none, there) = (lang.of("no such probe:", "その測定項目はありません："), lang.of("there are", "測定項目"));
+        complain(&format!("{none} `{name}`{}\n{there}: {}", near.unwrap_or_default(), all.join(" ")));
         return exit::USAGE;
     };
     if alias.is_some() && name != "application" {
@@ -55,13 +58,16 @@ pub(super) fn run(config: &Config, name: &str, alias: Option<&str>, output: Outp
     let names = names_of(config, &salt).unwrap_or_else(|_| Names::new(&salt, BTreeMap::new()));
     let machine = Machine { host: host_of(config), names: Arc::new(names), resolve: None };
     let (readings, faults) = runtime.block_on(Worker::default().sample(&machine, &BTreeSet::from([probe.name])));
-    show(probe, &readings, &faults, output, lang);
+    // What another program measured is only as good as its file.
+    let helper = (probe.runs_in == Program::HardwareHelper).then(|| Helper::of(&machine.host));
+    show(probe, &readings, &faults, helper.as_ref(), output, lang);
     if faults.is_empty() { exit::OK } else { exit::FAILED }
 }
 
-fn show(probe: &Probe, readings: &Readings, faults: &[Fault], output: Output, lang: Lang) {
+fn show(probe: &Probe, readings: &Readings, faults: &[Fault], helper: Option<&Helper>, output: Output, lang: Lang) {
     if output.json {
-        print_json(&json!({"schema": "mimamori.probe/1", "probe": probe.name, "readings": readings, "faults": faults}));
+        let helper = helper.map(Helper::json);
+        print_json(&json!({"schema": "mimamori.probe/1", "probe": probe.name, "readings": readings, "faults": faults, "helper": helper}));
         return;
     }
     let line = |field: &'static Field, name: Option<&str>, value: String| {
@@ -79,8 +85,13 @@ fn show(probe: &Probe, readings: &Readings, faults: &[Fault], output: Output, la
         let name = fault.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
         print(&format!("{}{name}: {}\n", fault.probe, lang.of(fault.code.words_en(), fault.code.words_ja())));
     }
-    if !faults.is_empty() {
-        print(&format!("{}\n", lang.of(probe.mend, probe.mend_ja)));
+    if let Some(helper) = helper {
+        print(&format!("{}: {}\n", lang.of("hardware helper", "ハードウェアヘルパー"), helper.text(lang)));
+    }
+    match helper.filter(|helper| !helper.is_there()) {
+        Some(helper) => print(&format!("-> {}\n", helper.mend(lang))),
+        None if !faults.is_empty() => print(&format!("-> {}\n", lang.of(probe.mend, probe.mend_ja))),
+        None => {}
     }
 }
 

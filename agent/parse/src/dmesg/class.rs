@@ -36,25 +36,25 @@ pub enum Class {
     Segfault,
 }
 
-/// All of them.
-pub(super) const ALL: &[Class] = &[
-    Class::IoError,
-    Class::FilesystemError,
-    Class::RaidFailure,
-    Class::HungTask,
-    Class::Lockup,
-    Class::KernelFault,
-    Class::MachineCheck,
-    Class::MemoryUncorrected,
-    Class::MemoryCorrected,
-    Class::PcieError,
-    Class::Thermal,
-    Class::Oom,
-    Class::LinkFlap,
-    Class::Segfault,
-];
-
 impl Class {
+    /// All of them.
+    pub const ALL: [Class; 14] = [
+        Class::IoError,
+        Class::FilesystemError,
+        Class::RaidFailure,
+        Class::HungTask,
+        Class::Lockup,
+        Class::KernelFault,
+        Class::MachineCheck,
+        Class::MemoryUncorrected,
+        Class::MemoryCorrected,
+        Class::PcieError,
+        Class::Thermal,
+        Class::Oom,
+        Class::LinkFlap,
+        Class::Segfault,
+    ];
+
     /// Its name, for programs.
     #[must_use]
     pub fn word(self) -> &'static str {

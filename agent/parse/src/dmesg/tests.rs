@@ -159,7 +159,7 @@ proptest! {
     fn any_text_is_taken(input in "((<[0-9]{0,3}>|kern :err :)?\\[ {0,3}[0-9.+T<>]{0,20}\\] (EDAC MC|eth0: Link is |\
         sd |[a-z]*\\[[0-9]*\\]: |.)(Up|down| CE | error, dev |.*)\n){0,6}.*") {
         if let Ok(outcome) = outcome(&input, None) {
-            prop_assert!(outcome.readings.len() == class::ALL.len() || !outcome.faults.is_empty());
+            prop_assert!(outcome.readings.len() == Class::ALL.len() || !outcome.faults.is_empty());
         }
     }
 }

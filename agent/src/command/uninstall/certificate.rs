@@ -1,6 +1,7 @@
 //! The certificate of what was removed, in both languages.
 
 use super::ending::Ended;
+use super::installed::Installed;
 use super::inventory::{Item, Removed};
 use crate::identity::Enrolment;
 use mimamori_shared::time;
@@ -16,6 +17,8 @@ pub(super) struct Certificate {
     pub(super) ended: Ended,
     pub(super) removed: Removed,
     pub(super) strange: Vec<PathBuf>,
+    /// Programs and units, which stay until root removes them.
+    pub(super) installed: Installed,
     pub(super) dir: PathBuf,
     /// The consent file, if there is one: it stays.
     pub(super) consent: Option<PathBuf>,
@@ -36,6 +39,7 @@ impl Certificate {
             "removed": self.removed.gone.iter().map(item).collect::<Vec<_>>(),
             "left": self.removed.left.iter().map(|(left, why)| json!({"path": left.path, "what": left.what.name(), "why": why})).collect::<Vec<_>>(),
             "not_the_agents": self.strange,
+            "installed": self.installed.paths,
             "unsent_sent_before": ended.sent,
             "purged": ended.purged,
             "handover": ended.handover,
@@ -43,7 +47,7 @@ impl Certificate {
             "statement_place": ended.place,
             "receipted": ended.receipt.is_some(),
             "receipt": ended.receipt,
-            "still_to_do": self.removed.still_to_do(&self.dir),
+            "still_to_do": self.removed.still_to_do(&self.installed, &self.dir),
         })
     }
 
@@ -84,10 +88,13 @@ impl Certificate {
             let (en, ja) = item.what.words();
             text.push_str(&format!("  LEFT / 残存: {} ({en} / {ja}): {why}\n", item.path.display()));
         }
+        for path in &self.installed.paths {
+            text.push_str(&format!("  installed, root removes it / インストール済み（rootが削除）: {}\n", path.display()));
+        }
         for path in &self.strange {
             text.push_str(&format!("  not the agent's, left alone / エージェントのものではないため残しました: {}\n", path.display()));
         }
-        let commands = self.removed.still_to_do(&self.dir);
+        let commands = self.removed.still_to_do(&self.installed, &self.dir);
         if !commands.is_empty() {
             text.push_str("\nStill to be done, by root / 残りの作業（root）:\n");
             commands.iter().for_each(|command| text.push_str(&format!("  {command}\n")));
@@ -136,7 +143,7 @@ mod tests {
             let removed = Removed { gone: vec![item(gone)], left: vec![(item(left), "Operation not permitted".to_owned())], folder_gone: false };
             let fingerprints = Some(("agent's".to_owned(), "root's".to_owned()));
             let (ended, dir) = (Ended::default(), PathBuf::from("/state"));
-            Certificate { at_ms: 0, given: None, fingerprints, ended, removed, strange: Vec::new(), dir, consent: None }.text()
+            Certificate { at_ms: 0, given: None, fingerprints, ended, removed, strange: Vec::new(), installed: Installed::default(), dir, consent: None }.text()
         };
         let left = text("identity.key", "salt");
         assert!(left.contains("STILL THERE") && left.contains("鍵は残存") && !left.contains("now gone") && !left.contains("鍵は削除済み"), "{left}");

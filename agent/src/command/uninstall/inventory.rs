@@ -1,6 +1,7 @@
 //! What of the agent is on this machine, and taking it away.
 
 use super::folder::{Folder, Rights};
+use super::installed::{self, Installed};
 use crate::config;
 use mimamori_cli::print::{quoted, whole};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat};
@@ -38,6 +39,7 @@ pub(super) enum What {
     Keys,
     Queue,
     Configuration,
+    Helper,
     Lock,
 }
 
@@ -47,6 +49,7 @@ impl What {
             What::Keys => "keys",
             What::Queue => "queue_and_ledger",
             What::Configuration => "configuration",
+            What::Helper => "hardware_helper",
             What::Lock => "lock",
         }
     }
@@ -57,6 +60,7 @@ impl What {
             What::Keys => ("key or identity", "鍵・識別情報"),
             What::Queue => ("queue and ledger", "送信待ち・台帳"),
             What::Configuration => ("configuration", "設定"),
+            What::Helper => ("hardware helper", "ハードウェアヘルパー"),
             What::Lock => ("lock", "ロック"),
         }
     }
@@ -78,12 +82,15 @@ pub(super) struct Inventory {
     pub(super) strange: Vec<PathBuf>,
     /// Links under the agent's names: it makes none, and what is opened through one is somebody else's.
     pub(super) links: Vec<PathBuf>,
+    /// Programs and units, which root removes.
+    pub(super) installed: Installed,
 }
 
 impl Inventory {
-    /// What is in the state folder, if there is one, and the configuration that comes from `file`.
-    pub(super) fn of(folder: Option<&Folder>, file: &Path) -> io::Result<Inventory> {
-        let mut found = Inventory::default();
+    /// What is in the state folder, if there is one, the configuration that comes from `file`, and what was installed below
+    /// the machine's root.
+    pub(super) fn of(folder: Option<&Folder>, file: &Path, root: &Path) -> io::Result<Inventory> {
+        let mut found = Inventory { items: installed::helper(root), installed: Installed::of(root), ..Inventory::default() };
         if let Some(folder) = folder {
             found.look_in(folder)?;
         }
@@ -119,17 +126,17 @@ pub(super) struct Removed {
 
 impl Removed {
     /// What only root may do.
-    pub(super) fn still_to_do(&self, dir: &Path) -> Vec<String> {
-        let mut commands: Vec<String> = self.left.iter().map(|(item, _)| format!("sudo rm {}", quoted(&item.path))).collect();
+    pub(super) fn still_to_do(&self, installed: &Installed, dir: &Path) -> Vec<String> {
+        let mut commands = installed.still_to_do(self.left.iter().map(|(item, _)| item));
         if !self.folder_gone {
             commands.push(format!("sudo rmdir {}", quoted(dir)));
         }
         commands
     }
 
-    /// Whether nothing of the state folder is left; configuration that only root may remove does not count.
+    /// Whether nothing of the state folder is left; what only root may remove does not count.
     pub(super) fn is_whole(&self) -> bool {
-        self.left.iter().all(|(item, _)| item.what == What::Configuration)
+        self.left.iter().all(|(item, _)| matches!(item.what, What::Configuration | What::Helper))
     }
 
     /// Whether the key that signs for this machine is still there.
@@ -154,6 +161,7 @@ pub(super) fn remove(inventory: &Inventory, folder: &Folder, rights: &Rights) ->
     let mut removed = Removed::default();
     for item in &inventory.items {
         let done = match (item.what, item.path.file_name()) {
+            (What::Helper, _) => rights.remove(&item.path, installed::remove),
             (What::Configuration, _) | (_, None) => rights.remove(&item.path, |path| fs::remove_file(path)),
             (_, Some(name)) => folder.remove(Path::new(name)),
         };

@@ -4,6 +4,7 @@ mod before;
 mod certificate;
 mod ending;
 mod folder;
+mod installed;
 mod inventory;
 mod plan;
 mod rest;
@@ -14,7 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::identity::{self, Enrolment, IdentityError};
 use crate::run::{self, RunError};
-use crate::setup::Environment;
+use crate::setup::{Environment, host_of};
 use certificate::Certificate;
 use ending::{Ended, NotEnded};
 use folder::Folder;
@@ -47,7 +48,9 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let dir = config.state_dir();
     let unusable = |fault: std::io::Error| (exit::USAGE, format!("{}: {fault}", dir.display()));
     let folder = Folder::open(&dir).map_err(|fault| no_folder(&dir, &fault, lang))?;
-    let inventory = Inventory::of(folder.as_ref(), &cli.config).map_err(unusable)?;
+    let host = host_of(config);
+    let look = |folder: Option<&Folder>| Inventory::of(folder, &cli.config, host.root());
+    let inventory = look(folder.as_ref()).map_err(unusable)?;
     // Nothing is opened through what leads elsewhere.
     if let Some(link) = inventory.links.first() {
         let mend = lang.of(
@@ -56,10 +59,7 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
         );
         return Err((exit::CONFIG, format!("{} {mend}", link.display())));
     }
-    let Some(folder) = folder.filter(|_| !inventory.items.is_empty()) else {
-        let nothing = lang.of("there is nothing of the agent to remove in", "削除対象がありません：");
-        return Err((exit::USAGE, format!("{nothing} {}", dir.display())));
-    };
+    let Some(folder) = folder.filter(|_| !inventory.items.is_empty()) else { return Err(nothing(&inventory, &dir, lang)) };
     let consent = config.consent_file().try_exists().unwrap_or(false).then(|| config.consent_file());
     if !asked.yes {
         Plan::of(&inventory, &dir, consent).say(asked.output, lang);
@@ -70,8 +70,9 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     let identity = match identity::load(&dir) {
         Ok(loaded) => Some(loaded),
         Err(IdentityError::NotEnrolled) => {
-            let removed = inventory::remove(&Inventory::of(Some(&folder), &cli.config).unwrap_or(inventory), &folder, &rights);
-            return Ok(rest::say(&removed, &dir, asked.output, lang));
+            let inventory = look(Some(&folder)).unwrap_or(inventory);
+            let removed = inventory::remove(&inventory, &folder, &rights);
+            return Ok(rest::say(&removed, &inventory.installed, &dir, asked.output, lang));
         }
         Err(fault) if asked.offline => {
             complain(&fault.in_lang(lang));
@@ -87,17 +88,29 @@ fn try_uninstall(config: &Config, cli: &Cli, asked: &Uninstall, lang: Lang, envi
     // Read again: a change of the key that was under way has come to its end.
     let fingerprints = identity::load(&dir).ok().map(|(key, given)| fingerprints(&key, &given));
     // The outbox was opened meanwhile: its side files may be others now.
-    let inventory = Inventory::of(Some(&folder), &cli.config).unwrap_or(inventory);
+    let inventory = look(Some(&folder)).unwrap_or(inventory);
     let removed = inventory::remove(&inventory, &folder, &rights);
     drop(lock);
     let at_ms = clock::now().wall_ms;
-    let certificate = Certificate { at_ms, given, fingerprints, ended, removed, strange: inventory.strange, dir, consent };
+    let Inventory { strange, installed, .. } = inventory;
+    let certificate = Certificate { at_ms, given, fingerprints, ended, removed, strange, installed, dir, consent };
     if asked.output.json {
         print_json(&certificate.json());
     } else {
         print(&certificate.text());
     }
     Ok(if certificate.removed.is_whole() { exit::OK } else { exit::FAILED })
+}
+
+/// There is nothing in the state folder, nor such a folder; what root still has to remove is named all the same.
+fn nothing(inventory: &Inventory, dir: &Path, lang: Lang) -> Fault {
+    let mut text = format!("{} {}", lang.of("there is nothing of the agent to remove in", "削除対象がありません："), dir.display());
+    let commands = inventory.installed.still_to_do(inventory.items.iter());
+    if !commands.is_empty() {
+        let rest = lang.of("Still to be done, by root:", "残りの作業（root）：");
+        text.push_str(&format!("\n{rest}\n  {}", commands.join("\n  ")));
+    }
+    (exit::USAGE, text)
 }
 
 fn no_folder(dir: &Path, fault: &std::io::Error, lang: Lang) -> Fault {

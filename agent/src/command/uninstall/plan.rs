@@ -1,5 +1,6 @@
 //! What `uninstall --purge` would remove and what it would leave: said without `--yes`, and nothing is done.
 
+use super::installed::Installed;
 use super::inventory::{Inventory, Item, may_remove};
 use crate::cli::{Lang, Output};
 use mimamori_cli::print::quoted;
@@ -12,6 +13,7 @@ pub(super) struct Plan<'a> {
     /// Only root may remove these.
     leaves: Vec<&'a Item>,
     strange: &'a [PathBuf],
+    installed: &'a Installed,
     folder: &'a Path,
     folder_stays: bool,
     /// The consent file, if there is one: it is the facility's record.
@@ -21,7 +23,15 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     pub(super) fn of(inventory: &'a Inventory, folder: &'a Path, consent: Option<PathBuf>) -> Plan<'a> {
         let (removes, leaves) = inventory.items.iter().partition(|item| may_remove(&item.path));
-        Plan { removes, leaves, strange: &inventory.strange, folder, folder_stays: !inventory.strange.is_empty() || !may_remove(folder), consent }
+        Plan {
+            removes,
+            leaves,
+            strange: &inventory.strange,
+            installed: &inventory.installed,
+            folder,
+            folder_stays: !inventory.strange.is_empty() || !may_remove(folder),
+            consent,
+        }
     }
 
     pub(super) fn say(&self, output: Output, lang: Lang) {
@@ -30,15 +40,15 @@ impl<'a> Plan<'a> {
 
     /// What only root may do afterwards.
     fn still_to_do(&self) -> Vec<String> {
-        let rm = self.leaves.iter().map(|item| format!("sudo rm {}", quoted(&item.path)));
-        rm.chain(self.folder_stays.then(|| format!("sudo rmdir {}", quoted(self.folder)))).collect()
+        let commands = self.installed.still_to_do(self.leaves.iter().copied()).into_iter();
+        commands.chain(self.folder_stays.then(|| format!("sudo rmdir {}", quoted(self.folder)))).collect()
     }
 
     fn json(&self) -> Value {
         let item = |item: &&Item| json!({"path": item.path, "what": item.what.name(), "bytes": item.bytes});
         json!({
             "schema": "mimamori.uninstall-plan/1", "done": false, "would_remove": self.removes.iter().map(item).collect::<Vec<_>>(),
-            "would_leave": self.leaves.iter().map(item).collect::<Vec<_>>(), "not_the_agents": self.strange, "consent_stays": self.consent,
+            "would_leave": self.leaves.iter().map(item).collect::<Vec<_>>(), "not_the_agents": self.strange, "installed": self.installed.paths, "consent_stays": self.consent,
             "still_to_do": self.still_to_do(),
         })
     }
@@ -50,13 +60,14 @@ impl<'a> Plan<'a> {
         let mut line = |path: &Path, what: &str| text.push_str(&format!("  {}{what}\n", path.display()));
         let words = |item: &Item| format!(" ({})", lang.of(item.what.words().0, item.what.words().1));
         self.removes.iter().for_each(|item| line(&item.path, &words(item)));
-        if !self.leaves.is_empty() || !self.strange.is_empty() || self.consent.is_some() {
+        if !self.leaves.is_empty() || !self.strange.is_empty() || !self.installed.paths.is_empty() || self.consent.is_some() {
             text.push_str(lang.of("This would be left:\n", "残るもの：\n"));
         }
         let mut left = |path: &Path, why: &str| text.push_str(&format!("  {} ({why})\n", path.display()));
         let root = lang.of("only root may remove it", "rootのみ削除できます");
         self.leaves.iter().for_each(|item| left(&item.path, root));
         self.strange.iter().for_each(|path| left(path, lang.of("not the agent's", "エージェントのものではありません")));
+        self.installed.paths.iter().for_each(|path| left(path, lang.of("installed, root removes it", "インストール済み、rootが削除")));
         if let Some(consent) = &self.consent {
             left(consent, lang.of("the facility's record", "医療機関の記録"));
         }

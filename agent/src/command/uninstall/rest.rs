@@ -1,15 +1,16 @@
 //! What was removed where there is no identity: that is no certificate, for nobody is left to certify anything of.
 
+use super::installed::Installed;
 use super::inventory::{Item, Removed, What};
 use crate::cli::{Lang, Output, exit};
 use serde_json::json;
 use std::path::Path;
 
 /// Says it and gives the exit code.
-pub(super) fn say(removed: &Removed, dir: &Path, output: Output, lang: Lang) -> u8 {
+pub(super) fn say(removed: &Removed, installed: &Installed, dir: &Path, output: Output, lang: Lang) -> u8 {
     // The lock was made to look: it is no remains of an agent.
     let gone: Vec<&Item> = removed.gone.iter().filter(|item| item.what != What::Lock).collect();
-    let commands = removed.still_to_do(dir);
+    let commands = removed.still_to_do(installed, dir);
     let value = json!({
         "schema": "mimamori.uninstall-rest/1", "identity": false, "certificate": false,
         "removed": gone.iter().map(|item| json!({"path": item.path, "what": item.what.name(), "bytes": item.bytes})).collect::<Vec<_>>(),

@@ -22,7 +22,7 @@ const FRESH_MS: i64 = 3 * 17 * 60_000;
 const FIRST_TURN_MS: i64 = 15 * 60_000;
 
 /// The helper's newest report, if it is one of this boot and fresh.
-pub(super) fn report(host: &Host) -> Result<Report, FaultCode> {
+pub(crate) fn report(host: &Host) -> Result<Report, FaultCode> {
     match newest(host) {
         // A restart is no reason to call a disk unknown.
         Err(FaultCode::NotFound) if host.now().is_ok_and(|now| now.boottime_ms < FIRST_TURN_MS) => Err(FaultCode::NotYet),
@@ -32,7 +32,7 @@ pub(super) fn report(host: &Host) -> Result<Report, FaultCode> {
 
 fn newest(host: &Host) -> Result<Report, FaultCode> {
     let most = u64::try_from(hardware::REPORT_BYTES_MAX).unwrap_or(u64::MAX);
-    let report = hardware::read(&host.read_bytes(FILE, most)?).map_err(|_| FaultCode::Malformed)?;
+    let report = hardware::read(&host.read_left(FILE, most)?).map_err(|_| FaultCode::Malformed)?;
     let boot = host.read("proc/sys/kernel/random/boot_id", 256)?;
     // Left from before the last boot: nothing was read since.
     if BootId::from_uuid(&boot) != Some(report.boot_id) {
