@@ -143,8 +143,8 @@ pub const PROBES: &[Probe] = &[
             "失敗または再起動を繰り返すsystemdユニットの数。システムバス経由でsystemdに問い合わせ、名前は保持しません。",
         ],
         [
-            "unsupported: run `apt-get install dbus`; otherwise let the service reach /run/dbus/system_bus_socket (RestrictAddressFamilies=AF_UNIX).",
-            "unsupported の場合は `apt-get install dbus`、それ以外はサービスから /run/dbus/system_bus_socket に届くようにしてください（RestrictAddressFamilies=AF_UNIX）。",
+            "Without systemd there is nothing to count; without a bus, `apt-get install dbus`; else let the service reach /run/dbus/system_bus_socket (AF_UNIX).",
+            "systemdのない機器では数えられません。バスがなければ `apt-get install dbus`、それ以外はサービスから /run/dbus/system_bus_socket に届くようにしてください（AF_UNIX）。",
         ],
         units::read,
     ),
