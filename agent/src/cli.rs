@@ -177,6 +177,9 @@ pub struct GrantArgs {
     /// A field or section that is held back, such as network.rx_bytes; may be repeated.
     #[arg(long, value_name = "FIELD")]
     pub except: Vec<String>,
+    /// A field that leaves only if it is named, such as drive.serial_number; may be repeated.
+    #[arg(long, value_name = "FIELD")]
+    pub include: Vec<String>,
     /// How: continuous, periodic or on_demand.
     #[arg(long, default_value = "continuous", value_parser = ["continuous", "periodic", "on_demand"])]
     pub mode: String,

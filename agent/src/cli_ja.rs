@@ -41,6 +41,7 @@ pub const JAPANESE: Texts = &[
     ("consent grant #lasting", "期間（例：90d）。1yは365日です。"),
     ("consent grant #scopes", "範囲。最短間隔が1分でなければ、performance=5mのように指定します。繰り返し指定できます。"),
     ("consent grant #except", "除外する項目や区分（例：network.rx_bytes）。繰り返し指定できます。"),
+    ("consent grant #include", "明示した場合にだけ送信される項目（例：drive.serial_number）。繰り返し指定できます。"),
     ("consent grant #mode", "収集方法：continuous（常時）、periodic（合意した時間帯）、on_demand（依頼時のみ）。"),
     ("consent grant #period", "periodicの時間帯（例：\"mon-fri 18:00-24:00\"）。繰り返し指定できます。"),
     ("consent grant #quiet", "稼働確認だけを行う時間帯（例：\"mon-fri 08:30-12:00\"）。繰り返し指定できます。"),

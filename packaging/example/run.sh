@@ -171,6 +171,8 @@ cat >agent/etc/agent.toml <<END
 state_dir = "state"
 consent_file = "etc/consent.toml"
 interval = "5s"
+# An example is looked at for a minute or two, often while something is being compiled.
+collect.less_when_busy = false
 
 [collector]
 url = "https://127.0.0.1:$ingest"

@@ -71,6 +71,9 @@ pub struct ScopeTerms {
     /// Fields of the scope that the facility holds back, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<u16>,
+    /// Fields that leave only if they are named ([`Field::needs_naming`]) and are, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<u16>,
 }
 
 /// A consent in normal form. Its JSON, as written by serde, is what is hashed.
@@ -134,7 +137,8 @@ impl ConsentTerms {
     /// Whether the field may leave.
     #[must_use]
     pub fn allows(&self, field: &Field) -> bool {
-        self.scopes.get(&field.scope).is_some_and(|terms| !terms.except.contains(&field.id))
+        let named = |terms: &ScopeTerms| !field.needs_naming() || terms.include.contains(&field.id);
+        self.scopes.get(&field.scope).is_some_and(|terms| !terms.except.contains(&field.id) && named(terms))
     }
 
     /// Whether `now_ms` lies in the consented time.

@@ -82,7 +82,16 @@ impl Field {
     pub fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)
     }
+
+    /// Whether it leaves only under a consent that names it: its scope does not cover it.
+    #[must_use]
+    pub fn needs_naming(&self) -> bool {
+        NEED_NAMING.contains(&self.id)
+    }
 }
+
+/// `drive.serial_number`: it tells which one a device is, not how it is.
+const NEED_NAMING: [u16; 1] = [271];
 
 /// A value as [`Readings::visit`] shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

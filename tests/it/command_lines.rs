@@ -135,6 +135,12 @@ fn what_was_not_done_says_why_where_and_what_to_do() {
         home.admin(&[&["consent", "grant", "--approver", "A", "--reason", "B", "--scope", "heartbeat", "--example", "--replace"], more].concat())
     };
     check(&grant(&["--for", "1d", "--except", "network.rx_bytes"]), 2, &["its scope `network` is not given", "add --scope network"]);
+    check(&grant(&["--for", "1d", "--include", "drive.serial_number"]), 2, &["its scope `hardware` is not given", "add --scope hardware"]);
+    check(
+        &grant(&["--for", "1d", "--scope", "hardware", "--include", "drive.model"]),
+        2,
+        &["scopes.hardware.include: `drive.model` is no field", "drive.serial_number"],
+    );
     check(&grant(&["--for", "1d", "--except", "netwrk.rx_bytes"]), 2, &["no such field", "did you mean `network.rx_bytes`"]);
     check(&grant(&["--for", "1d", "--except", "network.rx_bytes", "--lang", "ja"]), 2, &["範囲`network`が指定されていない"]);
     check(&grant(&[]), 2, &["<--to <TIME>|--for <DURATION>>"]);

@@ -102,7 +102,7 @@ impl Rig {
     }
 
     pub(crate) async fn consent(&mut self) {
-        let scopes = Purpose::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
+        let scopes = Purpose::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() })).collect();
         let terms = ConsentTerms {
             v: 1,
             valid_from_ms: 0,

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 fn consent(state: ConsentState) -> Statement {
-    let given = ScopeTerms { every_s: 60, except: Vec::new() };
+    let given = ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() };
     let terms = ConsentTerms {
         v: 1,
         valid_from_ms: 0,

@@ -17,7 +17,7 @@ pub fn terms(scopes: &[Scope], every_s: u64, from_ms: i64) -> ConsentTerms {
         utc_offset_s: 32_400,
         windows: Vec::new(),
         quiet: Vec::new(),
-        scopes: scopes.iter().map(|scope| (*scope, ScopeTerms { every_s, except: Vec::new() })).collect(),
+        scopes: scopes.iter().map(|scope| (*scope, ScopeTerms { every_s, except: Vec::new(), include: Vec::new() })).collect(),
         approval_hash: Hash::ZERO,
         example: true,
     }

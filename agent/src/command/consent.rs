@@ -74,8 +74,11 @@ pub(super) fn print_terms(consent: &ConsentFile, lang: Lang) {
 /// What, how often, and what is held back.
 pub(super) fn scope_lines(terms: &ConsentTerms, lang: Lang) {
     for (scope, given) in &terms.scopes {
-        let held_back: Vec<String> = fields().filter(|field| given.except.contains(&field.id)).map(Field::path).collect();
-        let except = if held_back.is_empty() { String::new() } else { format!(", {} {}", lang.of("except", "除外："), held_back.join(", ")) };
-        print(&format!("  {:<18} {} {}{except}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
+        let listed = |word: &str, ids: &[u16]| {
+            let paths: Vec<String> = fields().filter(|field| ids.contains(&field.id)).map(Field::path).collect();
+            if paths.is_empty() { String::new() } else { format!(", {word} {}", paths.join(", ")) }
+        };
+        let named = listed(lang.of("with", "明示："), &given.include) + &listed(lang.of("except", "除外："), &given.except);
+        print(&format!("  {:<18} {} {}{named}\n", scope.name(), lang.of("at most every", "最短間隔"), show_duration(given.every_s)));
     }
 }

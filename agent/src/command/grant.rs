@@ -5,7 +5,7 @@ use super::{complain, print};
 use crate::cli::{GrantArgs, Lang, exit};
 use crate::clock;
 use crate::config::Config;
-use crate::consent_file::{ConsentFile, Fault, Grant, NoConsent, cut_off, mark, mark_path, parse, put, settle, text, withdrawn};
+use crate::consent_file::{ConsentFile, Fault, Grant, GrantedScope, NoConsent, cut_off, mark, mark_path, parse, put, settle, text, withdrawn};
 use mimamori_cli::print::quoted;
 use mimamori_shared::config::{parse_duration, suggest};
 use mimamori_shared::consent::{ConsentMode, Window, parse_offset};
@@ -148,46 +148,52 @@ fn duration(text: &str) -> Result<u64, String> {
     }
 }
 
-/// The scopes as the file names them, each with what of it is held back; the parser judges their names.
-fn scopes(args: &GrantArgs, lang: Lang, faults: &mut Vec<String>) -> Vec<(String, Option<String>, Vec<String>)> {
-    let paths: Vec<String> = fields().map(Field::path).collect();
+/// The scopes as the file names them, each with what of it is held back or named; the parser judges their names.
+fn scopes(args: &GrantArgs, lang: Lang, faults: &mut Vec<String>) -> Vec<GrantedScope> {
     let split = |scope: &String| match scope.split_once('=') {
-        Some((name, every)) => (name.to_owned(), Some(every.to_owned()), Vec::new()),
-        None => (scope.clone(), None, Vec::new()),
+        Some((name, every)) => GrantedScope { name: name.to_owned(), every: Some(every.to_owned()), ..GrantedScope::default() },
+        None => GrantedScope { name: scope.clone(), ..GrantedScope::default() },
     };
-    let mut scopes: Vec<(String, Option<String>, Vec<String>)> = args.scopes.iter().map(split).collect();
-    for (place, (name, ..)) in scopes.iter().enumerate() {
-        if scopes.iter().skip(place + 1).any(|(other, ..)| other == name) {
-            faults.push(format!("--scope {name}: {}", lang.of("it stands twice", "2回指定されています")));
+    let mut scopes: Vec<GrantedScope> = args.scopes.iter().map(split).collect();
+    for (place, scope) in scopes.iter().enumerate() {
+        if scopes.iter().skip(place + 1).any(|other| other.name == scope.name) {
+            faults.push(format!("--scope {}: {}", scope.name, lang.of("it stands twice", "2回指定されています")));
         }
     }
     for name in &args.except {
-        let ids = named(name);
-        let of: Option<Scope> = fields().find(|field| ids.contains(&field.id)).map(|field| field.scope);
-        let given = scopes.iter_mut().find(|(scope, ..)| of.is_some_and(|of| of.name() == scope));
-        match (given, of) {
-            (Some((_, _, except)), _) => except.push(name.clone()),
-            (None, Some(of)) => faults.push(lang.of(
-                format!("--except {name}: its scope `{of}` is not given, so nothing of it leaves anyway: leave this out, or add --scope {of}", of = of.name()),
-                format!(
-                    "--except {name}：範囲`{of}`が指定されていないため、もともと送信されません。これを外すか、--scope {of}を加えてください",
-                    of = of.name()
-                ),
-            )),
-            (None, None) => {
-                let hint = suggest(name, paths.iter().map(String::as_str));
-                let en = hint.map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
-                let ja = hint.map(|hint| format!("。`{hint}`の誤りではありませんか")).unwrap_or_default();
-                faults.push(
-                    lang.of(
-                        format!("--except {name}: there is no such field or section{en}"),
-                        format!("--except {name}：そのような項目や区分はありません{ja}"),
-                    ),
-                );
-            }
+        match scope_of("--except", name, &mut scopes, lang) {
+            Ok(scope) => scope.except.push(name.clone()),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for name in &args.include {
+        match scope_of("--include", name, &mut scopes, lang) {
+            Ok(scope) => scope.include.push(name.clone()),
+            Err(fault) => faults.push(fault),
         }
     }
     scopes
+}
+
+/// The given scope to which a field or section belongs.
+fn scope_of<'a>(flag: &str, name: &str, scopes: &'a mut [GrantedScope], lang: Lang) -> Result<&'a mut GrantedScope, String> {
+    let ids = named(name);
+    let of: Option<Scope> = fields().find(|field| ids.contains(&field.id)).map(|field| field.scope);
+    let given = scopes.iter_mut().find(|scope| of.is_some_and(|of| of.name() == scope.name));
+    match (given, of) {
+        (Some(scope), _) => Ok(scope),
+        (None, Some(of)) => Err(lang.of(
+            format!("{flag} {name}: its scope `{of}` is not given, so nothing of it leaves anyway: leave this out, or add --scope {of}", of = of.name()),
+            format!("{flag} {name}：範囲`{of}`が指定されていないため、もともと送信されません。これを外すか、--scope {of}を加えてください", of = of.name()),
+        )),
+        (None, None) => {
+            let paths: Vec<String> = fields().map(Field::path).collect();
+            let hint = suggest(name, paths.iter().map(String::as_str));
+            let en = hint.map(|hint| format!(", did you mean `{hint}`?")).unwrap_or_default();
+            let ja = hint.map(|hint| format!("。`{hint}`の誤りではありませんか")).unwrap_or_default();
+            Err(lang.of(format!("{flag} {name}: there is no such field or section{en}"), format!("{flag} {name}：そのような項目や区分はありません{ja}")))
+        }
+    }
 }
 
 /// How much of what there is may leave.

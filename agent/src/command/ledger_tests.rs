@@ -55,7 +55,7 @@ impl Folder {
         let settings = Settings { plan: Plan { v: 1, interval_s: 60, sections: BTreeMap::from([("system".to_owned(), 60)]) }, except: BTreeSet::new() };
         let now = Now { wall_ms: 1_000_000, boottime_ms: 5_000, monotonic_ms: 5_000 };
         let mut folder = Folder { dir, outbox, agent: Agent::new(identity, settings, restored), now, tips: Vec::new() };
-        let scopes = BTreeMap::from([(Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() })]);
+        let scopes = BTreeMap::from([(Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() })]);
         folder.event(Event::Consent(Consent::Valid(ConsentTerms {
             v: 1,
             valid_from_ms: 0,

@@ -13,7 +13,7 @@ mod write;
 pub use mimamori_shared::consent::{ConsentFile, Fault, parse};
 pub use request::{asked_until, request_path, request_text};
 pub use withdrawal::{Pending, cut_off, mark, mark_path, pending, settle};
-pub use write::{Grant, put, summary, text, withdrawn};
+pub use write::{Grant, GrantedScope, put, summary, text, withdrawn};
 
 use mimamori_shared::consent::{FILE_BYTES_MAX, Lapse};
 use mimamori_shared::time;

@@ -70,14 +70,19 @@ fn what_a_grant_writes_is_read_as_it_was_said() {
         utc_offset_s: -12_600,
         period: vec![window("sat,sun 22:00-24:00"), window("mon 00:00-06:00")],
         quiet: vec![window("mon-fri 08:30-12:00")],
-        scopes: vec![("heartbeat".to_owned(), None, vec![]), ("performance".to_owned(), Some("5m".to_owned()), vec!["load".to_owned()])],
+        scopes: vec![
+            GrantedScope { name: "heartbeat".to_owned(), ..GrantedScope::default() },
+            GrantedScope { name: "performance".to_owned(), every: Some("5m".to_owned()), except: vec!["load".to_owned()], include: vec![] },
+            GrantedScope { name: "hardware".to_owned(), every: None, except: vec![], include: vec!["drive.serial_number".to_owned()] },
+        ],
         example: true,
     };
     let read = parse("c.toml", &text(&grant), &[0; 32]).unwrap();
     assert_eq!((read.approver, read.reason), (grant.approver, grant.reason));
     assert_eq!((read.terms.windows, read.terms.quiet, read.terms.mode), (grant.period, grant.quiet, grant.mode));
     assert_eq!((read.terms.valid_from_ms, read.terms.valid_to_ms, read.terms.utc_offset_s, read.terms.example), (0, 86_400_000, -12_600, true));
-    assert_eq!(read.terms.scopes[&Scope::Performance], ScopeTerms { every_s: 300, except: vec![20, 21, 22] });
+    assert_eq!(read.terms.scopes[&Scope::Hardware].include, [271]);
+    assert_eq!(read.terms.scopes[&Scope::Performance], ScopeTerms { every_s: 300, except: vec![20, 21, 22], include: Vec::new() });
 }
 
 #[test]

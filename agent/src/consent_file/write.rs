@@ -28,10 +28,23 @@ pub struct Grant {
     pub period: Vec<Window>,
     /// Quiet windows.
     pub quiet: Vec<Window>,
-    /// Scopes with their shortest interval, as written, and the names of what is held back.
-    pub scopes: Vec<(String, Option<String>, Vec<String>)>,
+    /// Scopes.
+    pub scopes: Vec<GrantedScope>,
     /// For trials.
     pub example: bool,
+}
+
+/// One scope, as the file names everything.
+#[derive(Debug, Clone, Default)]
+pub struct GrantedScope {
+    /// The scope.
+    pub name: String,
+    /// Its shortest interval.
+    pub every: Option<String>,
+    /// Fields and sections that are held back.
+    pub except: Vec<String>,
+    /// Fields that leave only because they stand here.
+    pub include: Vec<String>,
 }
 
 /// A text as TOML quotes it. JSON's escapes are TOML's; control characters do not come through `parse`'s callers.
@@ -63,12 +76,14 @@ pub fn text(grant: &Grant) -> String {
         }
     }
     out.push_str("\n[scopes]\n");
-    for (scope, every, except) in &grant.scopes {
-        let mut parts: Vec<String> = every.iter().map(|every| format!("every = {}", quote(every))).collect();
-        if !except.is_empty() {
-            parts.push(format!("except = [{}]", except.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")));
+    for scope in &grant.scopes {
+        let mut parts: Vec<String> = scope.every.iter().map(|every| format!("every = {}", quote(every))).collect();
+        for (key, names) in [("except", &scope.except), ("include", &scope.include)] {
+            if !names.is_empty() {
+                parts.push(format!("{key} = [{}]", names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")));
+            }
         }
-        out.push_str(&format!("{} = {{ {} }}\n", quote(scope), parts.join(", ")));
+        out.push_str(&format!("{} = {{ {} }}\n", quote(&scope.name), parts.join(", ")));
     }
     out
 }

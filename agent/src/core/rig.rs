@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
 pub(super) fn terms() -> ConsentTerms {
-    let all = mimamori_shared::consent::ScopeTerms { every_s: 60, except: Vec::new() };
+    let all = mimamori_shared::consent::ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() };
     ConsentTerms {
         v: 1,
         valid_from_ms: 0,

@@ -30,7 +30,7 @@ fn settings_of(terms: &ConsentTerms, os_state_s: u64) -> Settings {
 
 impl Bench {
     fn new(consented_s: u64, os_state_s: u64) -> Bench {
-        let scope = |every_s| ScopeTerms { every_s, except: Vec::new() };
+        let scope = |every_s| ScopeTerms { every_s, except: Vec::new(), include: Vec::new() };
         let scopes = [(Scope::Heartbeat, scope(60)), (Scope::OsState, scope(consented_s))].into();
         let terms = ConsentTerms { scopes, ..super::rig::terms() };
         let dir = tempfile::tempdir().unwrap();

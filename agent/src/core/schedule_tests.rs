@@ -12,7 +12,7 @@ const START: Now = Now { wall_ms: 0, boottime_ms: 5_000, monotonic_ms: 5_000 };
 const HOUR_MS: i64 = 3_600_000;
 
 fn every(scopes: &[(Scope, u64)]) -> ConsentTerms {
-    let scopes = scopes.iter().map(|(scope, every_s)| (*scope, ScopeTerms { every_s: *every_s, except: Vec::new() })).collect();
+    let scopes = scopes.iter().map(|(scope, every_s)| (*scope, ScopeTerms { every_s: *every_s, except: Vec::new(), include: Vec::new() })).collect();
     ConsentTerms { scopes, ..terms() }
 }
 
@@ -226,7 +226,7 @@ fn any_terms() -> impl Strategy<Value = ConsentTerms> {
     let scopes = prop::collection::btree_map(prop::sample::select(Scope::ALL.to_vec()), scope, 0..8);
     (scopes, any_windows(), any_windows(), any::<bool>()).prop_map(|(scopes, quiet, windows, on_demand)| {
         let own = |scope: Scope, ids: BTreeSet<u16>| fields().filter(|field| field.scope == scope && ids.contains(&field.id)).map(|field| field.id).collect();
-        let scopes = scopes.into_iter().map(|(scope, (every_s, ids))| (scope, ScopeTerms { every_s, except: own(scope, ids) })).collect();
+        let scopes = scopes.into_iter().map(|(scope, (every_s, ids))| (scope, ScopeTerms { every_s, except: own(scope, ids), include: Vec::new() })).collect();
         let mode = match windows.is_empty() {
             true if on_demand => ConsentMode::OnDemand,
             true => ConsentMode::Continuous,

@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn terms(scopes: &[Scope]) -> ConsentTerms {
-        let given = ScopeTerms { every_s: 60, except: Vec::new() };
+        let given = ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() };
         ConsentTerms {
             v: 1,
             valid_from_ms: 0,

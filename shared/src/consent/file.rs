@@ -153,6 +153,8 @@ struct RawScope {
     every: Option<String>,
     #[serde(default)]
     except: Vec<String>,
+    #[serde(default)]
+    include: Vec<String>,
 }
 
 /// Reads and checks the text of a consent file. `name` is how faults call it; `salt` keys the hash of approver and reason.
@@ -288,5 +290,27 @@ fn scope_terms(scope: Scope, raw: &RawScope, faults: &mut Vec<Fault>) -> ScopeTe
     }
     except.sort_unstable();
     except.dedup();
-    ScopeTerms { every_s, except }
+    ScopeTerms { every_s, except, include: include(scope, &raw.include, faults) }
+}
+
+/// The fields of a scope that leave because they are named.
+fn include(scope: Scope, names: &[String], faults: &mut Vec<Fault>) -> Vec<u16> {
+    let able: Vec<&Field> = fields().filter(|field| field.scope == scope && field.needs_naming()).collect();
+    let mut included = Vec::new();
+    for name in names {
+        match able.iter().find(|field| field.path() == *name) {
+            Some(field) => included.push(field.id),
+            None => {
+                let able = able.iter().map(|field| field.path()).collect::<Vec<_>>().join(", ");
+                let (key, able) = (scope.name(), if able.is_empty() { "-" } else { able.as_str() });
+                faults.push(Fault::new(
+                    format!("scopes.{key}.include: `{name}` is no field of this scope that must be named to leave; such are: {able}"),
+                    format!("scopes.{key}.include：`{name}`はこの範囲の明示が必要な項目ではありません（該当する項目：{able}）"),
+                ));
+            }
+        }
+    }
+    included.sort_unstable();
+    included.dedup();
+    included
 }

@@ -30,7 +30,7 @@ fn a_good_file_gives_terms_without_people() {
     let consent = parse("c.toml", GOOD, &[0; 32]).unwrap();
     let json = serde_json::to_string(&consent.terms).unwrap();
     assert!(!json.contains("duty") && !json.contains("contract"), "{json}");
-    assert_eq!(consent.terms.scopes[&Scope::Performance], ScopeTerms { every_s: 300, except: vec![8, 20, 21, 22] });
+    assert_eq!(consent.terms.scopes[&Scope::Performance], ScopeTerms { every_s: 300, except: vec![8, 20, 21, 22], include: Vec::new() });
     assert_eq!(consent.terms.quiet, [Window { days: vec![1, 2, 3, 4, 5], from_min: 510, to_min: 720 }]);
     assert_eq!((consent.terms.utc_offset_s, consent.terms.check()), (32_400, Ok(())));
     assert_ne!(parse("c.toml", GOOD, &[1; 32]).unwrap().terms.approval_hash, consent.terms.approval_hash);
@@ -38,6 +38,16 @@ fn a_good_file_gives_terms_without_people() {
 
 #[test]
 fn every_mistake_is_named_with_its_mend() {
+    check(
+        "performance =",
+        "hardware = { include = [\"drive.serial\"] }\nperformance =",
+        "scopes.hardware.include: `drive.serial` is no field of this scope that must be named to leave; such are: drive.serial_number",
+    );
+    check(
+        "performance = {",
+        "performance = { include = [\"drive.serial_number\"],",
+        "scopes.performance.include: `drive.serial_number` is no field of this scope",
+    );
     check("version = 1", "version = 2", "version 1");
     check("2026-01-01T00:00:00+09:00", "yesterday", "valid_from");
     check("2027-01-01", "2025-01-01", "behind valid_from");

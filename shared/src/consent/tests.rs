@@ -3,7 +3,7 @@ use crate::time;
 use proptest::prelude::*;
 
 fn terms() -> ConsentTerms {
-    let performance = ScopeTerms { every_s: 60, except: vec![1] };
+    let performance = ScopeTerms { every_s: 60, except: vec![1], include: Vec::new() };
     ConsentTerms {
         v: 1,
         valid_from_ms: 1000,
@@ -23,7 +23,7 @@ fn window(line: &str) -> Window {
 }
 
 fn lasting() -> ConsentTerms {
-    let every = ScopeTerms { every_s: 60, except: Vec::new() };
+    let every = ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() };
     ConsentTerms { valid_from_ms: 0, valid_to_ms: i64::MAX, scopes: Scope::ALL.into_iter().map(|scope| (scope, every.clone())).collect(), ..terms() }
 }
 
@@ -89,7 +89,7 @@ fn what_an_agent_states_is_bounded() {
         ConsentTerms { utc_offset_s: 30, ..lasting() },
         ConsentTerms { utc_offset_s: i32::MAX, ..lasting() },
         ConsentTerms { quiet: vec![Window { days: vec![9], from_min: 0, to_min: 1 }], ..lasting() },
-        ConsentTerms { scopes: BTreeMap::from([(Scope::Patch, ScopeTerms { every_s: 0, except: Vec::new() })]), ..lasting() },
+        ConsentTerms { scopes: BTreeMap::from([(Scope::Patch, ScopeTerms { every_s: 0, except: Vec::new(), include: Vec::new() })]), ..lasting() },
     ] {
         assert!(bad.check().is_err(), "{bad:?}");
     }
@@ -140,4 +140,18 @@ proptest! {
         let between = now + ((turn.min(now + 9 * 86_400_000) - now - 1) as f64 * share) as i64;
         prop_assert_eq!(terms.reach(between), terms.reach(now));
     }
+}
+
+#[test]
+fn a_field_that_needs_naming_leaves_only_where_it_is_named_and_not_where_it_is_held_back_as_well() {
+    let serial = fields().find(|field| field.path() == "drive.serial_number").unwrap();
+    let allowed = |except: Vec<u16>, include: Vec<u16>| {
+        let scopes = BTreeMap::from([(Scope::Hardware, ScopeTerms { every_s: 60, except, include })]);
+        ConsentTerms { scopes, ..lasting() }.allows(serial)
+    };
+    assert!(serial.needs_naming() && fields().filter(|field| field.needs_naming()).count() == 1);
+    assert_eq!((allowed(vec![], vec![]), allowed(vec![], vec![serial.id]), allowed(vec![serial.id], vec![serial.id])), (false, true, false));
+    let named = ScopeTerms { every_s: 60, except: vec![], include: vec![serial.id] };
+    assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"every_s":60,"include":[271]}"#);
+    assert_eq!(serde_json::from_str::<ScopeTerms>(r#"{"every_s":60}"#).unwrap(), ScopeTerms { every_s: 60, except: vec![], include: vec![] });
 }

@@ -38,6 +38,7 @@ section! {
     268 unsafe_shutdowns Counter "1" "drive_unsafe_shutdowns_total" "" "" 1.0 "Times power went away without warning." "異常電源断の回数。";
     269 error_log_entries Gauge "1" "drive_error_log_entries" "" "" 1.0 "Entries of its error log." "エラーログの件数。";
     270 attributes Table "id, value, worst, threshold, raw, flags" "" "" "" 1.0 "The raw attribute table, as evidence." "属性の生データ（証拠用）。";
+    271 serial_number Text "hardware" "" "" "" 1.0 "The serial number itself; leaves only under a consent that names this field." "製造番号そのもの（同意でこの項目が明示された場合のみ送信）。";
 }
 section! {
     /// One software or controller array, by the kernel's name or its place.

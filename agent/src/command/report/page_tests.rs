@@ -47,8 +47,8 @@ fn full(text: &str) -> Facts {
         enrolled_at_ms: 0,
     };
     let scopes = BTreeMap::from([
-        (Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new() }),
-        (Scope::Performance, ScopeTerms { every_s: 300, except: vec![8] }),
+        (Scope::Heartbeat, ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() }),
+        (Scope::Performance, ScopeTerms { every_s: 300, except: vec![8], include: Vec::new() }),
     ]);
     let terms = ConsentTerms {
         v: 1,

@@ -317,7 +317,7 @@ fn thirty_days_of_an_outage_fit_into_the_default_quota() {
     let (mut outbox, restored, _) = open(dir.path());
     let mut writer = Writer::new(restored, 9);
     let mut all = terms();
-    all.scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new() })).collect();
+    all.scopes = Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() })).collect();
     writer.event(&mut outbox, Event::Consent(Consent::Valid(all)));
     let names = crate::probe::Names::new(&[5; 32], BTreeMap::new());
     let (readings, faults) = crate::probe::sample(&crate::probe::Sources::of(&crate::host::Host::live(), &names), &|_| true);

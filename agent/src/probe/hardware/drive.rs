@@ -83,6 +83,7 @@ fn section(name: Word, drive: &drive::Drive, names: &Names) -> Drive {
         model: drive.model.as_deref().and_then(Word::hardware),
         protocol: protocol.and_then(|protocol| protocol.parse().ok()),
         serial: drive.serial.as_deref().map(|serial| names.serial(serial)),
+        serial_number: drive.serial.as_deref().and_then(Word::hardware),
         firmware: drive.firmware.as_deref().and_then(Word::hardware),
         capacity_bytes: drive.capacity_bytes,
         verdict: verdict.parse().ok(),
@@ -131,6 +132,8 @@ fn row(attribute: &Attribute) -> [i64; 6] {
 mod tests {
     use super::super::tests::{NOW_MS, machine, run};
     use crate::probe::tests::taken;
+    use mimamori_shared::consent::{ConsentTerms, ScopeTerms};
+    use mimamori_shared::fields::{Readings, Scope};
     use serde_json::{Value, json};
 
     const ARGS: [&str; 6] = ["--json=c", "-n", "standby,3", "-x", "-d", "sat"];
@@ -152,14 +155,23 @@ mod tests {
     }
 
     #[test]
-    fn a_drive_is_told_with_its_verdict_and_without_its_serial_number() {
+    fn a_drive_is_told_with_its_verdict_and_with_its_serial_number_only_where_the_consent_names_it() {
         let scan = run("smartctl", None, &["--json=c", "--scan-open"], "done", "{}");
         let (readings, faults) = taken_of(vec![scan, run("smartctl", Some("sda"), &ARGS, "done", &smart(true))]);
         let drive = &readings["drive"][0];
         let told = |field: &str| drive[field].clone();
         assert_eq!((told("name"), told("verdict"), told("health_passed"), told("power_on_hours")), (json!("sda"), json!("ok"), json!(1), json!(4000)));
         assert_eq!((told("model"), told("reallocated"), told("attributes")), (json!("ExampleDisk1000"), json!(3), json!([[5, 100, 100, 10, 3, 1]])));
-        assert!(!readings.to_string().contains("YAMADA") && told("serial").as_str().unwrap().starts_with("sn-"), "{readings}");
+        assert!(told("serial").as_str().unwrap().starts_with("sn-") && told("serial_number") == "YAMADA-TARO-1", "{readings}");
+        let left = |include: Vec<u16>| {
+            let scope = ScopeTerms { every_s: 60, except: Vec::new(), include };
+            let terms = ConsentTerms { scopes: [(Scope::Hardware, scope)].into(), ..crate::core::rig::terms() };
+            let mut readings: Readings = serde_json::from_value(readings.clone()).unwrap();
+            readings.keep(&|field| terms.allows(field));
+            serde_json::to_string(&readings).unwrap()
+        };
+        assert!(!left(Vec::new()).contains("YAMADA") && left(Vec::new()).contains("sn-"), "{}", left(Vec::new()));
+        assert!(left(vec![271]).contains("YAMADA-TARO-1"));
         assert_eq!(faults, [] as [&str; 0]);
         let (readings, _) = taken_of(vec![run("smartctl", Some("sda"), &ARGS, "done", &smart(false))]);
         assert_eq!(readings["drive"][0]["verdict"], "bad");

@@ -88,7 +88,7 @@ fn agreed(letter: char, now_ms: i64) -> ConsentTerms {
         utc_offset_s: 0,
         windows: if letter == 'P' { windows } else { Vec::new() },
         quiet: Vec::new(),
-        scopes: Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new() })).collect(),
+        scopes: Scope::ALL.into_iter().map(|scope| (scope, ScopeTerms { every_s: INTERVAL_S, except: Vec::new(), include: Vec::new() })).collect(),
         approval_hash: Hash::ZERO,
         example: false,
     }

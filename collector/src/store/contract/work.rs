@@ -94,7 +94,7 @@ fn restless() -> ConsentTerms {
         utc_offset_s: 0,
         windows: windows(0, 40),
         quiet: windows(10, 20),
-        scopes: [(mimamori_shared::fields::Scope::Performance, ScopeTerms { every_s: 60, except: Vec::new() })].into(),
+        scopes: [(mimamori_shared::fields::Scope::Performance, ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() })].into(),
         approval_hash: Hash::ZERO,
         example: true,
     };
