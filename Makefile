@@ -5,7 +5,7 @@ SETUP := packaging/setup/install.sh
 # Tests also read MIMAMORI_CORPUS from the environment: a folder of real files that nobody on the project wrote.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture bench-agent bench-collector lint docs clean
+.PHONY: help setup run test torture bench bench-agent bench-collector lint docs clean
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ torture: ## The long tests: 2,000 kills each of agent and collector, 200 power c
 	PROPTEST_CASES=5000 MIMAMORI_SIM=200x30 MIMAMORI_ANSWERS=1000000 MIMAMORI_REPLAYS=1000000 MIMAMORI_SIGNATURES=10000000 \
 	  MIMAMORI_ROTATIONS=500 MIMAMORI_CLONE_RUNS=1000 MIMAMORI_YEARS_EVERY_DAYS=1 MIMAMORI_ENROL_ROUNDS=1000 MIMAMORI_LOST_RUNS=1000 \
 	  $(CARGO) test --workspace --locked --profile torture
+
+bench: ## Measures the agent with every probe switched on, beside Prometheus' node-exporter
+	@$(SETUP) run bench
+	$(CARGO) build --locked --profile agent -p mimamori-agent -p mimamori-agent-hardware
+	$(CARGO) build --locked --release -p mimamori-collector
+	/usr/bin/python3 tests/bench/exporter.py target/agent/mimamori-agent target/agent/mimamori-agent-hardware target/release/mimamori-collector
 
 bench-agent: ## Measures what the agent costs a machine, beside collectd
 	@$(SETUP) run bench
