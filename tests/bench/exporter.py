@@ -5,9 +5,9 @@ usage: exporter.py AGENT HELPER COLLECTOR [--minutes N]
 
 Two pairs run at the same time: the agent by its default plan (a report every 60 s) beside an exporter scraped every
 60 s, and the agent with every scope at 15 s beside one scraped every 15 s. All scopes are consented to, and one check of
-an application is on. As root, the hardware helper runs once, its processor time and that of its tools is told apart (a
-timer starts it four times an hour), and the agents find what it left in a /run of their own, where nothing else is
-changed. The exporter is scraped as Prometheus does it: over loopback, on one connection that is kept, with gzip.
+an application is on. As root, the hardware helper runs once; its processor time and that of its tools is added as often
+as a timer starts it, and the agents find what it left in a /run of their own, where nothing else is changed. The
+exporter is scraped as Prometheus does it: over loopback, on one connection that is kept, with gzip.
 
 Each process has a binary of its own, so that none counts only half of its pages. CPU time is the kernel's (in
 nanoseconds, threads that ended included), memory that of smaps_rollup at the end. The first two minutes are not counted.
@@ -60,7 +60,7 @@ class Exporter:
 def helper_once(helper, folder):
     """Runs the helper where that is allowed: its processor time, tools included, and what starts an agent that finds what it said."""
     if os.geteuid() != 0:
-        return None, []
+        return 0.0, []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     report = subprocess.run([os.path.abspath(helper), "--print"], check=True, capture_output=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -108,13 +108,12 @@ def main():
             made, scraped = reports[f"m{every}"] - counts[f"m{every}"], exporters[every].scrapes - scrapes[every][0]
             size = (exporters[every].bytes - scrapes[every][1]) / max(scraped, 1)
             print(f"every {every} s, {3600 / hour:.0f} s long: {made} reports, {scraped} scrapes of {size:.0f} bytes (gzip)")
-            print(f"  CPU {cpu[own]:.3f} s per hour, node-exporter {cpu[other]:.3f}: ratio {cpu[own] / cpu[other]:.2f} (aim < 1)")
+            whole = cpu[own] + helper_cpu * HELPER_RUNS_PER_HOUR
+            print(f"  CPU {cpu[own]:.3f} s per hour, {whole:.3f} with the helper; node-exporter {cpu[other]:.3f}: ratio {whole / cpu[other]:.2f} (aim < 1)")
             print(f"  proportional {pss:.2f} MiB, node-exporter {other_pss:.2f}: ratio {pss / other_pss:.2f} (aim < 1)")
             print(f"  resident {rss:.2f} MiB, node-exporter {other_rss:.2f}; threads {field(f'/proc/{own}/status', 'Threads')}, {field(f'/proc/{other}/status', 'Threads')}")
-        if helper_cpu is None:
-            print("hardware helper: left out, it needs root")
-        else:
-            print(f"hardware helper: {helper_cpu:.3f} s CPU for one run with its tools, {helper_cpu * HELPER_RUNS_PER_HOUR:.3f} s per hour; no memory between runs")
+        said = f"{helper_cpu:.3f} s CPU for one run with its tools, and no memory between runs" if before else "left out, it needs root"
+        print(f"hardware helper: {said}")
     return 0
 
 

@@ -4,6 +4,7 @@
 //! It has no network, takes no command and reads no file that the agent's account could write. What it starts is one
 //! fixed table ([`table`]); what a tool may do and for how long stands there too. See `docs/HARDWARE.md`.
 
+pub mod outside;
 pub mod table;
 
 mod clock;
