@@ -1,7 +1,7 @@
 //! Every parser of what comes from outside, as a plain function of bytes: kinds of `mimamori-agent parse`, what agent and
 //! helper read, and what travels. Stable tests (`tests/it/fuzz.rs`) and the fuzzer (`tests/fuzz`) call the same ones.
 
-use mimamori_agent::outside::readers;
+use mimamori_agent::outside::{Reader, readers};
 use mimamori_agent_hardware::outside::READERS as HELPER;
 use mimamori_collector::config::KEYS as COLLECTOR_KEYS;
 use mimamori_collector::ingest::decompress;
@@ -62,7 +62,7 @@ impl Target {
 }
 
 /// What travels, and what people write for the collector.
-const TRAVELS: &[(&str, fn(&[u8]))] = &[
+const TRAVELS: &[Reader] = &[
     ("batch", |bytes| done(Batch::parse(bytes, FRAMES_MAX))),
     ("compressed-batch", |bytes| done(decompress(bytes).map(|plain| Batch::parse(&plain, FRAMES_MAX)))),
     ("enrolment", |bytes| {

@@ -6,8 +6,11 @@ use mimamori_shared::word::Word;
 use std::hint::black_box;
 use std::path::Path;
 
+/// A name and the parser.
+pub type Reader = (&'static str, fn(&[u8]));
+
 /// What tools and the kernel say, and what root wrote.
-pub const READERS: &[(&str, fn(&[u8]))] = &[
+pub const READERS: &[Reader] = &[
     ("journalctl", |bytes| {
         let mut reader = count::Reader::default();
         // Pieces end anywhere.
