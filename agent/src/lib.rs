@@ -21,6 +21,7 @@ pub mod identity;
 pub mod keyring;
 pub mod notify_systemd;
 pub mod outbox;
+pub mod outside;
 pub mod probe;
 pub mod run;
 mod say;

@@ -26,7 +26,9 @@ test    poppler-utils        pdftotext: what of the page is on paper
 test    mount                mount, losetup: the same
 test    dcmtk                dcmqrscp is the DICOM node that is asked for an echo, echoscu asks it too
 bench   python3              runs the measurement
-bench   collectd-core        the peer that is measured in the same run
+bench   util-linux           setpriv, unshare: the agent runs without rights and finds a /run of its own
+bench   collectd-core        a peer that is measured in the same run
+bench   prometheus-node-exporter  another one
 '
 
 usage() {
@@ -55,7 +57,7 @@ while read -r set package reason; do
     if [ -z "$set" ] || [[ " $* " != *" $set "* ]]; then continue; fi
     status=''
     if command -v dpkg-query >/dev/null; then status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true); fi
-    [ "$status" = installed ] || { missing+=("$package") && why+=("$(printf '  %-21s%s' "$package" "$reason")"); }
+    [ "$status" = installed ] || { missing+=("$package") && why+=("$(printf '  %-25s%s' "$package" "$reason")"); }
 done <<<"$table"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -78,7 +80,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 # Some packages bring services. Their start is held back while installing, and they are switched off again for the next
 # boot. Services that were here before are left alone.
-declare -A services=([prometheus]=prometheus.service [collectd-core]=collectd.service [nut-server]=nut.target)
+declare -A services=([prometheus]=prometheus.service [collectd-core]=collectd.service [prometheus-node-exporter]=prometheus-node-exporter.service [nut-server]=nut.target)
 brought=()
 for package in "${missing[@]}"; do
     if [ -n "${services[$package]:-}" ]; then brought+=("${services[$package]}"); fi

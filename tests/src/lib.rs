@@ -7,6 +7,7 @@
 pub mod agreed;
 pub mod drive;
 pub mod fleet;
+pub mod outside;
 pub mod plant;
 pub mod process;
 pub mod raw;

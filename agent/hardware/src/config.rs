@@ -96,7 +96,7 @@ pub(crate) fn load(path: &Path, owner: u32, tools: &[&str]) -> Result<Config, St
     parse(&text, tools).map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
-fn parse(text: &str, tools: &[&str]) -> Result<Config, String> {
+pub(crate) fn parse(text: &str, tools: &[&str]) -> Result<Config, String> {
     let file: File = toml::from_str(text).map_err(|fault| fault.to_string())?;
     for pattern in file.journal.patterns.values() {
         let length = pattern.contains.len();

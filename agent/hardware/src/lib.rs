@@ -5,6 +5,7 @@
 //! facility's consent ([`consent`]). What it starts is one fixed table ([`table`]); what a tool may do and for how long
 //! stands there too. See `docs/HARDWARE.md`.
 
+pub mod outside;
 pub mod table;
 
 mod clock;

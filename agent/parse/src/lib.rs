@@ -47,6 +47,8 @@ mod clock;
 mod complaint;
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod encodings;
 mod input;
 mod json;
 mod kind;

@@ -52,7 +52,7 @@ pub(super) async fn check(http: &Http, begun: Instant) -> Result<Finding, Troubl
     Ok(Finding { expires_at_ms, ..ask(stream, http, begun).await? })
 }
 
-async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, http: &Http, begun: Instant) -> Result<Finding, Class> {
+pub(super) async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, http: &Http, begun: Instant) -> Result<Finding, Class> {
     let mut builder = Builder::new();
     builder.max_buf_size(HEAD_BYTES_MAX);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| class(&error))?;

@@ -10,6 +10,7 @@ mod config;
 mod connect;
 mod dicom;
 mod http;
+pub(crate) mod outside;
 mod tcp;
 #[cfg(test)]
 mod tests;

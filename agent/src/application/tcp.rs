@@ -6,8 +6,7 @@
 
 use super::connect::{Target, connect, io_class};
 use super::{Class, Finding, Trouble};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 /// Which database.
@@ -41,7 +40,7 @@ pub(super) async fn database(engine: Engine, target: &Target, begun: Instant) ->
     Ok(Finding::answered(class?, begun))
 }
 
-async fn postgres(stream: &mut TcpStream) -> Result<Class, Class> {
+pub(super) async fn postgres(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Class, Class> {
     stream.write_all(&SSL_REQUEST).await.map_err(|error| io_class(&error))?;
     match stream.read_u8().await.map_err(|error| io_class(&error))? {
         b'S' | b'N' => Ok(Class::Ok),
@@ -51,7 +50,7 @@ async fn postgres(stream: &mut TcpStream) -> Result<Class, Class> {
 }
 
 /// A packet's length and number, then 9 or 10 for the protocol's version, or 255 for an error.
-async fn mysql(stream: &mut TcpStream) -> Result<Class, Class> {
+pub(super) async fn mysql(stream: &mut (impl AsyncRead + Unpin)) -> Result<Class, Class> {
     let mut head = [0; 5];
     stream.read_exact(&mut head).await.map_err(|error| io_class(&error))?;
     match head {

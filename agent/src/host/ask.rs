@@ -176,7 +176,7 @@ fn said_goodbye(answer: &[u8]) -> bool {
 }
 
 /// What apcupsd's frames hold (length in two bytes, text) up to the empty one that ends an answer; `None` without it.
-fn unframed(raw: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unframed(raw: &[u8]) -> Option<Vec<u8>> {
     let (mut text, mut rest) = (Vec::new(), raw);
     loop {
         let (length, behind) = rest.split_first_chunk()?;

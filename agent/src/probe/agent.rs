@@ -23,12 +23,12 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
 }
 
 /// `statm` would need the page size, which no file of a recorded tree holds.
-fn resident_bytes(status: &str) -> Result<i64, FaultCode> {
+pub(super) fn resident_bytes(status: &str) -> Result<i64, FaultCode> {
     value(status, "VmRSS").and_then(kibibytes).ok_or(FaultCode::Malformed)
 }
 
 /// User and system time: the 14th and 15th value. The 2nd is a name in parentheses that may hold anything.
-fn cpu_ms(stat: &str) -> Result<i64, FaultCode> {
+pub(super) fn cpu_ms(stat: &str) -> Result<i64, FaultCode> {
     let (_, behind_name) = stat.rsplit_once(')').ok_or(FaultCode::Malformed)?;
     let mut ticks = behind_name.split_ascii_whitespace().skip(11).map(cpu::milliseconds);
     let mut next = || ticks.next().flatten().ok_or(FaultCode::Malformed);

@@ -30,7 +30,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Cleanly,
     ByItself,
     /// This is the first boot the file knows of.
@@ -38,7 +38,7 @@ enum Ended {
 }
 
 /// What stands between the newest boot and the one before it.
-fn previous(wtmp: &[u8]) -> Result<Ended, FaultCode> {
+pub(super) fn previous(wtmp: &[u8]) -> Result<Ended, FaultCode> {
     let (records, rest) = wtmp.as_chunks::<RECORD_BYTES>();
     if !rest.is_empty() {
         return Err(FaultCode::Malformed);

@@ -13,7 +13,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     readings.cpu = Take::new("cpu", faults).section(host.read("proc/stat", BYTES_MAX), parse, Cpu::is_empty);
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Cpu {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Cpu {
     // Kernels older than 2.6.11 end their line earlier; what is not there is not zero.
     let mut ticks = text.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default().split_ascii_whitespace();
     let mut next = |field| take.parsed(field, ticks.next(), milliseconds);

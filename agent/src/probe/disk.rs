@@ -16,7 +16,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     }
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Vec<Disk> {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Vec<Disk> {
     let mut entries = Entries::default();
     let mut disks = Vec::new();
     for line in text.lines() {

@@ -20,7 +20,7 @@ const LOCAL_KINDS: [&str; 13] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "vfat",
 
 /// One line of `mountinfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mount {
+pub(super) struct Mount {
     device: String,
     mount_point: Vec<u8>,
     kind: String,
@@ -82,7 +82,7 @@ fn errors(host: &Host, device: &str) -> Option<Result<i64, FaultCode>> {
 }
 
 /// The local filesystems, each device once, where it was mounted first and nothing covers it.
-fn devices(mounts: &[Mount]) -> Vec<&Mount> {
+pub(super) fn devices(mounts: &[Mount]) -> Vec<&Mount> {
     let mut seen = HashSet::new();
     let local = |mount: &Mount| LOCAL_KINDS.contains(&mount.kind.as_str()) || (mount.kind == "overlay" && mount.mount_point == b"/");
     let covered = |mount: &Mount| top(mounts, &mount.mount_point).is_some_and(|top| top.device != mount.device);
@@ -95,7 +95,7 @@ fn top<'a>(mounts: &'a [Mount], mount_point: &[u8]) -> Option<&'a Mount> {
 }
 
 /// Mount points are bytes: on old servers they are not UTF-8.
-fn parse(bytes: &[u8], take: &mut Take<'_>) -> Vec<Mount> {
+pub(super) fn parse(bytes: &[u8], take: &mut Take<'_>) -> Vec<Mount> {
     let mut mounts = Vec::new();
     for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         match mount(line) {

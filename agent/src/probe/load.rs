@@ -10,7 +10,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     readings.load = Take::new("load", faults).section(host.read("proc/loadavg", BYTES_MAX), parse, Load::is_empty);
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Load {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Load {
     let mut words = text.split_ascii_whitespace();
     let mut next = |field| take.parsed(field, words.next(), text::milli);
     Load { load1_milli: next("load1_milli"), load5_milli: next("load5_milli"), load15_milli: next("load15_milli") }

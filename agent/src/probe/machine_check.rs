@@ -23,7 +23,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
 }
 
 /// One interrupt of all processors added up.
-fn sum(text: &str, name: &str) -> Option<Result<i64, FaultCode>> {
+pub(super) fn sum(text: &str, name: &str) -> Option<Result<i64, FaultCode>> {
     let line = text.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(':'))?;
     let mut counts = line.split_ascii_whitespace().map_while(text::whole);
     Some(counts.try_fold(0_i64, i64::checked_add).ok_or(FaultCode::Malformed))

@@ -10,7 +10,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     readings.memory = Take::new("memory", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Memory::is_empty);
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Memory {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Memory {
     let mut bytes = |field, key| take.parsed(field, value(text, key), kibibytes);
     Memory {
         total_bytes: bytes("total_bytes", "MemTotal"),

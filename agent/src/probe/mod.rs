@@ -20,6 +20,7 @@ mod machine_check;
 mod memory;
 pub mod names;
 mod network;
+pub(crate) mod outside;
 mod paging;
 mod power;
 pub(crate) mod pressure;

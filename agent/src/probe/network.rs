@@ -25,7 +25,7 @@ pub(super) fn read(Sources { host, names, .. }: &Sources<'_>, readings: &mut Rea
 }
 
 /// The interfaces, each with the kernel's name: below `sys` that one is needed, and it stays here.
-fn parse(text: &str, names: &Names, take: &mut Take<'_>) -> Vec<(String, Network)> {
+pub(super) fn parse(text: &str, names: &Names, take: &mut Take<'_>) -> Vec<(String, Network)> {
     let mut entries = Entries::default();
     let mut found = Vec::new();
     let mut lines = text.lines();

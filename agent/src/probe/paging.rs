@@ -10,7 +10,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     readings.paging = Take::new("paging", faults).section(host.read("proc/vmstat", BYTES_MAX), parse, Paging::is_empty);
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Paging {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Paging {
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     let mut counted = |field, key| take.parsed(field, value(key), text::whole);
     let mut paging = Paging {

@@ -9,7 +9,7 @@ pub(super) fn read(Sources { host, .. }: &Sources<'_>, readings: &mut Readings, 
     readings.swap = Take::new("swap", faults).section(host.read("proc/meminfo", BYTES_MAX), parse, Swap::is_empty);
 }
 
-fn parse(text: &str, take: &mut Take<'_>) -> Swap {
+pub(super) fn parse(text: &str, take: &mut Take<'_>) -> Swap {
     Swap {
         total_bytes: take.parsed("total_bytes", value(text, "SwapTotal"), kibibytes),
         free_bytes: take.parsed("free_bytes", value(text, "SwapFree"), kibibytes),

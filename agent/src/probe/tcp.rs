@@ -59,13 +59,13 @@ fn lookup_us(name: &str) -> Result<i64, FaultCode> {
 }
 
 /// The value of a column in a file where one line names the columns and the next holds them, both begun by `group`.
-fn column<'a>(text: &'a str, group: &str, name: &str) -> Option<&'a str> {
+pub(super) fn column<'a>(text: &'a str, group: &str, name: &str) -> Option<&'a str> {
     let mut lines = text.lines().filter(|line| line.split(' ').next() == Some(group));
     let place = lines.next()?.split_ascii_whitespace().position(|word| word == name)?;
     lines.next()?.split_ascii_whitespace().nth(place)
 }
 
-fn sockets<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+pub(super) fn sockets<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut words = text.lines().find_map(|line| line.strip_prefix("TCP:"))?.split_ascii_whitespace();
     words.find(|word| *word == key)?;
     words.next()
@@ -83,13 +83,13 @@ fn default_route(host: &Host) -> Result<bool, FaultCode> {
     }
 }
 
-fn is_default_4(line: &str) -> bool {
+pub(super) fn is_default_4(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [_, destination, _, flags, _, _, _, mask, ..] = *words.as_slice() else { return false };
     destination == "00000000" && mask == "00000000" && leads(flags)
 }
 
-fn is_default_6(line: &str) -> bool {
+pub(super) fn is_default_6(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [destination, length, _, _, _, _, _, _, flags, device] = *words.as_slice() else { return false };
     destination.bytes().all(|b| b == b'0') && length == "00" && device != "lo" && leads(flags)

@@ -55,20 +55,20 @@ fn apcupsd(host: &Host, names: &Names, take: &mut Take<'_>) -> Option<Ups> {
 }
 
 /// The names in NUT's list of UPSes. What people wrote about them is left where it is.
-fn upses(answer: &str) -> Result<Vec<String>, FaultCode> {
+pub(super) fn upses(answer: &str) -> Result<Vec<String>, FaultCode> {
     let name = |line: &str| Some(line.strip_prefix("UPS ")?.split_once(' ')?.0.to_owned());
     list(answer, "UPS")?.lines().map(|line| name(line).ok_or(FaultCode::Malformed)).collect()
 }
 
 /// A UPS, and whether everything that was said of it could be read.
-type Said = (Told, bool);
+pub(super) type Said = (Told, bool);
 
-fn variables(answer: &str, ups: &str) -> Result<Said, FaultCode> {
+pub(super) fn variables(answer: &str, ups: &str) -> Result<Said, FaultCode> {
     let read = upsc::parse(list(answer, &format!("VAR {ups}"))?).map_err(|error| unreadable(&error))?;
     Ok((read.ups, read.malformed.is_empty() && !read.twice))
 }
 
-fn status(report: &str) -> Result<Said, FaultCode> {
+pub(super) fn status(report: &str) -> Result<Said, FaultCode> {
     let read = apcaccess::parse(report).map_err(|error| unreadable(&error))?;
     Ok((read.ups, read.malformed.is_empty() && !read.twice))
 }
@@ -94,7 +94,7 @@ fn list<'a>(answer: &'a str, of: &str) -> Result<&'a str, FaultCode> {
     lines.map(|(lines, _)| lines.trim_start_matches('\n')).ok_or(FaultCode::Malformed)
 }
 
-fn entry(name: Word, told: Result<Said, FaultCode>, take: &mut Take<'_>) -> Option<Ups> {
+pub(super) fn entry(name: Word, told: Result<Said, FaultCode>, take: &mut Take<'_>) -> Option<Ups> {
     let mut take = take.entry(&name);
     let (told, is_whole) = take.whole(told)?;
     if !is_whole {

@@ -8,6 +8,7 @@ pub mod fault;
 mod classify;
 mod issuer;
 mod layer_words;
+pub(crate) mod outside;
 mod phase;
 mod pin;
 mod proxy;

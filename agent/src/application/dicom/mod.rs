@@ -40,7 +40,7 @@ pub(super) async fn check(target: &Target, titles: &Titles, begun: Instant, limi
 }
 
 /// Up to the answer. When it is not what it should be, the node is told that the association is over.
-async fn converse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), titles: &Titles, begun: Instant) -> Result<Finding, Class> {
+pub(super) async fn converse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), titles: &Titles, begun: Instant) -> Result<Finding, Class> {
     send(stream, &pdu::associate(titles)).await?;
     let answer = pdu::read(stream).await?;
     let found = match answer.kind {
