@@ -13,7 +13,7 @@ mod purge;
 mod push;
 mod record;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 mod rotate;
 #[cfg(test)]
 mod rotate_tests;

@@ -12,7 +12,7 @@ use mimamori_shared::sign::{PublicKey, SecretKey, verify};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
-pub(super) fn terms() -> ConsentTerms {
+pub(crate) fn terms() -> ConsentTerms {
     let all = mimamori_shared::consent::ScopeTerms { every_s: 60, except: Vec::new(), include: Vec::new() };
     ConsentTerms {
         v: 1,
