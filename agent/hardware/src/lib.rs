@@ -114,11 +114,11 @@ enum Stop {
 /// What the tools say, under a consent that still holds behind them.
 fn taken(plan: &Plan) -> Result<Taken, Stop> {
     consent::terms(plan).map_err(Stop::Consent)?;
-    let taken = take::take(plan).map_err(Stop::Fault)?;
-    match consent::terms(plan) {
-        Err(no) if !no.stays => Err(Stop::Consent(no)),
-        Ok(_) | Err(_) => Ok(taken),
-    }
+    let mut taken = take::take(plan).map_err(Stop::Fault)?;
+    // Narrowed meanwhile: what was taken before goes too. A window that began meanwhile leaves what the last run left.
+    let terms = consent::terms(plan).map_err(Stop::Consent)?;
+    taken.narrow(&terms, &plan.rows);
+    Ok(taken)
 }
 
 /// Nothing is run, and the journal says why.

@@ -10,6 +10,7 @@ use crate::trust::{self, Untrusted};
 use crate::{Plan, clock, consent, look};
 use mimamori_parse::hardware::{Counts, End, FAULTS_MAX, Fault, REPORT_BYTES_MAX, Report, Run, SCHEMA};
 use mimamori_parse::text::plain;
+use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::id::BootId;
 use mimamori_shared::word::Word;
 use std::collections::BTreeMap;
@@ -35,6 +36,37 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// Takes out what these terms do not let leave: they were narrowed while tools ran.
+    pub(crate) fn narrow(&mut self, terms: &ConsentTerms, rows: &[Row]) {
+        for run in &mut self.report.runs {
+            let mut fed = rows.iter().filter(|row| row.tool == run.tool && row.args.first().copied() == run.args.first().map(String::as_str)).peekable();
+            if run.outcome == End::Done && fed.peek().is_some() && !fed.any(|row| consent::allows(terms, row.feeds)) {
+                (run.outcome, run.exit) = (End::NotConsented, None);
+                run.out.clear();
+                run.err.clear();
+            }
+        }
+        let report = &mut self.report;
+        let withdrawn = [
+            ("kernel_log", "kernel_log", report.counts.kernel_log.is_some()),
+            ("journal", "journal", report.counts.journal.is_some()),
+            ("service", "services", report.services.is_some()),
+            ("process", "processes", report.processes.is_some()),
+        ];
+        for (section, subject, is_there) in withdrawn {
+            if !is_there || consent::allows(terms, &[section]) {
+                continue;
+            }
+            match section {
+                "kernel_log" => self.report.counts.kernel_log = None,
+                "journal" => self.report.counts.journal = None,
+                "service" => self.report.services = None,
+                _ => self.report.processes = None,
+            }
+            self.fault("not_consented", Some(subject), "the consent was narrowed while this was looked at");
+        }
+    }
+
     pub(crate) fn fault(&mut self, code: &str, subject: Option<&str>, detail: &str) {
         if self.report.faults.len() < FAULTS_MAX {
             let code = code.parse().unwrap_or_default();

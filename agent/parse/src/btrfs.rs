@@ -108,6 +108,12 @@ impl Device {
         }
     }
 
+    /// Whether something else stands in its place: it is gone.
+    #[must_use]
+    pub fn missing(&self) -> bool {
+        self.device.contains("missing") || self.device.starts_with("devid:")
+    }
+
     fn counts(&self) -> [(&'static str, Option<i64>); 5] {
         [
             ("write", self.write_io_errs),
@@ -131,7 +137,7 @@ pub fn outcome(input: &str, _at_ms: Option<i64>) -> Result<Outcome, Unreadable> 
     let mut verdict = Verdict::default();
     for device in &btrfs.devices {
         let name = if device.device.is_empty() { "a device" } else { &device.device };
-        if name.contains("missing") || name.starts_with("devid:") {
+        if device.missing() {
             verdict.bad(format!("{name}: the device is missing"));
         }
         let counts = device.counts();

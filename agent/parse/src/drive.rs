@@ -219,13 +219,11 @@ impl Attribute {
 }
 
 impl Drive {
-    /// Whether the drive turns: what it says, else whether its attributes speak of a spindle.
+    /// Whether the drive turns, as far as is known: bridges and controllers leave out how fast, and sectors that cannot be read
+    /// count unless it is known to have none.
     #[must_use]
     pub fn rotating(&self) -> bool {
-        match self.ssd {
-            Some(ssd) => !ssd,
-            None => self.attributes.iter().any(|attribute| attribute.name.starts_with("Spin_")),
-        }
+        self.ssd != Some(true)
     }
 
     fn seagate(&self) -> bool {

@@ -59,6 +59,7 @@ mod verdict;
 pub use input::{Tree, Unreadable};
 pub use kind::{KINDS, Kind, Read, find};
 pub use outcome::{Fault, Outcome, Reading, Status};
+pub use trouble::complaint_code;
 
 /// Largest input that is looked at, in bytes; far above what a tool prints about one machine.
 pub const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;

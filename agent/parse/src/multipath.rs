@@ -34,6 +34,8 @@ pub struct Path {
     pub checker: Option<String>,
     /// As the device itself stands: `running`, `offline`, …
     pub state: Option<String>,
+    /// The kernel has no such device any more: `#:#` in its place.
+    pub gone: bool,
 }
 
 const SUCH_AS: &str = "mpatha (360…) dm-2 VENDOR,PRODUCT";
@@ -116,7 +118,8 @@ fn path(line: &str) -> Option<Path> {
     let (major, minor) = words.next()?.split_once(':')?;
     let number = |word: &str| word == "#" || text::whole(word).is_some();
     let mut state = || words.next().map(|word| text::plain(&word.replace("i/o-", "i/o ")));
-    (number(major) && number(minor)).then(|| Path { device: text::plain(device), kernel: state(), checker: state(), state: state() })
+    let gone = (major, minor) == ("#", "#");
+    (number(major) && number(minor)).then(|| Path { device: text::plain(device), kernel: state(), checker: state(), state: state(), gone })
 }
 
 fn json(input: &str) -> Result<Multipath, Unreadable> {
@@ -137,6 +140,7 @@ fn json(input: &str) -> Result<Multipath, Unreadable> {
             kernel: word(path, "dm_st"),
             checker: word(path, "chk_st"),
             state: word(path, "dev_st"),
+            gone: word(path, "dev_t").is_some_and(|numbers| numbers == "#:#"),
         });
         let map = Map { name: name.unwrap_or_default(), paths: paths.collect() };
         verdict::push(&mut multipath.maps, map, &mut multipath.faults);
@@ -149,7 +153,8 @@ impl Path {
     #[must_use]
     pub fn lost(&self) -> bool {
         let checker = self.checker.as_deref();
-        self.kernel.as_deref() == Some("failed")
+        self.gone
+            || self.kernel.as_deref() == Some("failed")
             || matches!(checker, Some("faulty" | "shaky" | "i/o timeout" | "removed" | "disconnected"))
             || matches!(self.state.as_deref(), Some("offline"))
     }

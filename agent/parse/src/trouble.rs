@@ -60,6 +60,12 @@ pub(crate) fn told(input: &str) -> Option<Outcome> {
     lines.find_map(|line| Some(Outcome::cannot(code(line.split_once(':').map(|_| line)?)?, line)))
 }
 
+/// The code of the first line that ends as a complaint of the system does; `None` when no line does.
+#[must_use]
+pub fn complaint_code(text: &str) -> Option<&'static str> {
+    text.lines().take(LINES_MAX).find_map(code)
+}
+
 /// A fault with its text made plain.
 pub(crate) fn fault(code: &'static str, detail: &str) -> Fault {
     Fault { code, detail: text::plain(detail) }

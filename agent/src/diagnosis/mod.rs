@@ -115,9 +115,8 @@ impl Diagnosis {
             let missing: Vec<Subject> = standing.keys().filter(|subject| subject.0.as_str() == check.id && !judged.contains(*subject)).cloned().collect();
             for subject in missing {
                 let there = silent.contains(&subject) || is_faulty(check, &subject, faults);
-                // The helper will tell: after a boot, or after hours in which the consent let it look at nothing.
-                let is_awaited = |fault: &Fault| matches!(fault.code, FaultCode::NotYet | FaultCode::NotConsented);
-                if faults.iter().any(|fault| is_awaited(fault) && is_faulty(check, &subject, std::slice::from_ref(fault))) {
+                // The helper will tell.
+                if faults.iter().any(|fault| fault.code == FaultCode::NotYet && is_faulty(check, &subject, std::slice::from_ref(fault))) {
                     continue;
                 }
                 // Sensors answer `na` at times; that is not gone.
@@ -125,24 +124,40 @@ impl Diagnosis {
                 if standing.get(&subject).is_some_and(|since| since.state == state) {
                     continue;
                 }
-                standing.insert(subject.clone(), Since { state, since_ms: now_ms });
-                found.push(finding(check, subject, state, now_ms, None));
+                let before = standing.insert(subject.clone(), Since { state, since_ms: now_ms });
+                // One thing that goes in good order is told once, not by every check that looked after it.
+                let is_told = |found: &Finding| found.state == Standing::Gone && found.name == subject.1 && section_of(found) == check.section();
+                let in_order = before.is_some_and(|before| before.state == Standing::Ok);
+                if !(state == Standing::Gone && in_order && found.iter().any(is_told)) {
+                    found.push(finding(check, subject, state, now_ms, None));
+                }
             }
         }
         (Diagnosis { standing }, found)
     }
 }
 
-/// Forgets what has been gone for longest; false when nothing is gone.
+/// Forgets what has been gone for longest, else what nobody has known for longest, else what has been in order for longest;
+/// never what is bad. False when everything is.
 fn make_room(standing: &mut BTreeMap<Subject, Since>) -> bool {
-    let gone = standing.iter().filter(|(_, since)| since.state == Standing::Gone).min_by_key(|(_, since)| since.since_ms);
-    let Some(oldest) = gone.map(|(subject, _)| subject.clone()) else { return false };
-    standing.remove(&oldest).is_some()
+    let rank = |since: &Since| match since.state {
+        Standing::Gone => Some(0),
+        Standing::Unknown => Some(1),
+        Standing::Ok => Some(2),
+        Standing::Bad => None,
+    };
+    let least = standing.iter().filter_map(|(subject, since)| Some((rank(since)?, since.since_ms, subject))).min();
+    let Some(least) = least.map(|(.., subject)| subject.clone()) else { return false };
+    standing.remove(&least).is_some()
 }
 
 /// A fault of the whole section, or of this very entry, says that it could not be measured.
 fn is_faulty(check: &Check, subject: &Subject, faults: &[Fault]) -> bool {
     faults.iter().any(|fault| fault.section() == check.section() && (fault.name.is_none() || fault.name == subject.1))
+}
+
+fn section_of(finding: &Finding) -> &'static str {
+    CHECKS.iter().find(|check| check.id == finding.check.as_str()).map_or("", |check| check.section())
 }
 
 fn subject(check: &Check, name: Option<&str>) -> Option<Subject> {

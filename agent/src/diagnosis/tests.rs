@@ -1,5 +1,5 @@
 use super::*;
-use mimamori_shared::fields::{Array, Filesystem, Network, Paging, SECTIONS, fields};
+use mimamori_shared::fields::{Array, Filesystem, Network, Paging, SECTIONS, Sensor, fields};
 use mimamori_shared::payload::FaultCode;
 use proptest::prelude::*;
 
@@ -60,14 +60,50 @@ fn what_cannot_be_measured_is_neither_fine_nor_gone() {
 fn what_is_still_to_be_told_after_a_boot_stands_as_before_and_what_is_told_of_the_same_section_counts() {
     let array = |name: &str, degraded| Array { name: name.parse().unwrap(), degraded: Some(degraded), ..Array::default() };
     let arrays = |of: &[(&str, i64)]| Readings { array: of.iter().map(|(name, degraded)| array(name, *degraded)).collect(), ..Readings::default() };
-    let awaited = |code| [Fault { probe: "array".parse().unwrap(), code, name: None }];
+    let fault = |code| [Fault { probe: "array".parse().unwrap(), code, name: None }];
     let (state, _) = Diagnosis::default().look(&arrays(&[("md0", 0), ("c0-v0", 1), ("c0-v1", 0)]), &[], &all, 1);
-    let (state, found) = state.look(&arrays(&[("md0", 1)]), &awaited(FaultCode::NotYet), &all, 2);
+    let (state, found) = state.look(&arrays(&[("md0", 1)]), &fault(FaultCode::NotYet), &all, 2);
     assert_eq!(shown(&found), ["array_degraded md0 bad 2"], "the kernel's own arrays are told at once");
-    let (state, found) = state.look(&arrays(&[("md0", 1)]), &awaited(FaultCode::NotConsented), &all, 3);
-    assert_eq!(shown(&found), [] as [&str; 0], "as after a quiet window");
+    let (_, found) = state.look(&arrays(&[("md0", 1)]), &fault(FaultCode::NotConsented), &all, 3);
+    assert_eq!(shown(&found), ["array_degraded c0-v0 unknown 3", "array_degraded c0-v1 unknown 3"], "what nobody may look at is not known");
     let (_, found) = state.look(&arrays(&[("md0", 1), ("c0-v0", 1)]), &[], &all, 3);
     assert_eq!(shown(&found), ["array_degraded c0-v1 gone 3"], "what stood before the boot and does now is no news");
+}
+
+#[test]
+fn what_goes_in_good_order_is_told_once_and_what_was_bad_about_it_too() {
+    let mut whole = disk(100);
+    for filesystem in &mut whole.filesystem {
+        (filesystem.read_only, filesystem.errors, filesystem.inodes, filesystem.inodes_free) = (Some(0), Some(0), Some(1000), Some(900));
+    }
+    whole.filesystem[0].errors = Some(3);
+    let (state, found) = Diagnosis::default().look(&whole, &[], &all, 1);
+    assert_eq!(shown(&found), ["filesystem_errors data bad 1"]);
+    let (state, found) = state.look(&Readings::default(), &[], &all, 2);
+    assert_eq!(shown(&found), ["filesystem_full data gone 2", "filesystem_full root gone 2", "filesystem_errors data gone 2"]);
+    assert!(state.standing().all(|(_, since)| since.state == Standing::Gone), "{state:?}");
+}
+
+#[test]
+fn when_all_places_are_taken_what_is_bad_keeps_its_own() {
+    let sensors = |from: usize, alarm| Readings {
+        sensor: (from..from + 64).map(|n| Sensor { name: format!("ipmi:{n}").parse().unwrap(), alarm: Some(alarm), ..Sensor::default() }).collect(),
+        ..Readings::default()
+    };
+    let (mut state, found) = Diagnosis::default().look(&sensors(0, 1), &[], &all, 0);
+    assert_eq!(found.len(), 64);
+    for round in 1..40 {
+        // A board that calls its sensors otherwise each time; those of the first round go on.
+        let mut readings = sensors(round * 64, 0);
+        readings.sensor.extend(sensors(0, 1).sensor);
+        state = state.look(&readings, &[], &all, i64::try_from(round).unwrap()).0;
+        assert!(state.standing().count() <= STANDING_MAX);
+    }
+    let mut readings = disk(10);
+    readings.sensor = sensors(0, 1).sensor;
+    let (state, found) = state.look(&readings, &[], &all, 50);
+    assert!(shown(&found).contains(&"filesystem_full data bad 50".to_owned()), "{:?}", shown(&found));
+    assert_eq!(state.standing().filter(|(_, since)| since.state == Standing::Bad).count(), 65);
 }
 
 #[test]
@@ -130,6 +166,7 @@ fn every_check_tells_trouble_from_order() {
         ("power_failed", r#"{"power":[{"name":"a","failed":0,"input_lost":0}]}"#, r#"{"power":[{"name":"a","failed":0,"input_lost":1}]}"#),
         ("ups_on_battery", r#"{"ups":[{"name":"a","on_battery":0}]}"#, r#"{"ups":[{"name":"a","on_battery":1}]}"#),
         ("ups_battery", r#"{"ups":[{"name":"a","battery_low":0}]}"#, r#"{"ups":[{"name":"a","battery_low":0,"replace_battery":1}]}"#),
+        ("ups_failed", r#"{"ups":[{"name":"a","alarm":0,"overload":0,"status":"online"}]}"#, r#"{"ups":[{"name":"a","alarm":1}]}"#),
         ("units_failed", r#"{"units":{"failed":0}}"#, r#"{"units":{"failed":1}}"#),
         ("service_down", r#"{"service":[{"name":"a","active":1}]}"#, r#"{"service":[{"name":"a","active":0}]}"#),
         ("process_missing", r#"{"process":[{"name":"a","count":1}]}"#, r#"{"process":[{"name":"a","count":0}]}"#),
@@ -149,6 +186,16 @@ fn every_check_tells_trouble_from_order() {
         assert_eq!(found, [], "{check}");
         let found: Vec<String> = state.look(&bad, &[], &all, 2).1.iter().map(|f| format!("{} {}", f.check, f.state.name())).collect();
         assert_eq!(found, [format!("{check} bad")]);
+    }
+    // More than one way to be in trouble.
+    for (section, values) in [
+        ("array", r#""degraded":0,"failed":1"#),
+        ("multipath", r#""paths":0,"paths_failed":0"#),
+        ("ups", r#""alarm":0,"overload":1"#),
+        ("ups", r#""alarm":0,"status":"off""#),
+    ] {
+        let readings = serde_json::from_str(&format!(r#"{{"{section}":[{{"name":"a",{values}}}]}}"#)).unwrap();
+        assert!(Diagnosis::default().look(&readings, &[], &all, 1).1.iter().any(|found| found.state == Standing::Bad), "{values}");
     }
     let elsewhere = ["filesystem_full", "filesystem_read_only", "filesystem_errors", "link_down"];
     assert_eq!(table.len() + elsewhere.len(), CHECKS.len(), "every check stands in a test");

@@ -1,6 +1,6 @@
 //! Arrays: the kernel's own, from `proc/mdstat`, and those of a RAID controller, from what storcli told the helper.
 
-use super::hardware::{code_of, printed, runs};
+use super::hardware::{code_of, left_out, printed, runs};
 use super::take::Entries;
 use super::{Names, Sources, Take, text};
 use crate::host::Host;
@@ -72,6 +72,7 @@ fn kernel(host: &Host, names: &Names, text: &str, found: &mut Vec<Array>, take: 
 
 fn controllers(sources: &Sources<'_>, found: &mut Vec<Array>, take: &mut Take<'_>) {
     let Some(report) = take.whole(sources.helper()) else { return };
+    ["storcli", "mdadm"].into_iter().for_each(|tool| left_out(report, tool, take));
     for run in runs(report, "storcli") {
         let text = match printed(run) {
             Ok(text) if text.trim().is_empty() => continue,

@@ -132,6 +132,7 @@ pub(super) fn entry(name: Word, told: Result<Said, FaultCode>, take: &mut Take<'
         battery_low: flag(is(Flag::LowBattery) || is(Flag::ShuttingDown)),
         replace_battery: flag(is(Flag::ReplaceBattery) || is(Flag::NoBattery)),
         overload: flag(is(Flag::Overloaded)),
+        alarm: flag(is(Flag::Alarm) || is(Flag::Overheated) || is(Flag::TestFailed)),
         // Not every UPS measures these.
         charge_percent: figure("charge_percent", whole(told.battery_charge_milli), 100),
         runtime_s: figure("runtime_s", told.battery_runtime_s, i64::MAX),

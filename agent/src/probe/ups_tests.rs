@@ -23,7 +23,7 @@ fn nut_says(answer: &str) -> (String, Vec<String>) {
 
 /// A section of one UPS that is not overloaded: its state so far, and charge, runtime and load.
 fn told(state: &str, [charge, runtime, load]: [i64; 3]) -> String {
-    format!(r#"{{"ups":[{{{state}"overload":0,"charge_percent":{charge},"runtime_s":{runtime},"load_percent":{load}}}]}}"#)
+    format!(r#"{{"ups":[{{{state}"overload":0,"charge_percent":{charge},"runtime_s":{runtime},"load_percent":{load},"alarm":0}}]}}"#)
 }
 
 #[test]
@@ -42,18 +42,19 @@ fn what_nut_says_becomes_the_section() {
 #[test]
 fn flags_become_a_word_and_numbers() {
     for (flags, word, numbers) in [
-        ("OL", "online", [0, 0, 0, 0]),
-        ("OL BYPASS", "online", [0, 0, 0, 0]),
-        ("OL LB CHRG", "online", [0, 1, 0, 0]),
-        ("OB DISCHRG", "battery", [1, 0, 0, 0]),
-        ("OB LB", "low", [1, 1, 0, 0]),
-        ("FSD OL", "low", [0, 1, 0, 0]),
-        ("OL RB OVER", "online", [0, 0, 1, 1]),
-        ("OL OFF", "off", [0, 0, 0, 0]),
-        ("CHRG", "unknown", [0, 0, 0, 0]),
+        ("OL", "online", [0, 0, 0, 0, 0]),
+        ("OL BYPASS", "online", [0, 0, 0, 0, 0]),
+        ("OL LB CHRG", "online", [0, 1, 0, 0, 0]),
+        ("OB DISCHRG", "battery", [1, 0, 0, 0, 0]),
+        ("OB LB", "low", [1, 1, 0, 0, 0]),
+        ("FSD OL", "low", [0, 1, 0, 0, 0]),
+        ("OL RB OVER", "online", [0, 0, 1, 1, 0]),
+        ("OL OFF", "off", [0, 0, 0, 0, 0]),
+        ("OL ALARM", "online", [0, 0, 0, 0, 1]),
+        ("CHRG", "unknown", [0, 0, 0, 0, 0]),
     ] {
-        let [battery, low, replace, over] = numbers;
-        let state = format!(r#""status":"{word}","on_battery":{battery},"battery_low":{low},"replace_battery":{replace},"overload":{over}"#);
+        let [battery, low, replace, over, alarm] = numbers;
+        let state = format!(r#""status":"{word}","on_battery":{battery},"battery_low":{low},"replace_battery":{replace},"overload":{over},"alarm":{alarm}"#);
         let expected = format!(r#"{{"ups":[{{{state}}}]}}"#);
         assert_eq!(nut_says(&variables_of(flags, "")), (expected, vec![]), "{flags}");
     }

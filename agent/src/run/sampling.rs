@@ -10,6 +10,7 @@ use crate::probe::{self, Machine, Names, Worker};
 use crate::say::say;
 use crate::setup::{host_of, stretched};
 use crate::stretch::{Pressure, Stretch};
+use mimamori_shared::consent::{ConsentMode, ConsentTerms, Reach};
 use mimamori_shared::fields::{AgentSelf, Readings, SECTIONS};
 use mimamori_shared::payload::Fault;
 use std::collections::BTreeSet;
@@ -68,6 +69,15 @@ impl Sampling {
     }
 }
 
+/// Whether within the helper's last turn there was a time at which the consent let it look at nothing: its file is old, or says
+/// so, and the next turn will tell. On demand, every session begins so.
+fn rested(terms: &ConsentTerms, now_ms: i64) -> bool {
+    let open = |ago_ms: i64| matches!(terms.reach(now_ms.saturating_sub(ago_ms)), Reach::All);
+    terms.mode == ConsentMode::OnDemand || !(0..=probe::hardware::TURN_MS / MINUTE_MS).all(|minutes| open(minutes * MINUTE_MS))
+}
+
+const MINUTE_MS: i64 = 60_000;
+
 impl Shell {
     /// Begins a sample of what is due.
     pub(super) fn begin_sample(&mut self) {
@@ -103,6 +113,9 @@ impl Shell {
         self.own(&mut readings);
         // What may not leave must not even decide whether a report tells of a change.
         self.agent.filter(&mut readings, &mut faults);
+        if self.agent.terms().is_some_and(|terms| rested(terms, clock::now().wall_ms)) {
+            probe::hardware::await_turn(&mut faults);
+        }
         let states = probe::state_fingerprints(&readings, &faults);
         Some(Event::Sampled { readings: Box::new(readings), faults, states })
     }
@@ -144,5 +157,25 @@ impl Shell {
             let used = Used { at_ms: clock::now().boottime_ms, cpu_ms, written_bytes, resident_bytes };
             own.over_budget = self.sampling.budget.look(used).map(i64::from);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mimamori_shared::consent::Window;
+
+    #[test]
+    fn the_helper_is_awaited_for_a_turn_after_every_rest_and_no_longer() {
+        let quiet = Window::parse_line("mon-sun 08:30-12:00").unwrap();
+        let day = ConsentTerms { utc_offset_s: 0, valid_from_ms: 0, valid_to_ms: i64::MAX, quiet: vec![quiet], ..crate::core::rig::terms() };
+        let at = |hours: i64, minutes: i64| 20_000 * 24 * 60 * MINUTE_MS + (hours * 60 + minutes) * MINUTE_MS;
+        assert!(!rested(&day, at(8, 0)), "all night it could look");
+        assert!(rested(&day, at(12, 0)) && rested(&day, at(12, 24)) && !rested(&day, at(12, 25)));
+        let always = ConsentTerms { quiet: Vec::new(), ..day };
+        assert!(!rested(&always, at(12, 0)));
+        let begun = ConsentTerms { valid_from_ms: at(9, 0), ..always.clone() };
+        assert!(rested(&begun, at(9, 10)) && !rested(&begun, at(9, 25)));
+        assert!(rested(&ConsentTerms { mode: ConsentMode::OnDemand, ..always }, at(12, 0)), "every session begins so");
     }
 }

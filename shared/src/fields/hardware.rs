@@ -108,6 +108,7 @@ section! {
     355 charge_percent Gauge "percent" "ups_charge_percent" "" "" 1.0 "Charge of the battery." "バッテリー充電率。";
     356 runtime_s Gauge "s" "ups_runtime_seconds" "" "" 1.0 "How long it would last." "バッテリーで動作可能な時間。";
     357 load_percent Gauge "percent" "ups_load_percent" "" "" 1.0 "Load." "負荷率。";
+    358 alarm Flag "0 or 1" "ups_alarm" "" "" 1.0 "Whether it raises an alarm of its own, is too hot, or failed its self-test." "警報・過熱・自己テスト不合格のいずれかか。";
 }
 section! {
     /// One power supply or battery of the machine, by its place.

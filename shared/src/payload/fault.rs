@@ -25,7 +25,7 @@ pub enum FaultCode {
     TooMany,
     /// Hidden from the agent by its own sandbox.
     Hidden,
-    /// The source has not spoken since the machine started, and is still to.
+    /// The source has not spoken since the machine started, or since the consent let it look again, and is still to.
     NotYet,
     /// Not looked at: the facility's consent did not cover it when the hardware helper ran.
     NotConsented,
@@ -78,7 +78,7 @@ impl FaultCode {
             FaultCode::Unsupported => "this system does not offer it",
             FaultCode::TooMany => "there are more than are reported",
             FaultCode::Hidden => "the agent's own sandbox hides it",
-            FaultCode::NotYet => "its source has not spoken since the machine started",
+            FaultCode::NotYet => "its source has not spoken yet, since the machine started or may be looked at again",
             FaultCode::NotConsented => "the consent did not cover it when the hardware helper ran",
         }
     }
@@ -96,7 +96,7 @@ impl FaultCode {
             FaultCode::Unsupported => "この機器では提供されていません",
             FaultCode::TooMany => "報告できる件数を超えています",
             FaultCode::Hidden => "エージェント自身の保護設定により見えません",
-            FaultCode::NotYet => "機器の起動後、取得元がまだ値を出していません",
+            FaultCode::NotYet => "機器の起動後または収集再開後、取得元がまだ値を出していません",
             FaultCode::NotConsented => "ハードウェアヘルパーの実行時に同意の対象外でした",
         }
     }

@@ -216,12 +216,30 @@ fn a_withdrawal_while_tools_run_ends_it() {
     assert!(machine.ran());
     machine.tool("first", &format!("/bin/rm '{}'", machine.plan.consent.display()));
     assert_eq!((carry_out(&machine.plan), machine.ran(), machine.left().len()), (0, false, 0));
-    // A quiet window that begins meanwhile: the rest is not run, and what was found before it stays.
+    // A quiet window that begins meanwhile: the rest is not run, and what the last run left stays.
     machine.consent(CONSENT);
+    machine.tool("first", "echo before");
+    assert_eq!(of(&machine.run(), "first").out, "before\n");
+    assert!(machine.ran());
     let quiet = "[[quiet]]\ndays = \"mon-sun\"\nfrom = \"00:00\"\nto = \"24:00\"";
     machine.tool("first", &format!("echo '{quiet}' >>'{}'; echo found", machine.plan.consent.display()));
     let report = machine.run();
-    assert_eq!((of(&report, "first").out.as_str(), of(&report, "works").outcome, machine.ran()), ("found\n", End::NotConsented, false));
+    assert_eq!((of(&report, "first").out.as_str(), of(&report, "works").outcome, machine.ran()), ("before\n", End::Done, false));
+}
+
+#[test]
+fn what_was_taken_before_the_consent_was_narrowed_is_not_left() {
+    let narrowed = CONSENT.replace("hardware = { }\n", "");
+    assert_ne!(narrowed, CONSENT);
+    let machine = Machine::new(vec![row("first", 60_000), row("works", 60_000)]);
+    machine.tool("journalctl", QUIET);
+    machine.tool("works", "echo ran >>\"${0%/*}/ran\"");
+    let (from, to) = (machine.dir.path().join("narrowed"), &machine.plan.consent);
+    std::fs::write(&from, &narrowed).unwrap();
+    machine.tool("first", &format!("echo secret; /bin/cat '{}' >'{}'", from.display(), to.display()));
+    let report = machine.run();
+    assert_eq!((of(&report, "first").out.as_str(), of(&report, "first").outcome, machine.ran()), ("", End::NotConsented, false));
+    assert!(!std::fs::read_to_string(machine.plan.out.join(crate::REPORT_FILE)).unwrap().contains("secret"));
 }
 
 #[test]

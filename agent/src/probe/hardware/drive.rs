@@ -1,6 +1,6 @@
 //! Health of drives, from what smartctl told the helper.
 
-use super::{code_of, printed, runs};
+use super::{code_of, left_out, printed, runs};
 use crate::probe::take::Entries;
 use crate::probe::{Names, Sources, Take};
 use mimamori_parse::drive::{self, Attribute, Protocol, WhenFailed};
@@ -21,8 +21,10 @@ pub(in crate::probe) fn read(sources: &Sources<'_>, readings: &mut Readings, fau
     for run in runs(report, "smartctl") {
         asked = true;
         let Some(subject) = &run.subject else {
-            // The list of drives: without it there are no runs of a drive.
-            take.whole(printed(run));
+            // The list of drives: without it there are no runs of a drive. Its lowest bits say that it could not be made.
+            if take.whole(printed(run)).is_some() && run.exit.is_some_and(|exit| exit & 0b111 != 0) {
+                take.fail(FaultCode::IoError);
+            }
             continue;
         };
         let name = name(subject, run, sources.names);
@@ -34,6 +36,7 @@ pub(in crate::probe) fn read(sources: &Sources<'_>, readings: &mut Readings, fau
     if !asked {
         take.fail(FaultCode::NotFound);
     }
+    left_out(report, "smartctl", &mut take);
 }
 
 /// The kernel's name, and behind a controller the place there: `bus-0:megaraid-3`.
@@ -76,15 +79,17 @@ fn section(name: Word, drive: &drive::Drive, names: &Names) -> Drive {
     let count = |list: &[String]| i64::try_from(list.len()).ok();
     // A drive without a table of attributes has none that fail.
     let has_attributes = !drive.attributes.is_empty();
+    // Some bridges write the serial number there too.
+    let serial = drive.serial.as_deref().map(str::trim).filter(|serial| serial.len() >= 4);
     // One that was broken off or still runs says nothing yet.
     let self_test = drive.self_tests.iter().find(|test| test.passed.is_some());
     Drive {
         name,
-        model: drive.model.as_deref().and_then(Word::hardware),
+        model: nameless(drive.model.as_deref(), serial).and_then(Word::hardware),
         protocol: protocol.and_then(|protocol| protocol.parse().ok()),
         serial: drive.serial.as_deref().map(|serial| names.serial(serial)),
         serial_number: drive.serial.as_deref().and_then(Word::hardware),
-        firmware: drive.firmware.as_deref().and_then(Word::hardware),
+        firmware: nameless(drive.firmware.as_deref(), serial).and_then(Word::hardware),
         capacity_bytes: drive.capacity_bytes,
         verdict: verdict.parse().ok(),
         health_passed: drive.health_passed.map(i64::from),
@@ -126,6 +131,11 @@ fn row(attribute: &Attribute) -> [i64; 6] {
     };
     let bits = i64::from(attribute.prefailure == Some(true)) | failed;
     [attribute.id, told(attribute.value), told(attribute.worst), told(attribute.threshold), told(attribute.raw), bits]
+}
+
+/// A text of the drive's in which its serial number does not stand.
+fn nameless<'a>(text: Option<&'a str>, serial: Option<&str>) -> Option<&'a str> {
+    text.filter(|text| serial.is_none_or(|serial| !text.contains(serial)))
 }
 
 #[cfg(test)]
@@ -175,6 +185,16 @@ mod tests {
         assert_eq!(faults, [] as [&str; 0]);
         let (readings, _) = taken_of(vec![run("smartctl", Some("sda"), &ARGS, "done", &smart(false))]);
         assert_eq!(readings["drive"][0]["verdict"], "bad");
+    }
+
+    #[test]
+    fn a_bridge_that_writes_the_serial_number_elsewhere_tells_it_nowhere() {
+        let bridge =
+            smart(true).replace("Example Disk 1000", "BRIDGE YAMADA-TARO-1").replace(r#""firmware_version":"1.0""#, r#""firmware_version":"YAMADA-TARO-1""#);
+        assert_ne!(bridge, smart(true));
+        let (readings, _) = taken_of(vec![run("smartctl", Some("sda"), &ARGS, "done", &bridge)]);
+        let drive = &readings["drive"][0];
+        assert_eq!((&drive["model"], &drive["firmware"], &drive["serial_number"]), (&Value::Null, &Value::Null, &json!("YAMADA-TARO-1")), "{readings}");
     }
 
     #[test]

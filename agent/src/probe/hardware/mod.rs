@@ -8,16 +8,19 @@ pub(super) mod log;
 pub(super) mod pool;
 pub(super) mod service;
 
+use super::Take;
 use crate::host::Host;
 use mimamori_parse::hardware::{self, End, Report, Run};
 use mimamori_shared::id::BootId;
-use mimamori_shared::payload::FaultCode;
+use mimamori_shared::payload::{Fault, FaultCode};
 
 /// Where the helper leaves its file.
 pub(crate) const FILE: &str = "run/mimamori-agent-hardware/report.json";
 /// The timer runs it every 15 minutes, with up to 2 of delay: what is older than three turns says nothing about now.
 const FRESH_MS: i64 = 3 * 17 * 60_000;
 
+/// From one turn's beginning to the next one's end.
+pub(crate) const TURN_MS: i64 = (17 + 8) * 60_000;
 /// Its first turn begins within 6 minutes of a boot and has 8.
 const FIRST_TURN_MS: i64 = 15 * 60_000;
 
@@ -42,6 +45,16 @@ fn newest(host: &Host) -> Result<Report, FaultCode> {
     if (-FRESH_MS..=FRESH_MS).contains(&age_ms) { Ok(report) } else { Err(FaultCode::TimedOut) }
 }
 
+/// Sections of which the helper tells all or some.
+const SECTIONS: [&str; 10] = ["drive", "array", "pool", "multipath", "sensor", "power", "service", "process", "kernel_log", "journal"];
+
+/// The consent let the helper look at nothing for a while: what it could not tell then, its next turn will.
+pub(crate) fn await_turn(faults: &mut [Fault]) {
+    let waits =
+        |fault: &Fault| fault.name.is_none() && SECTIONS.contains(&fault.probe.as_str()) && matches!(fault.code, FaultCode::TimedOut | FaultCode::NotConsented);
+    faults.iter_mut().filter(|fault| waits(fault)).for_each(|fault| fault.code = FaultCode::NotYet);
+}
+
 /// The runs of a tool.
 pub(super) fn runs<'a>(report: &'a Report, tool: &'a str) -> impl Iterator<Item = &'a Run> {
     report.runs.iter().filter(move |run| run.tool == tool)
@@ -50,7 +63,10 @@ pub(super) fn runs<'a>(report: &'a Report, tool: &'a str) -> impl Iterator<Item 
 /// What a tool printed, or why it did not.
 pub(super) fn printed(run: &Run) -> Result<&str, FaultCode> {
     match run.outcome {
-        End::Done => Ok(&run.out),
+        End::Done => match run.exit {
+            Some(exit) if exit != 0 && run.out.trim().is_empty() => Err(failed(run)),
+            _ => Ok(&run.out),
+        },
         End::Missing => Err(FaultCode::NotFound),
         End::TimedOut => Err(FaultCode::TimedOut),
         End::Failed => Err(FaultCode::IoError),
@@ -60,11 +76,41 @@ pub(super) fn printed(run: &Run) -> Result<&str, FaultCode> {
     }
 }
 
+/// Why a tool that printed nothing ended badly. That there is nothing of its kind is no fault.
+fn failed(run: &Run) -> FaultCode {
+    let says = |words: &[&str]| words.iter().any(|word| run.err.contains(word));
+    // multipath ends so without a word where there are no maps.
+    let is_none = says(&["driver not loaded", "No Controller found", "no pools available"]) || (run.tool == "multipath" && run.err.trim().is_empty());
+    if is_none {
+        return FaultCode::NotFound;
+    }
+    mimamori_parse::complaint_code(&run.err).map_or(FaultCode::IoError, code_of)
+}
+
+/// What of the machine's devices of a tool the helper left out, as it says itself: then what is missing is not gone.
+pub(super) fn left_out(report: &Report, tool: &str, take: &mut Take<'_>) {
+    for fault in report.faults.iter().filter(|fault| fault.subject.as_deref() == Some(tool)) {
+        match fault.code.as_str() {
+            "refused" => take.fail(FaultCode::Malformed),
+            "too_many" => take.fail(FaultCode::TooMany),
+            "hidden" => take.fail(FaultCode::Hidden),
+            "unreadable" => take.fail(FaultCode::IoError),
+            "stuck" => take.fail(FaultCode::TimedOut),
+            _ => {}
+        }
+    }
+}
+
 /// Why the report is silent on something that the helper itself looks at: `kernel_log`, `journal`, `services`, `processes`.
 pub(super) fn silent(report: &Report, subject: &str) -> FaultCode {
     let withheld = |run: &Run| run.outcome == End::NotConsented && run.subject.as_deref() == Some(subject);
     let said = |fault: &hardware::Fault| fault.code.as_str() == "not_consented" && fault.subject.as_deref() == Some(subject);
-    if report.runs.iter().any(withheld) || report.faults.iter().any(said) { FaultCode::NotConsented } else { FaultCode::PermissionDenied }
+    if report.runs.iter().any(withheld) || report.faults.iter().any(said) {
+        return FaultCode::NotConsented;
+    }
+    // What the facility named cannot be known from a file that cannot be used.
+    let is_named = subject != "kernel_log" && report.faults.iter().any(|fault| fault.code.as_str() == "config_refused");
+    if is_named { FaultCode::Malformed } else { FaultCode::PermissionDenied }
 }
 
 /// What a parser's word for a trouble is on the wire.
@@ -114,6 +160,65 @@ pub(super) mod tests {
         assert_eq!(report(&machine(NOW_MS, |report| report["boot_id"] = json!("ff".repeat(16)), &[])).unwrap_err(), FaultCode::NotYet);
         assert_eq!(report(&machine(NOW_MS, |report| report["schema"] = json!("x"), &[])).unwrap_err(), FaultCode::Malformed);
         assert_eq!(report(&recorded(&[])).unwrap_err(), FaultCode::NotFound);
+    }
+
+    #[test]
+    fn a_tool_that_fails_without_a_word_is_not_a_machine_without_devices() {
+        let told = |section: &str, tool: &str, subject: Option<&str>, args: &[&str], exit: i64, err: &str| {
+            let mut failed = run(tool, subject, args, "done", "");
+            (failed["exit"], failed["err"]) = (json!(exit), json!(err));
+            crate::probe::tests::taken(&machine(NOW_MS, |report| report["runs"] = json!([failed]), &[]), section).1
+        };
+        assert_eq!(told("pool", "zpool", None, &["status", "-p"], 1, "internal error: cannot open: Permission denied"), ["pool permission_denied"]);
+        assert_eq!(told("pool", "btrfs", Some("/srv"), &["device", "stats"], 1, "ERROR: getting device info failed: Input/output error\n"), ["pool io_error"]);
+        assert_eq!(told("pool", "lvs", None, &[], 5, "  /dev/sdb: read failed: Input/output error"), ["pool io_error"]);
+        assert_eq!(told("multipath", "multipath", None, &["-ll"], 1, "error receiving packet; timeout"), ["multipath timed_out"]);
+        assert_eq!(told("multipath", "multipath", None, &["-ll"], 1, ""), [] as [&str; 0], "there are no maps");
+        assert_eq!(told("array", "storcli", None, &["/call"], 255, "Segmentation fault"), ["array io_error"]);
+        assert_eq!(told("array", "storcli", None, &["/call"], 1, "No Controller found"), [] as [&str; 0]);
+        assert_eq!(told("drive", "smartctl", None, &["--json=c", "--scan-open"], 4, ""), ["drive io_error"]);
+    }
+
+    #[test]
+    fn what_the_helper_left_out_is_not_gone() {
+        let told = |section: &str, code: &str, tool: &str| {
+            let scan = run("smartctl", None, &["--json=c", "--scan-open"], "done", "{}");
+            let change = |report: &mut Value| {
+                report["runs"] = json!([scan]);
+                report["faults"] = json!([{"code": code, "subject": tool, "detail": "x"}]);
+            };
+            crate::probe::tests::taken(&machine(NOW_MS, change, &[]), section).1
+        };
+        assert_eq!(told("drive", "refused", "smartctl"), ["drive malformed"]);
+        assert_eq!(told("drive", "too_many", "smartctl"), ["drive too_many"]);
+        assert_eq!(told("drive", "unreadable", "smartctl"), ["drive io_error"]);
+        assert_eq!(told("pool", "hidden", "btrfs"), ["pool hidden"]);
+        assert_eq!(told("array", "stuck", "storcli"), ["array timed_out"]);
+        assert_eq!(told("drive", "hidden", "btrfs"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_the_facility_named_in_a_file_that_cannot_be_used_is_not_forbidden() {
+        let refused = |report: &mut Value| report["faults"] = json!([{"code": "config_refused", "subject": null, "detail": "x"}]);
+        for section in ["service", "process", "journal"] {
+            assert_eq!(crate::probe::tests::taken(&machine(NOW_MS, refused, &[]), section).1, [format!("{section} malformed")]);
+        }
+        assert_eq!(crate::probe::tests::taken(&machine(NOW_MS, refused, &[]), "kernel_log").1, ["kernel_log permission_denied"]);
+    }
+
+    #[test]
+    fn after_a_rest_the_helper_is_awaited_and_a_drive_that_hangs_is_not() {
+        let fault = |probe: &str, code, name: Option<&str>| Fault { probe: probe.parse().unwrap(), code, name: name.map(|name| name.parse().unwrap()) };
+        let mut faults = vec![
+            fault("drive", FaultCode::TimedOut, None),
+            fault("array", FaultCode::NotConsented, None),
+            fault("drive", FaultCode::TimedOut, Some("sda")),
+            fault("drive", FaultCode::Malformed, None),
+            fault("filesystem", FaultCode::TimedOut, None),
+        ];
+        await_turn(&mut faults);
+        let codes: Vec<FaultCode> = faults.iter().map(|fault| fault.code).collect();
+        assert_eq!(codes, [FaultCode::NotYet, FaultCode::NotYet, FaultCode::TimedOut, FaultCode::Malformed, FaultCode::TimedOut]);
     }
 
     #[test]

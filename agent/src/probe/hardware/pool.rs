@@ -1,7 +1,7 @@
 //! Pools of storage (ZFS, btrfs, LVM) and paths to devices, from what their tools told the helper. Names are somebody's
 //! own and leave as a hash.
 
-use super::{code_of, printed, runs};
+use super::{code_of, left_out, printed, runs};
 use crate::probe::take::Entries;
 use crate::probe::{Sources, Take};
 use mimamori_parse::{Fault as Said, Unreadable, btrfs, lvs, multipath, zpool};
@@ -35,6 +35,7 @@ pub(in crate::probe) fn read(sources: &Sources<'_>, readings: &mut Readings, fau
             found.extend(lvs.volumes.iter().filter(says).map(|volume| Pool { name: name(volume), ..lvm(volume) }));
         }
     }
+    left_out(report, "btrfs", &mut take);
     let mut entries = Entries::default();
     for pool in found {
         if entries.admit(&pool.name, &mut take) {
@@ -92,7 +93,7 @@ fn zfs(pool: &zpool::Pool) -> Pool {
 fn btrfs_pool(devices: &[btrfs::Device]) -> Pool {
     let sum = |count: fn(&btrfs::Device) -> Option<i64>| devices.iter().filter_map(count).reduce(i64::saturating_add);
     let counts = |device: &btrfs::Device| [device.read_io_errs, device.write_io_errs, device.flush_io_errs, device.corruption_errs, device.generation_errs];
-    let bad = devices.iter().filter(|device| counts(device).into_iter().flatten().any(|count| count > 0)).count();
+    let bad = devices.iter().filter(|device| device.missing() || counts(device).into_iter().flatten().any(|count| count > 0)).count();
     Pool {
         kind: "btrfs".parse().ok(),
         degraded: Some(i64::from(bad > 0)),
@@ -171,6 +172,22 @@ mod tests {
     fn a_path_that_failed_is_counted() {
         let (readings, faults) = taken_of("multipath", vec![run("multipath", None, &["-ll"], "done", MULTIPATH)]);
         assert_eq!((&readings["multipath"][0]["paths"], &readings["multipath"][0]["paths_failed"]), (&json!(2), &json!(1)), "{faults:?}");
+    }
+
+    #[test]
+    fn a_map_without_a_path_and_a_missing_device_are_bad() {
+        use crate::diagnosis::Diagnosis;
+        let found = |section: &str, run: Value| {
+            let (readings, _) = taken(&machine(NOW_MS, |report| report["runs"] = json!([run]), &[]), section);
+            let (_, found) = Diagnosis::default().look(&serde_json::from_str(&readings).unwrap(), &[], &|_| true, 1);
+            found.into_iter().map(|finding| format!("{} {}", finding.check, finding.state.name())).collect::<Vec<_>>()
+        };
+        let lost = MULTIPATH.lines().take(2).fold(String::new(), |text, line| text + line + "\n");
+        assert_eq!(found("multipath", run("multipath", None, &["-ll"], "done", &lost)), ["multipath_failed bad"]);
+        let gone = MULTIPATH.replace("2:0:0:1 sdc 8:32 failed faulty running", "#:#:#:# -   #:#  active undef unknown");
+        assert_eq!(found("multipath", run("multipath", None, &["-ll"], "done", &gone)), ["multipath_failed bad"]);
+        let missing = BTRFS.replace("/dev/sda", "devid:2").replace("     4", "     0");
+        assert_eq!(found("pool", run("btrfs", Some("/srv"), &["device", "stats"], "done", &missing)), ["pool_degraded bad"]);
     }
 
     #[test]

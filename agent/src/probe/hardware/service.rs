@@ -20,12 +20,21 @@ pub(in crate::probe) fn services(sources: &Sources<'_>, readings: &mut Readings,
         readings.service.push(Service {
             name: name.clone(),
             state: service.active.clone(),
-            active: service.active.as_ref().map(|state| i64::from(state.as_str() == "active")),
+            active: service.active.as_ref().and_then(|state| is_active(state.as_str())),
             restarts: number(service.restarts),
             memory_bytes: number(service.memory_bytes),
             tasks: number(service.tasks),
             open_handles: number(service.handles),
         });
+    }
+}
+
+/// Whether a unit in this state does its work; one on the way up or down is neither (org.freedesktop.systemd1, `ActiveState`).
+fn is_active(state: &str) -> Option<i64> {
+    match state {
+        "active" | "reloading" | "refreshing" => Some(1),
+        "activating" | "deactivating" => None,
+        _ => Some(0),
     }
 }
 
@@ -52,6 +61,12 @@ mod tests {
     use super::super::tests::{NOW_MS, machine};
     use crate::probe::tests::taken;
     use serde_json::json;
+
+    #[test]
+    fn a_service_that_reads_its_configuration_again_is_not_down_and_one_on_the_way_is_not_known() {
+        let told = ["active", "reloading", "refreshing", "activating", "deactivating", "inactive", "failed", "maintenance"].map(super::is_active);
+        assert_eq!(told, [Some(1), Some(1), Some(1), None, None, Some(0), Some(0), Some(0)]);
+    }
 
     #[test]
     fn named_services_and_programs_travel_by_their_alias() {
