@@ -185,10 +185,7 @@ impl Taking<'_> {
 
     /// Runs a tool and puts what it said into the report; gives it when it ended by itself.
     fn hand_over(&mut self, row: &Row, subject: Option<&str>, more: &[String]) -> Option<String> {
-        if self.is_off(row) {
-            return None;
-        }
-        if !self.may(row.feeds) {
+        if self.is_off(row) || !self.may(row.feeds) {
             self.withheld(row, subject);
             return None;
         }
@@ -200,12 +197,11 @@ impl Taking<'_> {
         (ended.end == End::Done).then_some(out)
     }
 
-    /// Puts into the report that the consent does not cover a tool.
+    /// Puts into the report that the consent does not cover a tool, or the facility switched it off: what it would tell of is
+    /// not known, and not gone.
     fn withheld(&mut self, row: &Row, subject: Option<&str>) {
-        if !self.is_off(row) {
-            let args = row.args.iter().map(|arg| (*arg).to_owned()).collect();
-            self.note(row.tool, subject, args, &Ended::not(End::NotConsented, String::new()), String::new());
-        }
+        let args = row.args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.note(row.tool, subject, args, &Ended::not(End::NotConsented, String::new()), String::new());
     }
 
     /// Puts a run into the report; without what it said where there is no room for it.
@@ -310,10 +306,7 @@ impl Taking<'_> {
     /// Reads on in the journal; `false` when it cannot be read. What was counted before the end of a run counts.
     fn journal(&mut self, subject: &str, asked: &[String], tally: &mut Tally, each: &mut CountEntry<'_>) -> bool {
         let row = journal();
-        if self.is_off(&row) {
-            return false;
-        }
-        if !self.may(&[subject]) {
+        if self.is_off(&row) || !self.may(&[subject]) {
             self.withheld(&row, Some(subject));
             return false;
         }
@@ -352,10 +345,7 @@ impl Taking<'_> {
             return Some(BTreeMap::new());
         }
         let row = units();
-        if self.is_off(&row) {
-            return None;
-        }
-        if !self.may(row.feeds) {
+        if self.is_off(&row) || !self.may(row.feeds) {
             self.withheld(&row, Some("services"));
             return None;
         }

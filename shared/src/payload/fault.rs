@@ -79,7 +79,7 @@ impl FaultCode {
             FaultCode::TooMany => "there are more than are reported",
             FaultCode::Hidden => "the agent's own sandbox hides it",
             FaultCode::NotYet => "its source has not spoken yet, since the machine started or may be looked at again",
-            FaultCode::NotConsented => "the consent did not cover it when the hardware helper ran",
+            FaultCode::NotConsented => "the consent did not cover it when the hardware helper ran, or the facility switched its tool off",
         }
     }
 
@@ -97,7 +97,7 @@ impl FaultCode {
             FaultCode::TooMany => "報告できる件数を超えています",
             FaultCode::Hidden => "エージェント自身の保護設定により見えません",
             FaultCode::NotYet => "機器の起動後または収集再開後、取得元がまだ値を出していません",
-            FaultCode::NotConsented => "ハードウェアヘルパーの実行時に同意の対象外でした",
+            FaultCode::NotConsented => "ハードウェアヘルパーの実行時に同意の対象外、またはツールが無効でした",
         }
     }
 }

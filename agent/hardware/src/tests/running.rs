@@ -203,7 +203,10 @@ fn what_is_switched_off_or_has_nothing_to_ask_is_not_run() {
     machine.tool("journalctl", QUIET);
     machine.config("[tools]\noff = [\"a\", \"journalctl\"]\n");
     let report = machine.run();
-    assert_eq!(report.runs.iter().map(|run| run.tool.as_str()).collect::<Vec<_>>(), ["c"]);
+    let mut told: Vec<(&str, End, &str)> = report.runs.iter().map(|run| (run.tool.as_str(), run.outcome, run.out.as_str())).collect();
+    told.retain(|(tool, ..)| *tool != "journalctl");
+    assert_eq!(told, [("a", End::NotConsented, ""), ("c", End::Done, "ran\n")], "switched off is said, for it is not the same as nothing there");
+    assert!(report.runs.iter().filter(|run| run.tool == "journalctl").all(|run| run.outcome == End::NotConsented));
     assert_eq!((report.counts.kernel_log, report.faults.len()), (None, 0));
 }
 

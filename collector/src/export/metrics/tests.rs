@@ -148,7 +148,8 @@ fn promtool_finds_nothing() {
     full.report.as_mut().unwrap().readings = serde_json::from_value(text.into()).unwrap();
     let ids = mimamori_shared::checks::CHECKS.iter().map(|check| check.id).chain(["Of.a:newer+agent"]);
     let states = [Standing::Unknown, Standing::Gone, Standing::Bad].into_iter().cycle();
-    full.standing = ids.zip(states).map(|(id, state)| found(id, if id == "oom_kill" { "" } else { "A.b:c+d-e_1" }, state)).collect();
+    let one = |(id, state)| if id == "oom_kill" { found(id, "", Standing::Bad) } else { found(id, "A.b:c+d-e_1", state) };
+    full.standing = ids.zip(states).map(one).collect();
     let checks = full.standing.len();
     let out = shown(vec![full, machine("mr")], Format::Text);
     let of_ct = |line: &&str| line.starts_with("mimamori_machine_finding{facility=\"north\",machine=\"ct\",");
