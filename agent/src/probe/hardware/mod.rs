@@ -207,6 +207,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn every_section_that_waits_for_the_helper_is_known_to_be_awaited() {
+        let silent: Vec<&str> = crate::probe::PROBES
+            .iter()
+            .map(|probe| probe.name)
+            .filter(|name| {
+                let told = |host: &Host| crate::probe::tests::taken(host, name).1.contains(&format!("{name} timed_out"));
+                told(&machine(NOW_MS - FRESH_MS - 1, |_| {}, &[]))
+            })
+            .collect();
+        assert!(silent.iter().all(|name| SECTIONS.contains(name)) && SECTIONS.iter().all(|name| silent.contains(name)), "{silent:?}");
+    }
+
+    #[test]
     fn after_a_rest_the_helper_is_awaited_and_a_drive_that_hangs_is_not() {
         let fault = |probe: &str, code, name: Option<&str>| Fault { probe: probe.parse().unwrap(), code, name: name.map(|name| name.parse().unwrap()) };
         let mut faults = vec![
