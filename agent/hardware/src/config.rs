@@ -83,21 +83,46 @@ struct Tools {
     off: Vec<String>,
 }
 
+/// Why the file does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// What is wrong with it and how to mend it.
+    pub(crate) why: String,
+    /// Tools that it switches off all the same; `None` where that cannot be told.
+    pub(crate) off: Option<Vec<String>>,
+}
+
 /// Reads the file.
 ///
 /// # Errors
-/// What is wrong with it and how to mend it.
-pub(crate) fn load(path: &Path, owner: u32, tools: &[&str]) -> Result<Config, String> {
+/// When it cannot be used.
+pub(crate) fn load(path: &Path, owner: u32, tools: &[&str]) -> Result<Config, Refused> {
     let text = match trust::text(path, owner, FILE_BYTES_MAX) {
         Ok(text) => text,
         Err(Untrusted::Missing) => return Ok(Config::default()),
-        Err(Untrusted::Refused(why)) => return Err(why),
+        Err(Untrusted::Refused(why)) => return Err(Refused { why, off: None }),
     };
-    parse(&text, tools).map_err(|fault| format!("{}: {fault}", path.display()))
+    parse(&text, tools).map_err(|fault| Refused { why: format!("{}: {fault}", path.display()), off: switched_off(&text, tools) })
+}
+
+/// What a file with a mistake elsewhere switches off. A table that is none of the known ones may be a misspelt `tools`.
+fn switched_off(text: &str, tools: &[&str]) -> Option<Vec<String>> {
+    let mut table: toml::Table = toml::from_str(text).ok()?;
+    if table.keys().any(|key| !["journal", "services", "processes", "tools"].contains(&key.as_str())) {
+        return None;
+    }
+    let Tools { off } = table.remove("tools").map_or_else(|| Some(Tools::default()), |named| named.try_into().ok())?;
+    off.iter().all(|name| tools.contains(&name.as_str())).then_some(off)
+}
+
+/// The library's words, without the line itself, behind the number of the line.
+fn told(text: &str, fault: &toml::de::Error) -> String {
+    let before = fault.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count().saturating_add(1), fault.message())
 }
 
 pub(crate) fn parse(text: &str, tools: &[&str]) -> Result<Config, String> {
-    let file: File = toml::from_str(text).map_err(|fault| fault.to_string())?;
+    let file: File = toml::from_str(text).map_err(|fault| told(text, &fault))?;
     for pattern in file.journal.patterns.values() {
         let length = pattern.contains.len();
         if length == 0 || length > PATTERN_BYTES_MAX || pattern.contains.chars().any(char::is_control) {
@@ -184,6 +209,30 @@ mod tests {
     }
 
     #[test]
+    fn what_it_switches_off_stays_off_with_a_mistake_elsewhere_and_is_not_guessed() {
+        let off = |text: &str| switched_off(text, TOOLS);
+        let ipmitool = Some(vec!["ipmitool".to_owned()]);
+        assert_eq!(off("[services]\ndb = \"postgresql\"\n[tools]\noff = [\"ipmitool\"]"), ipmitool);
+        assert_eq!(off("[services]\ndb = 3\n[tools]\noff = [\"ipmitool\"]"), ipmitool);
+        assert_eq!(off("[services]\ndb = 3\n"), Some(Vec::new()));
+        for text in [
+            "[tools]\noff = [\"ipmitol\"]",
+            "[tools]\noff = \"ipmitool\"",
+            "[tools]\nof = [\"ipmitool\"]",
+            "[tool]\noff = [\"ipmitool\"]",
+            "[tools]\noff = [\"ipmitool\"]\nx",
+        ] {
+            assert_eq!(off(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_by_its_line_and_what_stands_there_is_not_repeated() {
+        let fault = parse("[services]\n# x\ndb = [\"geheim\"]\n", TOOLS).unwrap_err();
+        assert!(fault.starts_with("line 3: ") && !fault.contains("geheim") && !fault.contains('\n'), "{fault}");
+    }
+
+    #[test]
     fn only_a_file_that_nobody_else_can_write_counts() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, path) = (dir.path().join("etc"), dir.path().join("etc/hardware.toml"));
@@ -194,10 +243,10 @@ mod tests {
         mode(&folder, 0o755);
         fs::write(&path, GOOD).unwrap();
         mode(&path, 0o644);
-        assert_eq!(load(&path, owner, TOOLS), parse(GOOD, TOOLS));
+        assert_eq!(load(&path, owner, TOOLS).unwrap(), parse(GOOD, TOOLS).unwrap());
         for (at, bad, good) in [(&path, 0o664, 0o644), (&path, 0o646, 0o644), (&folder, 0o775, 0o755), (&folder, 0o757, 0o755)] {
             mode(at, bad);
-            let fault = load(&path, owner, TOOLS).unwrap_err();
+            let fault = load(&path, owner, TOOLS).unwrap_err().why;
             assert!(fault.contains("can be written by others: chmod go-w") && fault.contains(at.to_str().unwrap()), "{fault}");
             mode(at, good);
         }
@@ -207,16 +256,16 @@ mod tests {
         mode(&elsewhere, 0o666);
         fs::remove_file(&path).unwrap();
         symlink(&elsewhere, &path).unwrap();
-        assert!(load(&path, owner, TOOLS).unwrap_err().contains("elsewhere.toml"));
+        assert!(load(&path, owner, TOOLS).unwrap_err().why.contains("elsewhere.toml"));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(load(&path, owner, TOOLS).unwrap_err().contains("is no file"));
+        assert!(load(&path, owner, TOOLS).unwrap_err().why.contains("is no file"));
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "# x\n".repeat(20_000)).unwrap();
-        assert!(load(&path, owner, TOOLS).unwrap_err().contains("larger than 64 KiB"));
+        assert!(load(&path, owner, TOOLS).unwrap_err().why.contains("larger than 64 KiB"));
         if owner == 0 {
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
-            assert!(load(&path, owner, TOOLS).unwrap_err().contains("belongs to account 65534"));
+            assert!(load(&path, owner, TOOLS).unwrap_err().why.contains("belongs to account 65534"));
         } else {
             println!("only root can give a file away: a foreign owner is not tried");
         }

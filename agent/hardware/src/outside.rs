@@ -22,7 +22,6 @@ pub const READERS: &[Reader] = &[
     }),
     ("helper-config", |bytes| drop(black_box(config::parse(&String::from_utf8_lossy(bytes), &["smartctl"])))),
     ("smartctl-scan", |bytes| drop(targets::disks(&String::from_utf8_lossy(bytes)))),
-    ("mdstat-arrays", |bytes| drop(targets::arrays(&String::from_utf8_lossy(bytes)))),
     ("mountinfo-btrfs", |bytes| drop(targets::btrfs(&String::from_utf8_lossy(bytes)))),
     ("systemctl-show", |bytes| {
         let names: Vec<Word> = ["one", "two"].into_iter().filter_map(|name| name.parse().ok()).collect();

@@ -1,5 +1,5 @@
 //! Everything this program ever starts: a fixed table. Nothing in it comes from a network, from the agent, or from an
-//! account; what a row adds to its arguments (a disk, an array, a mount point) comes from the kernel or from smartctl's
+//! account; what a row adds to its arguments (a disk, a mount point) comes from the kernel or from smartctl's
 //! own list and is checked in [`crate::targets`].
 
 use rustix::thread::CapabilitySet;
@@ -35,8 +35,6 @@ pub enum Each {
     Machine,
     /// Of every disk smartctl found: type and device are added.
     Disk,
-    /// Of every array in `/proc/mdstat`: its device is added.
-    Array,
     /// Of every mounted btrfs: one of its mount points is added.
     Btrfs,
 }
@@ -80,8 +78,6 @@ pub fn table() -> Vec<Row> {
             bytes: 1024 * KIB,
             ..row("storcli", &["storcli64", "storcli"], &["/call", "show", "all", "J", "nolog"], &["array"])
         },
-        row("mdadm", &["mdadm"], &["--detail", "--scan"], &["array"]),
-        Row { each: Each::Array, ..row("mdadm", &["mdadm"], &["--detail"], &["array"]) },
         zpool(&["status", "-p"]),
         zpool(&["list", "-Hp"]),
         Row { needs: admin, each: Each::Btrfs, ..row("btrfs", &["btrfs"], &["device", "stats"], &["pool"]) },

@@ -1,6 +1,6 @@
 //! One run of the helper: from the plan to the report and what is remembered.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Refused};
 use crate::count::{Reader, add_one};
 use crate::runner::{Ended, Order, Runner};
 use crate::state::{Left, State, Tally};
@@ -101,9 +101,11 @@ pub(crate) fn take(plan: &Plan) -> Result<Taken, String> {
     }
     let mut tools: Vec<&str> = plan.rows.iter().map(|row| row.tool).chain([journal().tool, units().tool]).collect();
     tools.dedup();
-    let config = config::load(&plan.config, plan.owner, &tools).map_err(|why| {
+    let config = config::load(&plan.config, plan.owner, &tools).map_err(|Refused { why, off }| {
         taking.taken.fault("config_refused", None, &why);
         taking.taken.config_fault = Some(why);
+        // What the facility switched off stays off; where that cannot be told, it may be any of them.
+        taking.off = off.unwrap_or_else(|| tools.iter().map(|tool| (*tool).to_owned()).collect());
     });
     if let Ok(config) = &config {
         taking.off.clone_from(&config.off);
@@ -170,8 +172,6 @@ impl Taking<'_> {
                     continue;
                 }
                 Each::Disk => std::mem::take(&mut disks),
-                // Without the file there are none: the kernel has no such driver.
-                Each::Array => targets::arrays(&fs::read_to_string(self.plan.root.join("proc/mdstat")).unwrap_or_default()),
                 Each::Btrfs => targets::btrfs(&fs::read_to_string(self.plan.root.join("proc/self/mountinfo")).unwrap_or_default()),
             };
             for (code, detail) in found.left_out {
@@ -329,7 +329,7 @@ impl Taking<'_> {
         }
         let read = (ended.end == End::Done && ended.exit == Some(0)) || (cut && moved);
         if !read {
-            self.taken.fault("unreadable", Some(subject), &format!("journalctl: {}", String::from_utf8_lossy(&ended.err)));
+            self.taken.fault("unreadable", Some(subject), &format!("journalctl: {}", why(&ended)));
         }
         // Without a journal journalctl is content and says nothing. Every boot begins with lines of the kernel: a
         // journal without them is none, or does not take them, and that is not the same as a kernel without trouble.
@@ -357,9 +357,21 @@ impl Taking<'_> {
         let aliases: Vec<&Word> = config.services.keys().collect();
         let found = match ended.end {
             End::Done if ended.exit == Some(0) => look::services(&aliases, &String::from_utf8_lossy(&bytes), &self.plan.root),
-            _ => Err(format!("systemctl: {}{NAMED}", String::from_utf8_lossy(&ended.err).lines().next().unwrap_or_default())),
+            _ => Err(format!("systemctl: {}{NAMED}", why(&ended).lines().next().unwrap_or_default())),
         };
         found.map_err(|why| self.taken.fault("unreadable", Some("services"), &why)).ok()
+    }
+}
+
+/// What a tool complained of, or how it ended where it said nothing.
+fn why(ended: &Ended) -> String {
+    let said = String::from_utf8_lossy(&ended.err).into_owned();
+    match ended.end {
+        _ if !said.trim().is_empty() => said,
+        End::Missing => "not installed".to_owned(),
+        End::TimedOut => "it took too long".to_owned(),
+        End::TooLarge => "it printed too much".to_owned(),
+        _ => ended.exit.map_or_else(|| "it was ended".to_owned(), |exit| format!("it ended with status {exit} and no word")),
     }
 }
 

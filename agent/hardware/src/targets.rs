@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// Most disks, arrays or filesystems.
+/// Most disks or filesystems.
 pub(crate) const TARGETS_MAX: usize = 64;
 /// Longest device or type, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -83,16 +83,6 @@ pub(crate) fn disks(scan: &str) -> Found {
             }
         }
         Err(fault) => found.refuse("unreadable", format!("the list of disks: {fault}")),
-    }
-    found
-}
-
-/// The arrays of `/proc/mdstat`.
-pub(crate) fn arrays(mdstat: &str) -> Found {
-    let mut found = Found::default();
-    for name in mdstat.lines().filter(|line| line.starts_with("md")).filter_map(|line| Some(line.split_once(" : ")?.0)) {
-        let device = format!("/dev/{name}");
-        if is_device(&device) { found.add(name, vec![device]) } else { found.refuse("refused", format!("no array: {name:?}")) }
     }
     found
 }
@@ -210,14 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn arrays_are_found() {
-        let text = "Personalities : [raid1]\nmd127 : active raid1 sdb1[1] sda1[0]\n      1000 blocks\n\nmd_d0 : inactive sdc[0](S)\nmd;x : active\nunused devices: <none>\n";
-        let found = arrays(text);
-        assert_eq!(found.targets.iter().map(|target| target.args[0].as_str()).collect::<Vec<_>>(), ["/dev/md127", "/dev/md_d0"]);
-        assert_eq!(found.left_out.len(), 1);
-    }
-
-    #[test]
     fn of_each_btrfs_one_visible_mount_point_is_asked() {
         let text = "30 1 0:26 /@home /home rw,noatime shared:1 - btrfs /dev/sda2 rw\n31 1 0:26 /@ / rw - btrfs /dev/sda2 rw\n32 1 0:26 /@x /x rw - btrfs /dev/sda2 rw\n\
             33 1 0:40 / /mnt/a\\040b rw - btrfs /dev/sdb rw\n34 1 0:50 / /home/data rw - btrfs /dev/sdc rw\n35 1 8:1 / /boot rw - ext4 /dev/sda1 rw\n36 1 0:60 / /homes rw - btrfs /dev/sdd rw\n";
@@ -229,7 +211,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_found_is_a_plain_argument(text in ".*", name in ".*", by in ".*") {
-            for found in [disks(&text), disks(&scan(&[(&name, &by)])), arrays(&text), arrays(&format!("md{name} : x")), btrfs(&text)] {
+            for found in [disks(&text), disks(&scan(&[(&name, &by)])), btrfs(&text)] {
                 for arg in found.targets.iter().flat_map(|target| &target.args) {
                     prop_assert!(!arg.starts_with('-') && !arg.contains('\0') && !arg.is_empty());
                 }

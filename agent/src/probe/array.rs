@@ -72,7 +72,7 @@ fn kernel(host: &Host, names: &Names, text: &str, found: &mut Vec<Array>, take: 
 
 fn controllers(sources: &Sources<'_>, found: &mut Vec<Array>, take: &mut Take<'_>) {
     let Some(report) = take.whole(sources.helper()) else { return };
-    ["storcli", "mdadm"].into_iter().for_each(|tool| left_out(report, tool, take));
+    left_out(report, "storcli", take);
     for run in runs(report, "storcli") {
         let text = match printed(run) {
             Ok(text) if text.trim().is_empty() => continue,

@@ -149,12 +149,30 @@ fn a_refused_file_is_said_and_the_rest_is_done() {
     let machine = Machine::new(vec![super::row("works", 60_000)]);
     machine.tool("works", "echo fine");
     machine.tool("journalctl", QUIET);
-    machine.config("[services]\ndb = \"postgresql.service\"\nnonsense\n");
+    machine.config("[services]\ndb = \"postgresql\"\n");
     assert_eq!(carry_out(&machine.plan), 78);
     let report = machine.report();
     assert_eq!((of(&report, "works").outcome, codes(&report)), (End::Done, vec!["config_refused"]));
     assert_eq!((report.services, report.processes, report.counts.journal), (None, None, None));
     assert_eq!(kernel(&machine.report()), Some(0));
+}
+
+#[test]
+fn where_it_cannot_be_told_what_is_switched_off_nothing_is_run() {
+    let machine = Machine::new(vec![super::row("works", 60_000)]);
+    machine.tool("works", "echo ran >>\"${0%/*}/ran\"");
+    machine.tool("journalctl", "echo ran >>\"${0%/*}/ran\"");
+    for text in ["[tool]\noff = [\"works\"]\n", "nonsense\n"] {
+        machine.config(text);
+        assert_eq!(carry_out(&machine.plan), 78, "{text}");
+        let report = machine.report();
+        assert!(report.runs.iter().all(|run| run.outcome == End::NotConsented) && of(&report, "works").tool == "works", "{text}: {:?}", report.runs);
+        assert_eq!((codes(&report), &report.counts.kernel_log), (vec!["config_refused"], &None), "{text}");
+    }
+    machine.config("[services]\ndb = \"postgresql\"\n[tools]\noff = [\"works\", \"journalctl\"]\n");
+    assert_eq!(carry_out(&machine.plan), 78);
+    assert!(machine.report().runs.iter().all(|run| run.outcome == End::NotConsented));
+    assert!(!machine.dir.path().join("tools/ran").exists());
 }
 
 #[test]

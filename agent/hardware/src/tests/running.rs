@@ -211,16 +211,13 @@ fn what_is_switched_off_or_has_nothing_to_ask_is_not_run() {
 }
 
 #[test]
-fn arrays_and_mounted_btrfs_are_asked_each() {
-    let machine = Machine::new(vec![Row { each: Each::Array, ..row("mdadm", 60_000) }, Row { each: Each::Btrfs, ..row("btrfs", 60_000) }]);
-    machine.tool("mdadm", "echo \"$*\"");
+fn every_mounted_btrfs_is_asked() {
+    let machine = Machine::new(vec![Row { each: Each::Btrfs, ..row("btrfs", 60_000) }]);
     machine.tool("btrfs", "echo \"$# $*\"");
     machine.tool("journalctl", QUIET);
     assert!(machine.run().runs.iter().all(|run| run.tool == "journalctl"));
-    fs::write(machine.plan.root.join("proc/mdstat"), "Personalities : [raid1]\nmd0 : active raid1 sdb1[1] sda1[0]\n").unwrap();
     fs::write(machine.plan.root.join("proc/self/mountinfo"), "33 1 0:40 / /mnt/a\\040b rw - btrfs /dev/sdb rw\n").unwrap();
     let report = machine.run();
-    assert_eq!((of(&report, "mdadm").subject.as_deref(), of(&report, "mdadm").out.as_str()), (Some("md0"), "--fixed /dev/md0\n"));
     assert_eq!((of(&report, "btrfs").subject.as_deref(), of(&report, "btrfs").out.as_str()), (Some("/mnt/a b"), "2 --fixed /mnt/a b\n"));
 }
 
