@@ -4,10 +4,12 @@
 
 use mimamori_shared::token::Token;
 use mimamori_tests::process::command;
+use mimamori_tests::story::held;
 use mimamori_tests::world::FACILITY;
 use mimamori_tests::{AgentHome, SimAgent, World, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -68,6 +70,27 @@ fn at_night_an_operator_reads_who_where_how_since_when_and_why() {
         let list = world.cli(&["machine", "list", "--lang", lang]);
         assert!(words.iter().all(|word| list.contains(word)), "{list}");
     }
+}
+
+#[test]
+fn why_an_application_check_fails_is_told_on_the_machine_and_at_the_rsc() {
+    let mut world = World::new("checked");
+    world.start();
+    let home = world.agent_home("ct-1");
+    let shut = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fs::write(home.dir.join("agent.toml"), format!("[application.pacs]\nkind = \"tcp\"\ntarget = \"127.0.0.1:{shut}\"\n")).unwrap();
+    home.enroll(&world.token_text(Some("ct-1")));
+    let running = home.run();
+    wait_until("a report with the check", SOON, || held(&world).iter().any(|held| held["readings"]["application"][0]["name"] == "pacs"));
+    drop(running);
+    let name = format!("{FACILITY}/ct-1");
+    let shown = world.cli(&["machine", "show", &name]);
+    assert!(shown.lines().any(|line| line.contains("An application check of the facility fails.") && line.ends_with("pacs): refused")), "{shown}");
+    let whole = json(&world.cli(&["machine", "show", &name, "--json"]));
+    let check = &whole["readings"]["application"][0];
+    assert!(check["name"] == "pacs" && check["up"] == 0 && check["error"] == "refused" && check["kind"] == "tcp", "{whole}");
+    let own = json(&String::from_utf8(home.try_cli(&["probe", "run", "application", "--json"]).stdout).unwrap());
+    assert!(own["readings"]["application"][0]["error"] == "refused" && own["faults"] == serde_json::json!([]) && own["helper"].is_null(), "{own}");
 }
 
 #[test]

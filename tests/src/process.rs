@@ -106,7 +106,7 @@ pub fn is_root(dir: &Path) -> bool {
     fs::metadata(dir).unwrap().uid() == 0
 }
 
-/// A folder for the real agent: `state/`, `consent.toml`, `agent.log`.
+/// A folder for the real agent: `state/`, `consent.toml`, `agent.log`, and `agent.toml` where a story writes one.
 #[derive(Debug)]
 pub struct AgentHome {
     /// The folder.
@@ -197,8 +197,9 @@ impl AgentHome {
     }
 
     fn arguments(&self, command: &mut Command, args: &[&str]) {
-        command.args(["--config", "/nonexistent/agent.toml", "--lang", "en"]);
-        command.args([
+        command.arg("--config").arg(self.dir.join("agent.toml")).args([
+            "--lang",
+            "en",
             "--set",
             &format!("state_dir={}", self.state_dir().display()),
             "--set",

@@ -1,10 +1,9 @@
 //! `parse`: how the agent reads a tool's output, for somebody who has a file of it.
 
-use super::{print, print_json};
+use super::{complain, print, print_json};
 use crate::cli::{Lang, ParseArgs, exit};
 use crate::host::Host;
 use crate::probe::tree;
-use crate::say::complain;
 use flate2::read::MultiGzDecoder;
 use mimamori_parse::{INPUT_BYTES_MAX, KINDS, Kind, Outcome, Read as Reads, Unreadable, find, text};
 use mimamori_shared::config::suggest;
@@ -46,7 +45,7 @@ pub(super) fn parse(args: &ParseArgs, lang: Lang) -> u8 {
         }
         Err(why) => {
             let why = match &why {
-                Why::System(fault) => fault.to_string(),
+                Why::System(fault) => lang.of(fault.to_string(), system_ja(fault)),
                 Why::Unreadable(fault) => lang.of(fault.to_string().as_str(), fault.ja().as_str()).to_owned(),
                 Why::Folder => lang.of("a folder; this kind reads a file", "フォルダーです。この種類はファイルを読みます").to_owned(),
                 Why::File => lang.of("a file; this kind reads a folder", "ファイルです。この種類はフォルダーを読みます").to_owned(),
@@ -62,6 +61,15 @@ fn list(lang: Lang) -> u8 {
         print(&format!("{:<18} {}\n", kind.name, lang.of(kind.about, kind.about_ja)));
     }
     exit::OK
+}
+
+fn system_ja(fault: &io::Error) -> String {
+    match fault.kind() {
+        io::ErrorKind::NotFound => "ファイルがありません".to_owned(),
+        io::ErrorKind::PermissionDenied => "読み取り権限がありません".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("gzipとして展開できません（{fault}）"),
+        _ => format!("読み取れません（{fault}）"),
+    }
 }
 
 /// Why there is no answer.

@@ -1,19 +1,23 @@
 //! `probe`: what is measured here, for the engineer on site. It needs no consent, for nothing leaves.
 
 use super::helper_words::Helper;
-use super::{print, print_json};
-use crate::application;
+use super::{complain, print, print_json};
+use crate::application::{self, Checked};
 use crate::cli::{Lang, Output, exit};
 use crate::config::Config;
-use crate::probe::{Machine, Names, PROBES, Probe, Program, Worker};
-use crate::say::complain;
+use crate::probe::{Machine, Names, PROBES, Probe, Worker};
 use crate::setup::{host_of, names_of};
+use mimamori_parse::text::plain;
 use mimamori_shared::config::suggest;
 use mimamori_shared::fields::{Field, Readings, Value, fields};
 use mimamori_shared::payload::Fault;
+use mimamori_shared::word::Word;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What `probe run --json` is called.
+const SCHEMA: &str = "mimamori.probe/1";
 
 /// Every row of the table.
 pub(super) fn list(config: &Config, output: Output, lang: Lang) -> u8 {
@@ -22,7 +26,7 @@ pub(super) fn list(config: &Config, output: Output, lang: Lang) -> u8 {
             .iter()
             .map(|probe| {
                 let units: BTreeSet<&str> = fields().filter(|field| field.section == probe.name).map(|field| field.unit).collect();
-                json!({"name": probe.name, "scope": probe.scope.name(), "runs_in": program(probe.runs_in), "every_s": config.interval_s(probe.scope),
+                json!({"name": probe.name, "scope": probe.scope.name(), "runs_in": probe.runs_in.name(), "every_s": config.interval_s(probe.scope),
                        "units": units, "about": probe.about, "about_ja": probe.about_ja, "mend": probe.mend, "mend_ja": probe.mend_ja})
             })
             .collect();
@@ -31,7 +35,7 @@ pub(super) fn list(config: &Config, output: Output, lang: Lang) -> u8 {
     }
     for probe in PROBES {
         let every = config.interval_s(probe.scope);
-        print(&format!("{:<14} {:<18} {:<16} {every:>5}s  {}\n", probe.name, probe.scope.name(), program(probe.runs_in), lang.of(probe.about, probe.about_ja)));
+        print(&format!("{:<14} {:<18} {:<16} {every:>5}s  {}\n", probe.name, probe.scope.name(), probe.runs_in.name(), lang.of(probe.about, probe.about_ja)));
     }
     exit::OK
 }
@@ -55,43 +59,72 @@ pub(super) fn run(config: &Config, name: &str, alias: Option<&str>, output: Outp
     }
     // Names are hashed with the machine's own salt where it may be read; the words differ without it, and nothing else does.
     let salt = std::fs::read_to_string(config.state_dir().join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
-    let names = names_of(config, &salt).unwrap_or_else(|_| Names::new(&salt, BTreeMap::new()));
-    let machine = Machine { host: host_of(config), names: Arc::new(names), resolve: None };
+    let names = Arc::new(names_of(config, &salt).unwrap_or_else(|_| Names::new(&salt, BTreeMap::new())).explained());
+    let machine = Machine { host: host_of(config), names: names.clone(), resolve: None };
     let (readings, faults) = runtime.block_on(Worker::default().sample(&machine, &BTreeSet::from([probe.name])));
-    // What another program measured is only as good as its file.
-    let helper = (probe.runs_in == Program::HardwareHelper).then(|| Helper::of(&machine.host));
-    show(probe, &readings, &faults, helper.as_ref(), output, lang);
-    if faults.is_empty() { exit::OK } else { exit::FAILED }
+    let taken = Taken { probe, readings, faults, helper: Helper::of(&machine.host), meanings: names.meanings() };
+    if output.json {
+        taken.print_json()
+    } else {
+        taken.print(lang)
+    }
+    if taken.faults.is_empty() { exit::OK } else { exit::FAILED }
 }
 
-fn show(probe: &Probe, readings: &Readings, faults: &[Fault], helper: Option<&Helper>, output: Output, lang: Lang) {
-    if output.json {
-        let helper = helper.map(Helper::json);
-        print_json(&json!({"schema": "mimamori.probe/1", "probe": probe.name, "readings": readings, "faults": faults, "helper": helper}));
-        return;
+/// One section, as it stands.
+struct Taken<'a> {
+    probe: &'a Probe,
+    readings: Readings,
+    faults: Vec<Fault>,
+    helper: Helper,
+    /// What of the machine the words in it stand for.
+    meanings: BTreeMap<Word, String>,
+}
+
+impl Taken<'_> {
+    /// What another program measured is only as good as its file.
+    fn helper(&self) -> Option<&Helper> {
+        self.probe.runs_in.asks_helper().then_some(&self.helper)
     }
-    let line = |field: &'static Field, name: Option<&str>, value: String| {
-        let place = name.map_or_else(|| field.path(), |name| format!("{}[{name}].{}", field.section, field.name));
-        print(&format!("{place:<40} {value:>16} {:<10} {}\n", field.unit, lang.of(field.meaning, field.meaning_ja)));
-    };
-    readings.visit(|field, name, value| match value {
-        Value::Number(number) => line(field, name, number.to_string()),
-        Value::Text(word) => line(field, name, word.to_owned()),
-    });
-    if *readings == Readings::default() && faults.is_empty() {
-        print(lang.of("This machine has none.\n", "この機器にはありません。\n"));
+
+    fn print_json(&self) {
+        let Taken { probe, readings, faults, meanings, .. } = self;
+        let helper = self.helper().map(Helper::json);
+        print_json(&json!({"schema": SCHEMA, "probe": probe.name, "readings": readings, "faults": faults, "helper": helper, "names": meanings}));
     }
-    for fault in faults {
-        let name = fault.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
-        print(&format!("{}{name}: {}\n", fault.probe, lang.of(fault.code.words_en(), fault.code.words_ja())));
-    }
-    if let Some(helper) = helper {
-        print(&format!("{}: {}\n", lang.of("hardware helper", "ハードウェアヘルパー"), helper.text(lang)));
-    }
-    match helper.filter(|helper| !helper.is_there()) {
-        Some(helper) => print(&format!("-> {}\n", helper.mend(lang))),
-        None if !faults.is_empty() => print(&format!("-> {}\n", lang.of(probe.mend, probe.mend_ja))),
-        None => {}
+
+    fn print(&self, lang: Lang) {
+        let line = |field: &'static Field, name: Option<&str>, value: String| {
+            let place = name.map_or_else(|| field.path(), |name| format!("{}[{name}].{}", field.section, field.name));
+            print(&format!("{place:<40} {value:>16} {:<10} {}\n", field.unit, lang.of(field.meaning, field.meaning_ja)));
+        };
+        self.readings.visit(|field, name, value| match value {
+            Value::Number(number) => line(field, name, number.to_string()),
+            Value::Text(word) => line(field, name, word.to_owned()),
+        });
+        if self.readings == Readings::default() && self.faults.is_empty() {
+            print(lang.of("This machine has none.\n", "この機器にはありません。\n"));
+        }
+        for (word, meaning) in &self.meanings {
+            print(&format!("{word} = {} {}\n", plain(meaning), lang.of("(on this machine only)", "（この機器の中だけの表示）")));
+        }
+        let mut mends = Vec::new();
+        for fault in &self.faults {
+            let name = fault.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
+            print(&format!("{}{name}: {}\n", fault.probe, lang.of(fault.code.words_en(), fault.code.words_ja())));
+            mends.push(self.helper.mend_of(self.probe, fault, lang));
+        }
+        if let Some(helper) = self.helper() {
+            print(&format!("{}: {}\n", lang.of("hardware helper", "ハードウェアヘルパー"), helper.text(lang)));
+            // The section's own are among its faults.
+            for (text, mend) in helper.troubles(false, lang) {
+                print(&format!("{}: {text}\n", lang.of("hardware helper", "ハードウェアヘルパー")));
+                mends.push(mend.to_owned());
+            }
+        }
+        mends.retain(|mend| !mend.is_empty());
+        mends.dedup();
+        mends.iter().for_each(|mend| print(&format!("-> {mend}\n")));
     }
 }
 
@@ -113,18 +146,12 @@ async fn checks(config: &Config, alias: Option<&str>, output: Output, lang: Lang
     let checked = application::run(&checks).await;
     let failed = checked.iter().any(|checked| checked.reading().map_or(true, |reading| reading.up != Some(1)));
     if output.json {
-        let readings: Vec<_> = checked.iter().filter_map(|checked| checked.reading().ok()).collect();
-        print_json(&json!({"schema": "mimamori.probe/1", "probe": "application", "readings": {"application": readings}}));
+        let (readings, faults): (Vec<_>, Vec<_>) = checked.iter().map(Checked::reading).partition(Result::is_ok);
+        let (readings, faults): (Vec<_>, Vec<_>) = (readings.into_iter().flatten().collect(), faults.into_iter().filter_map(Result::err).collect());
+        let readings = json!({"application": readings});
+        print_json(&json!({"schema": SCHEMA, "probe": "application", "readings": readings, "faults": faults, "helper": null, "names": {}}));
     } else {
         checked.iter().for_each(|checked| print(&format!("{}\n", checked.line(lang))));
     }
     if failed { exit::FAILED } else { exit::OK }
-}
-
-fn program(program: Program) -> &'static str {
-    match program {
-        Program::Agent => "agent",
-        Program::HardwareHelper => "hardware helper",
-        Program::FacilityChecks => "facility checks",
-    }
 }

@@ -56,8 +56,29 @@ pub enum Program {
     Agent,
     /// The hardware helper.
     HardwareHelper,
+    /// Both: some of it the agent reads itself, the rest the helper hands over.
+    AgentAndHelper,
     /// The runner of checks the facility defined.
     FacilityChecks,
+}
+
+impl Program {
+    /// How `probe list` calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Agent => "agent",
+            Program::HardwareHelper => "hardware helper",
+            Program::AgentAndHelper => "agent + helper",
+            Program::FacilityChecks => "facility checks",
+        }
+    }
+
+    /// Whether some of it or all comes from the hardware helper's file.
+    #[must_use]
+    pub fn asks_helper(self) -> bool {
+        matches!(self, Program::HardwareHelper | Program::AgentAndHelper)
+    }
 }
 
 /// One row of [`PROBES`].

@@ -8,14 +8,20 @@ use mimamori_shared::sign::hmac;
 use mimamori_shared::word::Word;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 
 /// Longest name the kernel gives an interface, in bytes.
 const INTERFACE_BYTES_MAX: usize = 15;
+
+/// Most words whose meaning is kept for whoever sits at the machine.
+const MEANINGS_MAX: usize = 1024;
 
 /// The facility's aliases, and its key for what has none.
 pub struct Names {
     salt: Vec<u8>,
     mounts: BTreeMap<String, Word>,
+    /// What the words stand for, where that is wanted.
+    meanings: Option<Mutex<BTreeMap<Word, String>>>,
 }
 
 impl fmt::Debug for Names {
@@ -28,14 +34,28 @@ impl Names {
     /// From the facility's salt and its aliases by mount point.
     #[must_use]
     pub fn new(salt: &[u8], mounts: BTreeMap<String, Word>) -> Names {
-        Names { salt: salt.to_vec(), mounts }
+        Names { salt: salt.to_vec(), mounts, meanings: None }
+    }
+
+    /// The same, keeping what its words stand for: for the engineer on site, who has to find the drive. Nothing of it leaves.
+    #[must_use]
+    pub fn explained(self) -> Names {
+        Names { meanings: Some(Mutex::default()), ..self }
+    }
+
+    /// What the words that were given out stand for; nothing unless it was asked for.
+    #[must_use]
+    pub fn meanings(&self) -> BTreeMap<Word, String> {
+        self.meanings.as_ref().and_then(|meanings| Some(meanings.lock().ok()?.clone())).unwrap_or_default()
     }
 
     /// The word for a mount point; `/` is no exception.
     #[must_use]
     pub fn mount(&self, mount_point: &[u8]) -> Word {
         let alias = std::str::from_utf8(mount_point).ok().and_then(|text| self.mounts.get(text));
-        alias.cloned().unwrap_or_else(|| self.hashed("fs-", mount_point))
+        let Some(alias) = alias else { return self.hashed("fs-", mount_point) };
+        self.explain(alias, mount_point);
+        alias.clone()
     }
 
     /// The word for a UPS, by the name that its daemon has for it.
@@ -87,7 +107,17 @@ impl Names {
 
     fn hashed(&self, prefix: &str, secret_name: &[u8]) -> Word {
         let hex: String = to_hex(&hmac(&self.salt, secret_name).0).chars().take(8).collect();
-        format!("{prefix}{hex}").parse().unwrap_or_default()
+        let word = format!("{prefix}{hex}").parse().unwrap_or_default();
+        self.explain(&word, secret_name);
+        word
+    }
+
+    fn explain(&self, word: &Word, name: &[u8]) {
+        if let Some(mut meanings) = self.meanings.as_ref().and_then(|meanings| meanings.lock().ok())
+            && meanings.len() < MEANINGS_MAX
+        {
+            meanings.insert(word.clone(), String::from_utf8_lossy(name).into_owned());
+        }
     }
 }
 

@@ -43,6 +43,11 @@ const fn helped(name: &'static str, scope: Scope, about: [&'static str; 2], mend
     Probe { runs_in: Program::HardwareHelper, ..own(name, scope, about, mend, read) }
 }
 
+/// A probe that the agent runs itself and the helper adds to.
+const fn both(name: &'static str, scope: Scope, about: [&'static str; 2], mend: [&'static str; 2], read: Read) -> Probe {
+    Probe { runs_in: Program::AgentAndHelper, ..own(name, scope, about, mend, read) }
+}
+
 const HELPER: &str = "Run `systemctl enable --now mimamori-agent-hardware.timer`, and look at `systemctl status mimamori-agent-hardware`.";
 const HELPER_JA: &str = "`systemctl enable --now mimamori-agent-hardware.timer` を実行し、`systemctl status mimamori-agent-hardware` を確認してください。";
 
@@ -232,7 +237,7 @@ pub const PROBES: &[Probe] = &[
         ],
         drive::read,
     ),
-    own(
+    both(
         "array",
         Scope::Hardware,
         ["Arrays of the kernel, from /proc/mdstat, and of RAID controllers, by storcli.", "RAIDの状態（/proc/mdstat と storcli）。"],
@@ -247,7 +252,7 @@ pub const PROBES: &[Probe] = &[
         pool::read,
     ),
     helped("multipath", Scope::Hardware, ["Paths to devices, by multipath.", "装置への経路（multipath）。"], [HELPER, HELPER_JA], pool::paths),
-    own(
+    both(
         "sensor",
         Scope::Hardware,
         ["Temperatures, fans, voltages, from /sys/class/hwmon and by ipmitool.", "温度・ファン・電圧（/sys/class/hwmon と ipmitool）。"],
@@ -280,7 +285,7 @@ pub const PROBES: &[Probe] = &[
         ],
         ups::read,
     ),
-    own(
+    both(
         "power",
         Scope::Hardware,
         ["Batteries and power supplies, from /sys/class/power_supply and by ipmitool.", "バッテリーと電源ユニット（/sys/class/power_supply と ipmitool）。"],

@@ -37,8 +37,8 @@ impl Reader {
             "Model Family" => drive.family = shown,
             "Serial Number" | "Serial number" => drive.serial = shown,
             "Firmware Version" | "Revision" => drive.firmware = shown,
-            "User Capacity" | "Namespace 1 Size/Capacity" | "Namespace 1 Capacity" => drive.capacity_bytes = number::grouped(value),
-            "Total NVM Capacity" => drive.capacity_bytes = drive.capacity_bytes.or_else(|| number::grouped(value)),
+            "User Capacity" | "Namespace 1 Size/Capacity" | "Namespace 1 Capacity" => drive.capacity_bytes = number::capacity(value),
+            "Total NVM Capacity" => drive.capacity_bytes = drive.capacity_bytes.or_else(|| number::capacity(value)),
             "Sector Size" | "Sector Sizes" | "Logical block size" => self.sector = number::leading(value),
             "Rotation Rate" => {
                 drive.rotation_rpm = number::leading(value).filter(|rpm| *rpm > 0);

@@ -2,6 +2,8 @@
 
 /// Most characters that separate two groups: one, or what is left of one after a wrong decoding.
 const SEPARATOR_MAX: usize = 3;
+/// No drive of this century is smaller.
+const CAPACITY_BYTES_MIN: i64 = 1 << 20;
 
 /// The whole number at the beginning of a text; what does not fit is held at the end of the range.
 pub(super) fn leading(text: &str) -> Option<i64> {
@@ -30,6 +32,11 @@ pub(super) fn grouped(text: &str) -> Option<i64> {
         rest = next;
     }
     held(&digits)
+}
+
+/// Bytes of a drive. Fewer than any drive has are the first group of a number whose separators could not be told.
+pub(super) fn capacity(text: &str) -> Option<i64> {
+    grouped(text).filter(|bytes| *bytes >= CAPACITY_BYTES_MIN)
 }
 
 /// What follows a separator, when exactly three digits stand there.
@@ -65,6 +72,7 @@ mod tests {
         assert_eq!((grouped("37 Celsius"), grouped("100%"), grouped("0"), grouped("16 12")), (Some(37), Some(100), Some(0), Some(16)));
         assert_eq!((grouped("-"), grouped(""), grouped("x1")), (None, None, None));
         assert_eq!(grouped("~340282366920938463463374607431768211455"), Some(i64::MAX));
+        assert_eq!((capacity("120_034_123_776 bytes [120 GB]"), capacity("120 bytes [120 GB]"), capacity("1,048,576 bytes")), (None, None, Some(1_048_576)));
         assert_eq!((leading("6206h+47m"), leading("-1")), (Some(6206), None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Doctor, Verdict};
 use crate::command::helper_words::Helper;
-use crate::probe::{Machine, Names, PROBES, Program, Worker};
+use crate::probe::{Machine, Names, PROBES, Worker};
 use crate::setup::host_of;
 use mimamori_shared::consent::ConsentTerms;
 use mimamori_shared::fields::fields;
@@ -21,8 +21,11 @@ impl Doctor<'_> {
         let helper = Helper::of(&machine.host);
         if helper.is_there() {
             self.ok("hardware helper", helper.text(lang));
-        } else if PROBES.iter().any(|probe| probe.runs_in == Program::HardwareHelper && wanted.contains(probe.name)) {
+        } else if PROBES.iter().any(|probe| probe.runs_in.asks_helper() && wanted.contains(probe.name)) {
             self.add("hardware helper", Verdict::Warn, helper.text(lang), helper.mend(lang));
+        }
+        for (text, mend) in helper.troubles(true, lang) {
+            self.add("hardware helper", Verdict::Warn, text, mend);
         }
         let (_, faults) = runtime.block_on(Worker::default().sample(&machine, &wanted));
         for probe in PROBES {
@@ -32,7 +35,7 @@ impl Doctor<'_> {
                 Some(first) => {
                     let more = if of_it.len() > 1 { format!(" (+{})", of_it.len() - 1) } else { String::new() };
                     let text = format!("{}: {}{more}", first.probe, lang.of(first.code.words_en(), first.code.words_ja()));
-                    self.add(name, Verdict::Warn, text, lang.of(probe.mend, probe.mend_ja));
+                    self.add(name, Verdict::Warn, text, helper.mend_of(probe, first, lang));
                 }
                 None if wanted.contains(probe.name) => self.ok(name, lang.of("can be read whole", "完全に読み取れます")),
                 None if leaves(probe.name) => {

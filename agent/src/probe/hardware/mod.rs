@@ -8,7 +8,7 @@ pub(super) mod log;
 pub(super) mod pool;
 pub(super) mod service;
 
-use super::Take;
+use super::{PROBES, Take};
 use crate::host::Host;
 use mimamori_parse::hardware::{self, End, Report, Run};
 use mimamori_shared::id::BootId;
@@ -45,14 +45,15 @@ fn newest(host: &Host) -> Result<Report, FaultCode> {
     if (-FRESH_MS..=FRESH_MS).contains(&age_ms) { Ok(report) } else { Err(FaultCode::TimedOut) }
 }
 
-/// Sections of which the helper tells all or some.
-const SECTIONS: [&str; 10] = ["drive", "array", "pool", "multipath", "sensor", "power", "service", "process", "kernel_log", "journal"];
-
 /// The consent let the helper look at nothing for a while: what it could not tell then, its next turn will.
 pub(crate) fn await_turn(faults: &mut [Fault]) {
-    let waits =
-        |fault: &Fault| fault.name.is_none() && SECTIONS.contains(&fault.probe.as_str()) && matches!(fault.code, FaultCode::TimedOut | FaultCode::NotConsented);
+    let waits = |fault: &Fault| fault.name.is_none() && is_fed(fault.probe.as_str()) && matches!(fault.code, FaultCode::TimedOut | FaultCode::NotConsented);
     faults.iter_mut().filter(|fault| waits(fault)).for_each(|fault| fault.code = FaultCode::NotYet);
+}
+
+/// Whether the helper tells all or some of a section.
+fn is_fed(section: &str) -> bool {
+    PROBES.iter().any(|probe| probe.name == section && probe.runs_in.asks_helper())
 }
 
 /// The runs of a tool.
@@ -208,7 +209,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_section_that_waits_for_the_helper_is_known_to_be_awaited() {
-        let silent: Vec<&str> = crate::probe::PROBES
+        let silent: Vec<&str> = PROBES
             .iter()
             .map(|probe| probe.name)
             .filter(|name| {
@@ -216,7 +217,8 @@ pub(super) mod tests {
                 told(&machine(NOW_MS - FRESH_MS - 1, |_| {}, &[]))
             })
             .collect();
-        assert!(silent.iter().all(|name| SECTIONS.contains(name)) && SECTIONS.iter().all(|name| silent.contains(name)), "{silent:?}");
+        let fed: Vec<&str> = PROBES.iter().map(|probe| probe.name).filter(|name| is_fed(name)).collect();
+        assert_eq!(silent, fed);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use mimamori_cli::print::padded;
 use mimamori_domain::presence::{Because, State};
 use mimamori_shared::config::show_duration;
 use mimamori_shared::consent::ConsentMode;
-use mimamori_shared::fields::SECTIONS;
+use mimamori_shared::fields::{Application, SECTIONS};
 use mimamori_shared::payload::{ConsentState, Fault, Report};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +88,7 @@ impl Shown<'_> {
         json!({
             "schema": "mimamori.machine/1", "machine": value(self.row), "facility_name": self.facility.0, "root_fingerprint": self.root,
             "terms": terms(self.row), "standing": self.standing.iter().map(found_json).collect::<Vec<_>>(), "measured": self.measured_json(),
-            "not_measured": self.faults().map(fault_json).collect::<Vec<_>>(), "history": history.collect::<Vec<_>>(), "intervals": intervals.collect::<Vec<_>>(),
+            "readings": self.report.as_ref().map(|(report, _)| &report.readings), "not_measured": self.faults().map(fault_json).collect::<Vec<_>>(), "history": history.collect::<Vec<_>>(), "intervals": intervals.collect::<Vec<_>>(),
             "sessions": sessions.collect::<Vec<_>>(), "findings": findings.collect::<Vec<_>>(), "keys_not_taken": refused.collect::<Vec<_>>(),
         })
     }
@@ -113,6 +113,13 @@ impl Shown<'_> {
                    "taken_ms": taken.taken_ms, "received_ms": taken.received_ms})
         };
         self.measured().into_iter().map(one).collect()
+    }
+
+    /// By what an application check fails, in the agent's word for it (docs/FIELDS.md, `application.error`).
+    fn why(&self, row: &StandingRow) -> String {
+        let checks = self.report.as_ref().map_or([].as_slice(), |(report, _)| &report.readings.application);
+        let is_it = |check: &&Application| row.finding.check.as_str() == "application_down" && row.finding.name.as_ref() == Some(&check.name);
+        checks.iter().find(is_it).and_then(|check| check.error.as_ref()).map(|error| format!(": {error}")).unwrap_or_default()
     }
 
     fn text(&self, lang: Lang) -> String {
@@ -140,7 +147,7 @@ impl Shown<'_> {
         let sessions = &self.sessions;
         let mut history = spans(&self.transitions);
         history.retain(Span::is_seen);
-        part(&mut text, lang, Key::Standing.text(lang), self.standing.iter().map(|row| found(row, lang)));
+        part(&mut text, lang, Key::Standing.text(lang), self.standing.iter().map(|row| format!("{}{}", found(row, lang), self.why(row))));
         part(&mut text, lang, Key::Faults.text(lang), self.faults().map(|one| fault(one, lang)));
         part(&mut text, lang, Key::Readings.text(lang), self.measured().into_iter().map(|one| measured(one, lang)));
         part(&mut text, lang, lang.of("Findings", "指摘事項"), self.findings.iter().map(|row| finding(row, lang)));
