@@ -64,6 +64,9 @@ pub enum Command {
     /// Reads a tool's output, or a file of the kernel's, and prints how the agent understands it, as JSON; needs no
     /// configuration.
     Parse(ParseArgs),
+    /// Backup jobs, run as they are and written down for the agent.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// The facility's consent.
     #[command(subcommand)]
     Consent(ConsentCommand),
@@ -97,6 +100,29 @@ pub enum ProbeCommand {
         /// How to print.
         #[command(flatten)]
         output: Output,
+    },
+}
+
+/// Backup commands.
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Runs a backup job and leaves a record of it: when, how it ended, what its target held before and after.
+    ///
+    /// The job's output and exit status pass through. Whatever goes wrong with the record is said on standard error and
+    /// does not keep the job from running. No configuration is read, and nothing is sent: the agent reads the record.
+    Run {
+        /// The set's alias, as in the agent's configuration.
+        #[arg(long, value_name = "ALIAS")]
+        set: String,
+        /// File or folder that the job writes: its bytes and files are counted before and after.
+        #[arg(long, value_name = "PATH")]
+        target: Option<PathBuf>,
+        /// Folder of the records.
+        #[arg(long, value_name = "FOLDER", default_value = crate::backup::RECORDS_FOLDER)]
+        records: PathBuf,
+        /// The job: program and arguments. No shell is in between.
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<std::ffi::OsString>,
     },
 }
 

@@ -4,6 +4,7 @@
 //! does no I/O; [`run`] carries them out. It opens no listening socket and takes no commands.
 
 pub mod application;
+pub mod backup;
 pub mod budget;
 pub mod cli;
 pub mod cli_ja;

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let var = |name: &str| std::env::var(name).ok();
     let cli: Cli = parse(JAPANESE, var);
-    if !matches!(cli.command, Command::Pages(_)) {
+    // A job inherits the mask.
+    if !matches!(cli.command, Command::Pages(_) | Command::Backup(_)) {
         // What these programs write is for their own account: keys, evidence, ledgers.
         rustix::process::umask(Mode::from_raw_mode(0o077));
     }

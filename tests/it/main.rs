@@ -14,6 +14,7 @@ mod agent_faults;
 mod agent_names;
 mod agent_process;
 mod answer_storm;
+mod backup_wrapper;
 mod chaos;
 mod command_lines;
 mod consent;

@@ -11,6 +11,7 @@
 //! `io_error` (anything else that failed).
 
 pub mod apcaccess;
+pub mod backup_runs;
 pub mod btrfs;
 pub mod chronyc;
 pub mod dbus;

@@ -20,7 +20,8 @@ mod report;
 mod status;
 mod uninstall;
 
-use crate::cli::{Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, ProbeCommand, exit};
+use crate::backup::{self, Job};
+use crate::cli::{BackupCommand, Cli, Command, ConsentCommand, KeyCommand, Lang, LedgerCommand, ProbeCommand, exit};
 use crate::config::Config;
 use crate::run;
 use crate::setup::Environment;
@@ -39,6 +40,11 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
     }
     if let Command::Parse(args) = &cli.command {
         return parse::parse(args, lang);
+    }
+    // Neither does a job wait for a configuration.
+    if let Command::Backup(BackupCommand::Run { set, target, records, command }) = &cli.command {
+        let job = Job { set: set.clone(), target: target.clone(), command: command.clone() };
+        return backup::run(&job, records, &|why| complain(why)).pass_on();
     }
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {
         Ok(config) => config,
@@ -75,7 +81,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
         Command::Ledger(LedgerCommand::Export { output, print }) => ledger::export(&config, output.as_deref(), *print, lang),
         Command::Ledger(LedgerCommand::Trust { output, print }) => ledger::trust(&config, output.as_deref(), *print, lang),
         Command::Config(command) => config::carry_out(&config, &cli.config, command, lang),
-        Command::Pages(_) | Command::Parse(_) => exit::OK,
+        Command::Pages(_) | Command::Parse(_) | Command::Backup(_) => exit::OK,
     }
 }
 
