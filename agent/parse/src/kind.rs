@@ -4,6 +4,7 @@ use crate::{
     Outcome, Tree, Unreadable, apcaccess, btrfs, chronyc, df, diskstats, dmesg, edac, hwmon, ipmi_sensor, lvs, mdadm, mdstat, mount, multipath, netdev,
     nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text, storcli, systemd, timedatectl, upsc, w32tm, zpool,
 };
+use crate::{barman, borg, pgbackrest, restic};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -185,6 +186,30 @@ pub const KINDS: &[Kind] = &[
         about: "drives by Windows: Get-PhysicalDisk, Get-StorageReliabilityCounter, as list, table or JSON",
         about_ja: "Windows のディスク（Get-PhysicalDisk・Get-StorageReliabilityCounter の出力、一覧・表・JSON）",
         read: Read::Text(physicaldisk::outcome),
+    },
+    Kind {
+        name: "restic",
+        about: "backups by restic: snapshots, stats, check, forget or backup with --json",
+        about_ja: "resticのバックアップ（snapshots・stats・check・forget・backup の --json）",
+        read: Read::Text(restic::outcome),
+    },
+    Kind {
+        name: "borg",
+        about: "backups by BorgBackup: list, info or create with --json, messages of --log-json, or text",
+        about_ja: "BorgBackupのバックアップ（list・info・create の --json、--log-json のメッセージ、テキスト）",
+        read: Read::Text(borg::outcome),
+    },
+    Kind {
+        name: "pgbackrest",
+        about: "backups by pgBackRest: info --output=json, or text",
+        about_ja: "pgBackRestのバックアップ（info --output=json、またはテキスト）",
+        read: Read::Text(pgbackrest::outcome),
+    },
+    Kind {
+        name: "barman",
+        about: "backups by Barman: list-backups or check, as text or JSON",
+        about_ja: "Barmanのバックアップ（list-backups・check の出力、テキストまたはJSON）",
+        read: Read::Text(barman::outcome),
     },
 ];
 

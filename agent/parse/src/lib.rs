@@ -7,10 +7,14 @@
 //! command. Probes use the typed records and never the judgement's text.
 //!
 //! The words of a fault: `permission_denied`, `not_found`, `no_device`, `busy`, `standby` (it sleeps and was not woken),
-//! `timed_out`, `unsupported`, `not_running`, `locked`, `malformed` (one line among good ones), `too_many` (left out),
-//! `io_error` (anything else that failed).
+//! `timed_out`, `unsupported`, `not_running`, `locked`, `wrong_key` (it does not open what is stored), `damaged`, `unreachable`,
+//! `empty` (an answer with nothing in it), `malformed` (one line among good ones), `too_many` (left out), `io_error`
+//! (anything else that failed).
 
 pub mod apcaccess;
+pub mod backup;
+pub mod barman;
+pub mod borg;
 pub mod btrfs;
 pub mod chronyc;
 pub mod dbus;
@@ -29,9 +33,11 @@ pub mod mount;
 pub mod multipath;
 pub mod netdev;
 pub mod nvme_cli;
+pub mod pgbackrest;
 pub mod physicaldisk;
 pub mod power_supply;
 pub mod psi;
+pub mod restic;
 pub mod smartctl;
 pub mod smartctl_text;
 pub mod storcli;
@@ -55,6 +61,7 @@ mod kind;
 mod outcome;
 mod trouble;
 mod verdict;
+mod when;
 
 pub use input::{Tree, Unreadable};
 pub use kind::{KINDS, Kind, Read, find};
