@@ -3,9 +3,9 @@
 //! What a backup is called, and where it lies, may name a person: it stands in `set` and in the label of the same name,
 //! for whoever runs the command on site, and nowhere else. Reasons and faults count the sets instead.
 
-use crate::outcome::moment;
 use crate::verdict::Verdict;
-use crate::{Fault, Outcome, text, trouble, verdict, when};
+use crate::when::{Order, When};
+use crate::{Fault, Outcome, text, trouble, verdict};
 use serde::Serialize;
 
 /// How the last run of a backup ended.
@@ -29,27 +29,22 @@ pub enum Ended {
 pub struct BackupRecord {
     /// Its name, such as a job's, or the folders in it.
     pub set: Option<String>,
-    /// When the newest good backup was made, in milliseconds since 1970 UTC (shown in RFC 3339).
-    #[serde(serialize_with = "moment")]
-    pub last_success_at: Option<i64>,
+    /// When the newest good backup was made, as the tool wrote it: without an offset where it writes its machine's clock.
+    pub last_success_at: Option<When>,
     /// How the last run ended.
     pub result: Option<Ended>,
     /// What the newest backup holds, in bytes, before anything is compressed.
     pub size_bytes: Option<i64>,
     /// Backups that are kept.
     pub generations: Option<i64>,
-    /// When the last run ended, however it did; as `last_success_at`.
-    #[serde(serialize_with = "moment")]
-    pub last_run_at: Option<i64>,
-    /// When the oldest backup that is kept was made; as `last_success_at`.
-    #[serde(serialize_with = "moment")]
-    pub oldest_at: Option<i64>,
+    /// When the last run ended, however it did.
+    pub last_run_at: Option<When>,
+    /// When the oldest backup that is kept was made.
+    pub oldest_at: Option<When>,
     /// What the last run wrote, in bytes.
     pub added_bytes: Option<i64>,
     /// Whether a check found the stored backups damaged; `None` when none looked.
     pub damaged: Option<bool>,
-    /// Whether the tool tells the zone of its moments. Where it does not, they are its clock's reading taken as UTC.
-    pub zone_stated: Option<bool>,
     /// Usual time between two backups, in milliseconds, as those that are kept show it.
     #[serde(skip)]
     pub rhythm_ms: Option<i64>,
@@ -60,16 +55,14 @@ const AGE_MAX_MS: i64 = 8 * DAY_MS;
 /// A rhythm is no excuse beyond it: two months.
 const RHYTHM_AGE_MAX_MS: i64 = 62 * DAY_MS;
 const DAY_MS: i64 = 86_400_000;
-/// A clock without a zone may be ahead of UTC, or behind it, by so much.
-const ZONE_MS: i64 = 14 * 3_600_000;
 /// Backups by which the rhythm is told: the newest, because old ones are thinned out.
 const RHYTHM_OF: usize = 8;
 
 impl BackupRecord {
-    /// A set with these backups, each a moment in milliseconds since 1970.
-    pub(crate) fn of(set: Option<String>, times: &[i64]) -> BackupRecord {
+    /// A set with backups made at these moments.
+    pub(crate) fn of(set: Option<String>, times: &[When]) -> BackupRecord {
         let mut sorted = times.to_vec();
-        sorted.sort_unstable();
+        sorted.sort_by_key(|when| when.earliest_ms());
         let newest = sorted.last().copied();
         BackupRecord {
             set: set.as_deref().map(text::plain).filter(|name| !name.is_empty()),
@@ -91,12 +84,7 @@ impl BackupRecord {
 
     /// Oldest that the newest backup may be, in milliseconds.
     fn age_max_ms(&self) -> i64 {
-        let own = self.rhythm_ms.map_or(AGE_MAX_MS, |rhythm| rhythm.saturating_mul(2).saturating_add(DAY_MS).min(RHYTHM_AGE_MAX_MS));
-        own.saturating_add(self.slack_ms())
-    }
-
-    fn slack_ms(&self) -> i64 {
-        if self.zone_stated == Some(false) { ZONE_MS } else { 0 }
+        self.rhythm_ms.map_or(AGE_MAX_MS, |rhythm| rhythm.saturating_mul(2).saturating_add(DAY_MS).min(RHYTHM_AGE_MAX_MS))
     }
 
     fn judge(&self, name: &str, at_ms: Option<i64>, verdict: &mut Verdict) {
@@ -117,7 +105,7 @@ impl BackupRecord {
             verdict.bad(format!("{name}: the newest backup holds nothing"));
         }
         match (at_ms, self.last_success_at) {
-            (Some(at), Some(made)) => self.judge_age(name, at.saturating_sub(made), verdict),
+            (Some(at), Some(made)) => self.judge_age(name, at, made, verdict),
             // A check that looked into what is stored says nothing of when it was made, and does not claim to.
             (Some(_), None) if matches!(self.result, None | Some(Ended::Success)) && self.damaged.is_none() => {
                 verdict.unknown(format!("{name}: when the newest backup was made is not told"));
@@ -126,19 +114,21 @@ impl BackupRecord {
         }
     }
 
-    fn judge_age(&self, name: &str, age_ms: i64, verdict: &mut Verdict) {
+    /// Where the moment is not told to the hour, it is old when it is old at its latest.
+    fn judge_age(&self, name: &str, at_ms: i64, made: When, verdict: &mut Verdict) {
+        let age_ms = at_ms.saturating_sub(made.latest_ms());
         if age_ms > self.age_max_ms() {
             verdict.bad(format!("{name}: the newest backup is {} days old", age_ms / DAY_MS));
-        } else if age_ms < -(DAY_MS + self.slack_ms()) {
+        } else if made.earliest_ms().saturating_sub(at_ms) > DAY_MS {
             verdict.unknown(format!("{name}: the newest backup lies in the future"));
         }
     }
 }
 
 /// The median of what lies between the newest moments of a sorted list; at least three are needed.
-fn rhythm(sorted: &[i64]) -> Option<i64> {
+fn rhythm(sorted: &[When]) -> Option<i64> {
     let newest = sorted.get(sorted.len().saturating_sub(RHYTHM_OF)..)?;
-    let mut gaps: Vec<i64> = newest.windows(2).filter_map(|pair| pair.last()?.checked_sub(*pair.first()?)).collect();
+    let mut gaps: Vec<i64> = newest.windows(2).filter_map(|pair| pair.last()?.earliest_ms().checked_sub(pair.first()?.earliest_ms())).collect();
     gaps.sort_unstable();
     if gaps.len() < 2 { None } else { gaps.get(gaps.len() / 2).copied() }
 }
@@ -150,8 +140,8 @@ pub struct Backups {
     pub sets: Vec<BackupRecord>,
     /// When the tool looked, in milliseconds since 1970 UTC.
     pub observed_at: Option<i64>,
-    /// When what it looked at last changed, where that is told apart from the backups themselves; as `observed_at`.
-    pub changed_at: Option<i64>,
+    /// When what it looked at last changed, where that is told apart from the backups themselves.
+    pub changed_at: Option<When>,
     /// What the tool could not do, and what could not be read.
     pub faults: Vec<Fault>,
     /// Findings of the tool about the whole, in words of ours.
@@ -196,11 +186,11 @@ impl Backups {
         let fine = if several { format!("{} sets backed up", self.sets.len()) } else { "backed up".to_owned() };
         let mut outcome = verdict.outcome_with(fine, self.faults);
         outcome.observed_at = self.observed_at;
-        let told = self.sets.iter().flat_map(|set| [set.last_success_at, set.last_run_at]).flatten().max();
-        outcome.source_fresh_at = self.changed_at.or(told);
+        let told = self.sets.iter().flat_map(|set| [set.last_success_at, set.last_run_at]).flatten().map(When::earliest_ms).max();
+        outcome.source_fresh_at = self.changed_at.map(When::earliest_ms).or(told);
         for set in &self.sets {
             let labels = [("set", set.set.as_deref().unwrap_or_default())];
-            let seconds = set.last_success_at.map(|ms| text::float(ms.div_euclid(1000)));
+            let seconds = set.last_success_at.and_then(When::moment).map(|ms| text::float(ms.div_euclid(1000)));
             outcome.reading("backup_last_success_timestamp", &labels, seconds, "seconds");
             outcome.reading("backup_size", &labels, set.size_bytes.map(text::float), "bytes");
             outcome.reading("backup_added", &labels, set.added_bytes.map(text::float), "bytes");
@@ -210,6 +200,9 @@ impl Backups {
         outcome
     }
 }
+
+/// Lines in which a tool may say that it cannot look: it says so at once.
+pub(crate) const COMPLAINT_LINES_MAX: usize = 12;
 
 /// Words of the tools in lower case, the code they mean, and what is said instead. The first that fits wins.
 const WORDS: &[(&str, &str, &str)] = &[
@@ -279,9 +272,14 @@ pub(crate) fn complaint(line: &str) -> Option<(&'static str, &'static str)> {
     gone.or_else(|| WORDS.iter().find(|(words, ..)| lower.contains(words)).map(|(_, code, said)| (*code, *said)))
 }
 
-/// A moment's milliseconds, and whether its zone is told; what stands for never is none.
-pub(crate) fn stamp(value: Option<&str>) -> Option<when::When> {
-    value.and_then(when::written)
+/// A moment in a text whose dates are never of two meanings; what stands for never is none.
+pub(crate) fn stamp(value: Option<&str>) -> Option<When> {
+    When::read(value?, Order::Unknown)
+}
+
+/// A moment in seconds since 1970; the largest number of 32 bits stands for never.
+pub(crate) fn seconds(since_1970: i64) -> Option<When> {
+    When::utc(since_1970.checked_mul(1000)?).filter(|_| since_1970 < i64::from(u32::MAX))
 }
 
 #[cfg(test)]

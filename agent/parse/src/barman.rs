@@ -1,8 +1,8 @@
 //! Barman, versions 2.0 to 3.14: `list-backups` and `check`, as text or with `--format json`. A server is one set.
 
-use crate::backup::{BackupRecord, Backups, Ended, complaint, stamp};
+use crate::backup::{BackupRecord, Backups, Ended, complaint, seconds, stamp};
 use crate::json::{count_at, text_at};
-use crate::when::{self, When};
+use crate::when::When;
 use crate::{Outcome, Unreadable, text};
 use serde_json::Value;
 
@@ -78,10 +78,9 @@ fn json(root: &Value) -> Option<Backups> {
 }
 
 fn copy(value: &Value) -> Option<Copy> {
-    let seconds = count_at(value, "/end_time_timestamp").and_then(when::real_s).map(|ms| When { ms, zone_stated: true });
     Some(Copy {
         status: text_at(value, "/status")?,
-        ended: seconds.or_else(|| stamp(text_at(value, "/end_time").as_deref())),
+        ended: count_at(value, "/end_time_timestamp").and_then(seconds).or_else(|| stamp(text_at(value, "/end_time").as_deref())),
         size: count_at(value, "/size_bytes").or_else(|| size(&text_at(value, "/size")?)),
     })
 }
@@ -95,13 +94,9 @@ fn size(words: &str) -> Option<i64> {
 fn server(name: &str, copies: &[Copy], backups: &mut Backups) {
     let done: Vec<(When, Option<i64>)> =
         copies.iter().filter(|copy| ["DONE", "WAITING_FOR_WALS"].contains(&copy.status.as_str())).filter_map(|copy| Some((copy.ended?, copy.size))).collect();
-    let times: Vec<i64> = done.iter().map(|(when, _)| when.ms).collect();
-    let newest = done.iter().max_by_key(|(when, _)| when.ms);
-    let mut record = BackupRecord {
-        size_bytes: newest.and_then(|(_, size)| *size),
-        zone_stated: newest.map(|(when, _)| when.zone_stated),
-        ..BackupRecord::of(Some(name.to_owned()), &times)
-    };
+    let times: Vec<When> = done.iter().map(|(when, _)| *when).collect();
+    let newest = done.iter().max_by_key(|(when, _)| when.earliest_ms());
+    let mut record = BackupRecord { size_bytes: newest.and_then(|(_, size)| *size), ..BackupRecord::of(Some(name.to_owned()), &times) };
     // The tool lists the newest first.
     record.result = match copies.first().map(|copy| copy.status.as_str()) {
         Some("FAILED") => Some(Ended::Failed),

@@ -21,8 +21,7 @@ const SUCH_AS: &str = r#"{"archives": [{"name": "web", "start": "2026-11-22T03:1
 pub fn parse(input: &str) -> Result<Backups, Unreadable> {
     let first = input.lines().position(|line| !line.trim().is_empty()).ok_or(Unreadable::Empty)?;
     let foreign = Unreadable::Foreign { line: first + 1, such_as: SUCH_AS };
-    let (messages, rest): (Vec<(usize, &str)>, Vec<(usize, &str)>) =
-        input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).partition(|(_, line)| is_message(line));
+    let (messages, rest): (Vec<_>, Vec<_>) = input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).partition(|(_, line)| is_message(line));
     let mut log = log::Log::default();
     messages.iter().for_each(|(index, line)| log.message(*index, line));
     let answer = rest.iter().map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
@@ -53,7 +52,7 @@ fn is_message(line: &str) -> bool {
 /// An answer of `list`, `info` or `create`; `None` when it is none.
 fn json(root: &Value) -> Option<Backups> {
     let repository = root.get("repository").filter(|repository| repository.get("id").is_some() || repository.get("location").is_some())?;
-    let mut backups = Backups { changed_at: stamp(text_at(repository, "/last_modified").as_deref()).map(|when| when.ms), ..Backups::default() };
+    let mut backups = Backups { changed_at: stamp(text_at(repository, "/last_modified").as_deref()), ..Backups::default() };
     let set = text_at(repository, "/location").as_deref().and_then(last_part);
     if let Some(archive) = root.get("archive") {
         backups.push(archives(set, &[archive], &mut Vec::new()));
@@ -93,14 +92,13 @@ fn archives(set: Option<String>, all: &[&Value], malformed: &mut Vec<usize>) -> 
             None => malformed.push(index),
         }
     }
-    let times: Vec<i64> = made.iter().map(|(when, _)| when.ms).collect();
-    let newest = made.iter().max_by_key(|(when, _)| when.ms);
+    let times: Vec<When> = made.iter().map(|(when, _)| *when).collect();
+    let newest = made.iter().max_by_key(|(when, _)| when.earliest_ms());
     let stats = newest.and_then(|(_, archive)| archive.get("stats"));
     let empty = stats.is_some_and(|stats| count_at(stats, "/nfiles") == Some(0));
     let mut record = BackupRecord {
         size_bytes: stats.and_then(|stats| count_at(stats, "/original_size")).map(|size| if empty { 0 } else { size }),
         added_bytes: stats.and_then(|stats| count_at(stats, "/deduplicated_size")),
-        zone_stated: newest.map(|(when, _)| when.zone_stated),
         ..BackupRecord::of(set, &times)
     };
     if stats.is_some() {

@@ -1,6 +1,8 @@
 //! Real files that others wrote, read where they lie.
 
+mod backup;
 mod drives;
+mod exposition;
 mod proc_sys;
 mod storage;
 

@@ -4,7 +4,7 @@ use crate::{
     Outcome, Tree, Unreadable, apcaccess, btrfs, chronyc, df, diskstats, dmesg, edac, hwmon, ipmi_sensor, lvs, mdadm, mdstat, mount, multipath, netdev,
     nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text, storcli, systemd, timedatectl, upsc, w32tm, zpool,
 };
-use crate::{barman, borg, pgbackrest, restic};
+use crate::{barman, borg, pgbackrest, restic, textfile, veeam, wbadmin};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -210,6 +210,24 @@ pub const KINDS: &[Kind] = &[
         about: "backups by Barman: list-backups or check, as text or JSON",
         about_ja: "Barmanのバックアップ（list-backups・check の出力、テキストまたはJSON）",
         read: Read::Text(barman::outcome),
+    },
+    Kind {
+        name: "veeam",
+        about: "backups by Veeam: exported jobs, sessions or statistics",
+        about_ja: "Veeamのバックアップ（ジョブ・セッション・統計の書き出し）",
+        read: Read::Text(veeam::outcome),
+    },
+    Kind {
+        name: "wbadmin",
+        about: "backups by Windows Server: wbadmin get versions in any language, Get-WBSummary, Get-WBBackupSet",
+        about_ja: "Windows Server バックアップ（wbadmin get versions〔言語を問わない〕、Get-WBSummary、Get-WBBackupSet）",
+        read: Read::Text(wbadmin::outcome),
+    },
+    Kind {
+        name: "textfile",
+        about: "metrics in a file: Prometheus' text or OpenMetrics",
+        about_ja: "ファイルに書かれた計測値（Prometheusのテキスト形式、OpenMetrics）",
+        read: Read::Text(textfile::outcome),
     },
 ];
 

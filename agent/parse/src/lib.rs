@@ -43,10 +43,14 @@ pub mod smartctl_text;
 pub mod storcli;
 pub mod systemd;
 pub mod text;
+pub mod textfile;
 pub mod timedatectl;
 pub mod ups;
 pub mod upsc;
+pub mod veeam;
 pub mod w32tm;
+pub mod wbadmin;
+pub mod when;
 pub mod zpool;
 
 mod clock;
@@ -59,9 +63,9 @@ mod input;
 mod json;
 mod kind;
 mod outcome;
+mod powershell;
 mod trouble;
 mod verdict;
-mod when;
 
 pub use input::{Tree, Unreadable};
 pub use kind::{KINDS, Kind, Read, find};

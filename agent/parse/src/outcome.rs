@@ -60,7 +60,7 @@ pub struct Outcome {
 }
 
 #[allow(clippy::ref_option, reason = "serde's signature")]
-pub(crate) fn moment<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn moment<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     ms.map(time::show).serialize(serializer)
 }
 

@@ -1,8 +1,8 @@
 //! pgBackRest, versions 2.0 to 2.57: `info --output=json`, and the text of `info`. A stanza is one set.
 
-use crate::backup::{BackupRecord, Backups, Ended, complaint, stamp};
+use crate::backup::{BackupRecord, Backups, Ended, complaint, seconds, stamp};
 use crate::json::{bool_at, count_at, int_at, list_at, text_at};
-use crate::when::{self, When};
+use crate::when::When;
 use crate::{Outcome, Unreadable, text};
 use serde_json::Value;
 
@@ -79,19 +79,18 @@ fn status(code: i64, said: &str, backups: &mut Backups) {
 
 fn stanza_of(stanza: &Value) -> BackupRecord {
     let all = list_at(stanza, "/backup");
-    let good: Vec<(i64, &Value)> = all.iter().filter(|one| bool_at(one, "/error") != Some(true)).filter_map(|one| Some((stopped(one)?, one))).collect();
-    let times: Vec<i64> = good.iter().map(|(ms, _)| *ms).collect();
-    let newest = good.iter().max_by_key(|(ms, _)| *ms).map_or(&Value::Null, |(_, one)| *one);
-    let last = all.iter().filter_map(|one| Some((stopped(one)?, bool_at(one, "/error")))).max_by_key(|(ms, _)| *ms);
+    let good: Vec<(When, &Value)> = all.iter().filter(|one| bool_at(one, "/error") != Some(true)).filter_map(|one| Some((stopped(one)?, one))).collect();
+    let times: Vec<When> = good.iter().map(|(when, _)| *when).collect();
+    let newest = good.iter().max_by_key(|(when, _)| when.earliest_ms()).map_or(&Value::Null, |(_, one)| *one);
+    let last = all.iter().filter_map(|one| Some((stopped(one)?, bool_at(one, "/error")))).max_by_key(|(when, _)| when.earliest_ms());
     let mut record = BackupRecord {
         size_bytes: count_at(newest, "/info/size"),
         added_bytes: count_at(newest, "/info/repository/delta").or_else(|| count_at(newest, "/info/delta")),
         generations: i64::try_from(all.len()).ok().filter(|count| *count > 0),
-        zone_stated: (!times.is_empty()).then_some(true),
         ..BackupRecord::of(text_at(stanza, "/name"), &times)
     };
-    if let Some((ms, error)) = last {
-        record.last_run_at = Some(ms);
+    if let Some((when, error)) = last {
+        record.last_run_at = Some(when);
         // Pages of the database whose checksums are wrong are in this backup.
         record.damaged = error.filter(|error| *error);
     } else if bool_at(stanza, "/status/lock/backup/held") == Some(true) {
@@ -100,8 +99,8 @@ fn stanza_of(stanza: &Value) -> BackupRecord {
     record
 }
 
-fn stopped(backup: &Value) -> Option<i64> {
-    count_at(backup, "/timestamp/stop").and_then(when::real_s)
+fn stopped(backup: &Value) -> Option<When> {
+    count_at(backup, "/timestamp/stop").and_then(seconds)
 }
 
 /// One stanza of the text.
@@ -124,7 +123,7 @@ fn plain(input: &str) -> Option<Backups> {
             familiar = true;
         } else if let Some(stanza) = stanzas.last_mut() {
             stanza.line(line);
-        } else if line.contains("ERROR: [") || complaint(line).is_some() {
+        } else if line.contains("ERROR: [") || line.contains("pgbackrest: ") && complaint(line).is_some() {
             let (code, words) = complaint(line).unwrap_or(("io_error", "the tool gave up"));
             backups.fault(code, words);
             familiar = true;
@@ -156,8 +155,8 @@ impl<'a> Stanza<'a> {
 
     fn close(&self, backups: &mut Backups) {
         let good: Vec<(When, Option<i64>)> = self.backups.iter().filter(|(.., error)| !error).filter_map(|(when, size, _)| Some(((*when)?, *size))).collect();
-        let times: Vec<i64> = good.iter().map(|(when, _)| when.ms).collect();
-        let newest = good.iter().max_by_key(|(when, _)| when.ms);
+        let times: Vec<When> = good.iter().map(|(when, _)| *when).collect();
+        let newest = good.iter().max_by_key(|(when, _)| when.earliest_ms());
         let damaged = self.backups.last().is_some_and(|(.., error)| *error);
         let undated = self.backups.iter().filter(|(when, ..)| when.is_none()).count();
         if undated > 0 {
@@ -174,7 +173,6 @@ impl<'a> Stanza<'a> {
         backups.push(BackupRecord {
             size_bytes: newest.and_then(|(_, size)| *size),
             generations: i64::try_from(self.backups.len()).ok().filter(|count| *count > 0),
-            zone_stated: newest.map(|(when, _)| when.zone_stated),
             damaged: damaged.then_some(true),
             ..BackupRecord::of(Some(self.name.to_owned()), &times)
         });

@@ -80,9 +80,8 @@ fn run(summary: &Value) -> BackupRecord {
         result: Some(Ended::Success),
         size_bytes: count_at(summary, "/total_bytes_processed"),
         added_bytes: count_at(summary, "/data_added"),
-        last_success_at: ended.map(|when| when.ms),
-        last_run_at: ended.map(|when| when.ms),
-        zone_stated: ended.map(|when| when.zone_stated),
+        last_success_at: ended,
+        last_run_at: ended,
         ..BackupRecord::default()
     }
 }

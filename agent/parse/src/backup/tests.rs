@@ -11,14 +11,18 @@ fn judged(set: BackupRecord, at_ms: Option<i64>) -> (Status, String) {
     (outcome.status, outcome.reason)
 }
 
-fn daily(newest: i64, count: i64) -> Vec<i64> {
-    (0..count).map(|n| newest - n * DAY_MS).collect()
+fn at(ms: i64) -> When {
+    When::utc(ms).unwrap()
+}
+
+fn daily(newest: i64, count: i64) -> Vec<When> {
+    (0..count).map(|n| at(newest - n * DAY_MS)).collect()
 }
 
 #[test]
 fn a_set_of_moments_is_counted() {
     let set = BackupRecord::of(Some("home\n".to_owned()), &daily(AT, 9));
-    assert_eq!((set.last_success_at, set.oldest_at, set.generations), (Some(AT), Some(AT - 8 * DAY_MS), Some(9)));
+    assert_eq!((set.last_success_at, set.oldest_at, set.generations), (Some(at(AT)), Some(at(AT - 8 * DAY_MS)), Some(9)));
     assert_eq!((set.set.as_deref(), set.result, set.rhythm_ms), (Some("home"), Some(Ended::Success), Some(DAY_MS)));
     let none = BackupRecord::of(None, &[]);
     assert_eq!((none.generations, none.result, none.last_success_at), (None, None, None));
@@ -28,23 +32,25 @@ fn a_set_of_moments_is_counted() {
 #[test]
 fn a_set_that_is_not_kept_up_is_bad_by_its_own_rhythm() {
     let age = |set: &BackupRecord, days: i64| judged(set.clone(), Some(AT + days * DAY_MS)).0;
-    let (day, week) = (BackupRecord::of(None, &daily(AT, 9)), BackupRecord::of(None, &[AT, AT - 7 * DAY_MS, AT - 14 * DAY_MS]));
+    let (day, week) = (BackupRecord::of(None, &daily(AT, 9)), BackupRecord::of(None, &[at(AT), at(AT - 7 * DAY_MS), at(AT - 14 * DAY_MS)]));
     assert_eq!((age(&day, 3), age(&day, 4)), (Status::Ok, Status::Bad));
     assert_eq!((age(&week, 15), age(&week, 16)), (Status::Ok, Status::Bad));
-    let year = BackupRecord::of(None, &[AT, AT - 365 * DAY_MS, AT - 730 * DAY_MS]);
+    let year = BackupRecord::of(None, &[at(AT), at(AT - 365 * DAY_MS), at(AT - 730 * DAY_MS)]);
     assert_eq!((age(&year, 62), age(&year, 63)), (Status::Ok, Status::Bad));
-    let alone = BackupRecord::of(None, &[AT]);
+    let alone = BackupRecord::of(None, &[at(AT)]);
     assert_eq!((age(&alone, 8), age(&alone, 9)), (Status::Ok, Status::Bad));
     assert_eq!(judged(alone.clone(), Some(AT + 9 * DAY_MS)).1, "the backup: the newest backup is 9 days old");
     assert_eq!(judged(alone.clone(), None).0, Status::Ok);
-    let (local, ahead) = (BackupRecord { zone_stated: Some(false), ..alone.clone() }, BackupRecord::of(None, &[AT + 2 * DAY_MS]));
-    assert_eq!((age(&local, 8), judged(local, Some(AT + 8 * DAY_MS + ZONE_MS + 1)).0), (Status::Ok, Status::Bad));
+    // A clock without an offset may have shown the moment half a day later elsewhere.
+    let (local, ahead) = (BackupRecord::of(None, &[stamp(Some("2026-11-20T00:00:00")).unwrap()]), BackupRecord::of(None, &[at(AT + 2 * DAY_MS)]));
+    let half = 12 * 3_600_000;
+    assert_eq!((judged(local.clone(), Some(AT + 8 * DAY_MS + half)).0, judged(local, Some(AT + 8 * DAY_MS + half + 1)).0), (Status::Ok, Status::Bad));
     assert_eq!(judged(ahead, Some(AT)).0, Status::Unknown);
 }
 
 #[test]
 fn success_that_wrote_nothing_is_never_fine() {
-    let good = BackupRecord::of(None, &[AT]);
+    let good = BackupRecord::of(None, &[at(AT)]);
     for (set, status) in [
         (BackupRecord { size_bytes: Some(0), ..good.clone() }, Status::Bad),
         (BackupRecord { damaged: Some(true), ..good.clone() }, Status::Bad),
@@ -69,7 +75,7 @@ fn without_a_moment_nothing_is_fine_by_a_clock() {
 #[test]
 fn too_many_sets_are_told() {
     let mut backups = Backups::default();
-    (0..=RECORDS_MAX).for_each(|_| backups.push(BackupRecord::of(None, &[AT])));
+    (0..=RECORDS_MAX).for_each(|_| backups.push(BackupRecord::of(None, &[at(AT)])));
     let outcome = backups.outcome(None);
     assert_eq!((outcome.status, outcome.records.len(), outcome.faults[0].code), (Status::Unknown, RECORDS_MAX, "too_many"));
 }
@@ -77,12 +83,22 @@ fn too_many_sets_are_told() {
 #[test]
 fn a_name_stands_in_the_set_alone() {
     let mut backups = Backups::default();
-    backups.push(BackupRecord { result: Some(Ended::Failed), ..BackupRecord::of(Some("/home/yamada".to_owned()), &[AT]) });
-    backups.push(BackupRecord::of(None, &[AT]));
+    backups.push(BackupRecord { result: Some(Ended::Failed), ..BackupRecord::of(Some("/home/yamada".to_owned()), &[at(AT)]) });
+    backups.push(BackupRecord::of(None, &[at(AT)]));
     let shown = serde_json::to_value(backups.outcome(Some(AT))).unwrap();
     assert_eq!((&shown["reason"], &shown["records"][0]["set"]), (&"set 1: the last run failed".into(), &"/home/yamada".into()));
     assert_eq!(shown.to_string().matches("yamada").count(), 1 + shown["readings"].as_array().unwrap().iter().filter(|r| r["labels"]["set"] != "").count());
     assert_eq!(shown["records"][0]["last_success_at"], "2026-11-20T00:00:00Z");
+}
+
+#[test]
+fn a_moment_without_an_offset_is_shown_so_and_its_freshness_is_its_earliest() {
+    let mut backups = Backups::default();
+    backups.push(BackupRecord::of(None, &[stamp(Some("2026-11-20 00:00:00")).unwrap()]));
+    let outcome = backups.outcome(None);
+    assert_eq!((&outcome.records[0]["last_success_at"], outcome.source_fresh_at), (&"2026-11-20T00:00:00".into(), Some(AT - 14 * 3_600_000)));
+    assert!(outcome.readings.iter().all(|reading| reading.name != "backup_last_success_timestamp"));
+    assert_eq!((seconds(4_294_967_295), seconds(0), seconds(1_795_317_540).is_some()), (None, None, true));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The text of `list-backups` and `check`.
 
-use super::{Backups, Check, Copy, checked, complaint, server, size};
-use crate::{text, when};
+use super::{Backups, Check, Copy, checked, complaint, server, size, stamp};
+use crate::text;
 
 /// Reads the lines; `None` when they are none of this tool's.
 pub(super) fn read(input: &str) -> Option<Backups> {
@@ -12,7 +12,8 @@ pub(super) fn read(input: &str) -> Option<Backups> {
     for (index, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if let Some((name, copy)) = row(line) {
             familiar = true;
-            match listed.iter_mut().find(|(known, _)| *known == name) {
+            // The backups of a server stand together.
+            match listed.last_mut().filter(|(known, _)| *known == name) {
                 Some((_, copies)) => copies.push(copy),
                 None => listed.push((name, vec![copy])),
             }
@@ -23,7 +24,7 @@ pub(super) fn read(input: &str) -> Option<Backups> {
             rows.push(check);
         } else if line.contains(" barman.") {
             // Lines of the log, which repeat what the answer says.
-        } else if line.starts_with("ERROR: ") || line.starts_with("EXCEPTION: ") || complaint(line).is_some() {
+        } else if line.starts_with("ERROR: ") || line.starts_with("EXCEPTION: ") || line.contains("barman: ") && complaint(line).is_some() {
             let (code, words) = complaint(line).unwrap_or(("io_error", "the tool gave up"));
             backups.fault(code, words);
             familiar = true;
@@ -55,10 +56,10 @@ fn row(line: &str) -> Option<(&str, Copy)> {
         let word = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         return word.then(|| (name, Copy { status: first.to_owned(), ended: None, size: None }));
     };
-    Some((name, Copy { status: "DONE".to_owned(), ended: when::written(first), size: bytes.strip_prefix("Size: ").and_then(size) }))
+    Some((name, Copy { status: "DONE".to_owned(), ended: stamp(Some(first)), size: bytes.strip_prefix("Size: ").and_then(size) }))
 }
 
-/// `	wal_level: OK`, `	failed backups: FAILED (there are 2 failed backups)`.
+/// Indented: `wal_level: OK`, `failed backups: FAILED (there are 2 failed backups)`.
 fn check(line: &str) -> Option<Check<'_>> {
     let (name, rest) = line.strip_prefix(['\t', ' '])?.trim().split_once(": ")?;
     let (word, hint) = rest.split_once(" (").unwrap_or((rest, ""));

@@ -15,8 +15,8 @@ fn a_list_tells_of_each_server() {
     let outcome = judged(LIST);
     assert_eq!((outcome.status, outcome.records.len(), outcome.faults.len()), (Status::Ok, 2, 0), "{}", outcome.reason);
     let (main, side) = (&outcome.records[0], &outcome.records[1]);
-    assert_eq!((&main["set"], &main["generations"], &main["last_success_at"]), (&"main".into(), &2.into(), &"2026-11-22T03:19:00Z".into()));
-    assert_eq!((&main["size_bytes"], &main["zone_stated"], &side["size_bytes"]), (&22_963_814.into(), &false.into(), &2_147_483_648_i64.into()));
+    assert_eq!((&main["set"], &main["generations"], &main["last_success_at"]), (&"main".into(), &2.into(), &"2026-11-22T03:19:00".into()));
+    assert_eq!((&main["size_bytes"], &side["size_bytes"]), (&22_963_814.into(), &2_147_483_648_i64.into()));
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_newest_backup_that_failed_is_bad_whatever_came_before() {
     let failed = format!("main 20261123T031855 - F - FAILED\n{LIST}");
     let outcome = judged(&failed);
     assert_eq!((outcome.status, &outcome.records[0]["result"]), (Status::Bad, &"failed".into()));
-    assert_eq!(outcome.records[0]["last_success_at"], "2026-11-22T03:19:00Z");
+    assert_eq!(outcome.records[0]["last_success_at"], "2026-11-22T03:19:00");
     assert_eq!(judged("main 20261123T031855 - STARTED\n").status, Status::Unknown);
     assert_eq!(judged("main 20261123T031855 - F - Sun Nov 42 03:19:00 2026 - Size: 0 B - WAL Size: 0 B\n").status, Status::Unknown);
 }
@@ -35,7 +35,7 @@ fn json_says_the_same() {
     let outcome = judged(&format!(r#"{{"main":[{done},{{"backup_id":"x","status":"FAILED"}}]}}"#));
     let record = &outcome.records[0];
     assert_eq!((outcome.status, &record["generations"], &record["last_success_at"]), (Status::Ok, &1.into(), &"2026-11-22T03:19:00Z".into()));
-    assert_eq!((&record["size_bytes"], &record["zone_stated"]), (&22_956_398.into(), &true.into()));
+    assert_eq!(&record["size_bytes"], 22_956_398);
     assert_eq!(judged(&format!(r#"{{"main":[{{"backup_id":"x","status":"FAILED"}},{done}]}}"#)).status, Status::Bad);
     let none = judged(r#"{"main":[]}"#);
     assert_eq!((none.status, none.faults[0].code, &none.records[0]["generations"]), (Status::Unknown, "empty", &Value::Null));

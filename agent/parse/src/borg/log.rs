@@ -1,7 +1,7 @@
 //! Messages of `--log-json`, one on a line.
 
 use super::{BackupRecord, Backups, Ended, Value, complaint, text_at};
-use crate::when;
+use crate::when::When;
 
 /// What the messages told so far.
 #[derive(Default)]
@@ -68,7 +68,8 @@ impl Log {
 
     /// A complaint in text; whether it was one.
     pub(super) fn complained(&mut self, line: &str) -> bool {
-        complaint(line).map(|told| self.fault(told)).is_some()
+        // Another tool begins so.
+        complaint(line).filter(|_| !line.starts_with("Fatal: ")).map(|told| self.fault(told)).is_some()
     }
 
     fn fault(&mut self, (code, words): (&'static str, &'static str)) {
@@ -102,5 +103,5 @@ impl Log {
 
 #[allow(clippy::cast_possible_truncation, reason = "what does not fit is held at the end of the range, and is no moment that can be meant")]
 fn milliseconds(seconds: f64) -> Option<i64> {
-    when::real((seconds * 1000.0).floor() as i64)
+    When::utc((seconds * 1000.0).floor() as i64)?.moment()
 }

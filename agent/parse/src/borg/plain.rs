@@ -2,8 +2,9 @@
 
 use super::log::Log;
 use super::{BackupRecord, Backups, broken_off, last_part, stamp};
+use crate::backup::COMPLAINT_LINES_MAX;
+use crate::text;
 use crate::when::When;
-use crate::{text, when};
 
 /// Reads the lines, each with its number from 0; `None` when they are none of this tool's.
 pub(super) fn read(lines: &[(usize, &str)], log: &mut Log) -> Option<Backups> {
@@ -11,7 +12,7 @@ pub(super) fn read(lines: &[(usize, &str)], log: &mut Log) -> Option<Backups> {
     let listed: Vec<(&str, Option<When>)> = lines.iter().filter_map(|(_, line)| row(line)).collect();
     if listed.is_empty() {
         let info = info(lines);
-        let told = lines.iter().filter(|(_, line)| log.said(line) || log.complained(line)).count();
+        let told = lines.iter().filter(|(index, line)| log.said(line) || *index < COMPLAINT_LINES_MAX && log.complained(line)).count();
         return match info {
             Some(record) => {
                 backups.push(record);
@@ -29,8 +30,7 @@ pub(super) fn read(lines: &[(usize, &str)], log: &mut Log) -> Option<Backups> {
     if made.is_empty() {
         backups.findings.push("only backups that were broken off are in it".to_owned());
     } else {
-        let times: Vec<i64> = made.iter().map(|when| when.ms).collect();
-        backups.push(BackupRecord { zone_stated: made.last().map(|when| when.zone_stated), ..BackupRecord::of(None, &times) });
+        backups.push(BackupRecord::of(None, &made));
     }
     Some(backups)
 }
@@ -43,7 +43,7 @@ fn row(line: &str) -> Option<(&str, Option<When>)> {
     }
     let comma = before.rfind(", ")?;
     let day = comma.checked_sub(3)?;
-    Some((before.get(..day)?.trim(), when::written(before.get(day..)?)))
+    Some((before.get(..day)?.trim(), stamp(before.get(day..))))
 }
 
 /// `Location: …`, `All archives: …`, `Archive name: …`, `Time (start): …`.
@@ -59,13 +59,12 @@ fn info(lines: &[(usize, &str)]) -> Option<BackupRecord> {
         return Some(BackupRecord { set, size_bytes: size("All archives:"), ..BackupRecord::default() });
     }
     let made = stamp(value("Time (end):").or_else(|| value("Time (start):")));
-    let times: Vec<i64> = made.iter().map(|when| when.ms).collect();
+    let times: Vec<When> = made.into_iter().collect();
     let holds_none = value("Number of files:").is_some_and(|count| count == "0");
     Some(BackupRecord {
         size_bytes: if holds_none { Some(0) } else { size("This archive:") },
         generations: None,
         oldest_at: None,
-        zone_stated: made.map(|when| when.zone_stated),
         ..BackupRecord::of(set, &times)
     })
 }

@@ -70,7 +70,7 @@ fn text_says_the_same() {
     let outcome = judged(text);
     let record = &outcome.records[0];
     assert_eq!((outcome.status, &record["set"], &record["generations"]), (Status::Ok, &"main".into(), &2.into()));
-    assert_eq!((&record["last_success_at"], &record["size_bytes"], &record["zone_stated"]), (&"2026-11-22T03:19:02Z".into(), &23_068_672.into(), &true.into()));
+    assert_eq!((&record["last_success_at"], &record["size_bytes"]), (&"2026-11-22T03:19:02Z".into(), &23_068_672.into()));
     let none = judged("stanza: main\n    status: error (no valid backups)\n");
     assert_eq!((none.status, &none.records[0]["generations"]), (Status::Bad, &Value::Null));
     assert_eq!(judged("stanza: main\n    status: error (missing stanza path)\n").faults[0].code, "not_found");

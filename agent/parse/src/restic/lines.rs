@@ -1,5 +1,7 @@
 //! Messages, one on a line: JSON of `backup` and `check`, and the tool's text.
 
+use crate::backup::COMPLAINT_LINES_MAX;
+
 use super::{BackupRecord, Backups, Ended, Value, complain, count_at, run, text_at};
 
 /// What the lines told so far.
@@ -20,7 +22,7 @@ pub(super) fn read(input: &str) -> Option<Backups> {
     let mut told = Told::default();
     for (index, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if !line.trim_start().starts_with('{') {
-            told.text(line);
+            told.text(line, told.familiar || index < COMPLAINT_LINES_MAX);
         } else if let Ok(message) = serde_json::from_str::<Value>(line) {
             told.message(&message);
         } else {
@@ -83,8 +85,8 @@ impl Told {
         }
     }
 
-    /// A line of text.
-    fn text(&mut self, line: &str) {
+    /// A line of text, in which a complaint may stand or not.
+    fn text(&mut self, line: &str, complaints: bool) {
         let line = line.trim();
         if line.contains("no errors were found") {
             self.familiar = true;
@@ -95,15 +97,12 @@ impl Told {
         } else if line.ends_with("does not exist, skipping") || line.contains("at least one source file could not be read") {
             self.familiar = true;
             self.left_out = true;
-        } else if line.starts_with("check all packs") || line.starts_with("check snapshots, trees and blobs") {
+        } else if line.starts_with("check all packs") || line.starts_with("check snapshots, trees and blobs") || complaints && complain(&mut self.backups, line)
+        {
             self.familiar = true;
-        } else if complain(&mut self.backups, line) {
+        } else if complaints && line.starts_with("Fatal: ") {
             self.familiar = true;
-        } else if let Some(said) = line.strip_prefix("Fatal: ") {
-            self.familiar = true;
-            if !complain(&mut self.backups, said) {
-                self.backups.fault("io_error", "the tool gave up");
-            }
+            self.backups.fault("io_error", "the tool gave up");
         }
     }
 

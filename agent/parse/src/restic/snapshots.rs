@@ -2,6 +2,7 @@
 
 use super::{BackupRecord, Backups, Value, count_at, list_at, name, nothing, stamp, text_at};
 use crate::RECORDS_MAX;
+use crate::when::When;
 use std::collections::BTreeMap;
 
 /// Snapshots of one set.
@@ -57,22 +58,21 @@ fn set_of<'a>(group: &Value, snapshots: &'a [Value], host: &str) -> Set<'a> {
 
 /// The record of one set. A machine's name is part of the set's where there are several machines.
 fn record(set: Set, several: bool, backups: &mut Backups) {
-    let times: Vec<(i64, &Value)> = set.snapshots.iter().filter_map(|item| Some((stamp(item.get("time")?.as_str())?.ms, *item))).collect();
+    let times: Vec<(When, &Value)> = set.snapshots.iter().filter_map(|item| Some((stamp(item.get("time")?.as_str())?, *item))).collect();
     let unread = set.snapshots.len() - times.len();
     if unread > 0 {
         backups.fault("malformed", &format!("{unread} snapshots without a moment that can be meant"));
     }
-    let only: Vec<i64> = times.iter().map(|(ms, _)| *ms).collect();
+    let only: Vec<When> = times.iter().map(|(when, _)| *when).collect();
     let name = match set.host.filter(|_| several) {
         Some(host) => Some(format!("{host}:{}", set.name.unwrap_or_default())),
         None => set.name,
     };
-    let newest = times.iter().max_by_key(|(ms, _)| *ms).map(|(_, item)| *item).unwrap_or(&Value::Null);
+    let newest = times.iter().max_by_key(|(when, _)| when.earliest_ms()).map(|(_, item)| *item).unwrap_or(&Value::Null);
     backups.push(BackupRecord {
         size_bytes: count_at(newest, "/summary/total_bytes_processed"),
         added_bytes: count_at(newest, "/summary/data_added"),
         generations: i64::try_from(set.snapshots.len()).ok().filter(|count| *count > 0),
-        zone_stated: (!only.is_empty()).then_some(true),
         ..BackupRecord::of(name, &only)
     });
 }

@@ -19,7 +19,7 @@ fn snapshots_are_gathered_into_sets() {
     assert_eq!((&first["set"], &first["last_success_at"], &first["generations"]), (&"/srv/db".into(), &"2026-11-20T18:00:00Z".into(), &2.into()));
     assert_eq!((&first["size_bytes"], &first["added_bytes"], &first["result"]), (&600.into(), &9.into(), &"success".into()));
     assert_eq!((&second["set"], &second["size_bytes"]), (&"/etc, /opt".into(), &Value::Null));
-    assert_eq!(outcome.source_fresh_at, stamp(Some("2026-11-20T18:00:00Z")).map(|when| when.ms));
+    assert_eq!(outcome.source_fresh_at, stamp(Some("2026-11-20T18:00:00Z")).map(|when| when.earliest_ms()));
     let shown = serde_json::to_string(&outcome).unwrap();
     assert!(!shown.contains("yamada") && !shown.contains("pc1"), "{shown}");
     let two = LIST.replacen("pc1", "pc2", 1);
@@ -31,7 +31,7 @@ fn snapshots_are_gathered_into_sets() {
 
 #[test]
 fn age_is_judged_by_the_moment_given() {
-    let at = |text: &str| stamp(Some(text)).map(|when| when.ms);
+    let at = |text: &str| stamp(Some(text)).map(|when| when.earliest_ms());
     assert_eq!(outcome(LIST, at("2026-11-22T00:00:00Z")).unwrap().status, Status::Ok);
     let late = outcome(LIST, at("2027-04-01T00:00:00Z")).unwrap();
     assert_eq!((late.status, late.reason.as_str()), (Status::Bad, "set 1: the newest backup is 131 days old; set 2: the newest backup is 133 days old"));
