@@ -4,7 +4,7 @@ use crate::{
     Outcome, Tree, Unreadable, apcaccess, btrfs, chronyc, df, diskstats, dmesg, edac, hwmon, ipmi_sensor, lvs, mdadm, mdstat, mount, multipath, netdev,
     nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text, storcli, systemd, timedatectl, upsc, w32tm, zpool,
 };
-use crate::{barman, borg, pgbackrest, restic, textfile, veeam, wbadmin};
+use crate::{barman, borg, drop_json, nagios, pgbackrest, restic, textfile, veeam, wbadmin};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
@@ -224,10 +224,22 @@ pub const KINDS: &[Kind] = &[
         read: Read::Text(wbadmin::outcome),
     },
     Kind {
+        name: "nagios",
+        about: "one plugin's output: the word of state in its first line, performance data",
+        about_ja: "プラグインひとつの出力（1行目の状態語、性能データ）",
+        read: Read::Text(nagios::outcome),
+    },
+    Kind {
         name: "textfile",
         about: "metrics in a file: Prometheus' text or OpenMetrics",
         about_ja: "ファイルに書かれた計測値（Prometheusのテキスト形式、OpenMetrics）",
         read: Read::Text(textfile::outcome),
+    },
+    Kind {
+        name: "drop-json",
+        about: "equipment's self-diagnosis in our published form, mimamori.drop/1 (docs/drop-1.schema.json)",
+        about_ja: "機器の自己診断（公開している形式 mimamori.drop/1、docs/drop-1.schema.json）",
+        read: Read::Text(drop_json::outcome),
     },
 ];
 
