@@ -183,7 +183,12 @@ impl Backups {
         if unreadable > 0 {
             verdict.unknown(format!("{unreadable} parts cannot be read"));
         }
-        let fine = if several { format!("{} sets backed up", self.sets.len()) } else { "backed up".to_owned() };
+        let told = self.sets.iter().any(|set| set.result == Some(Ended::Success));
+        let fine = match (told, several) {
+            (false, _) => "nothing is wrong with what is told".to_owned(),
+            (true, false) => "backed up".to_owned(),
+            (true, true) => format!("{} sets backed up", self.sets.len()),
+        };
         let mut outcome = verdict.outcome_with(fine, self.faults);
         outcome.observed_at = self.observed_at;
         let told = self.sets.iter().flat_map(|set| [set.last_success_at, set.last_run_at]).flatten().map(When::earliest_ms).max();
@@ -224,7 +229,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("lock is already", "locked", "the repository is locked"),
     ("another action is in progress", "locked", "the repository is locked"),
     ("another barman process", "locked", "the repository is locked"),
-    ("data integrity error", "damaged", "the repository is damaged"),
+    ("data integrity error:", "damaged", "the repository is damaged"),
     ("integrityerror", "damaged", "the repository is damaged"),
     ("inconsistency detected", "damaged", "the repository is damaged"),
     ("repository contains errors", "damaged", "the repository is damaged"),
@@ -270,6 +275,14 @@ pub(crate) fn complaint(line: &str) -> Option<(&'static str, &'static str)> {
     let borg = lower.contains("repository ") && lower.contains(" does not exist");
     let gone = borg.then_some(("not_found", "there is no repository"));
     gone.or_else(|| WORDS.iter().find(|(words, ..)| lower.contains(words)).map(|(_, code, said)| (*code, *said)))
+}
+
+/// The same of a line of text in which any tool may have complained: it names one of `tools` (in small letters), or what only
+/// backups have.
+pub(crate) fn complaint_of(tools: &[&str], line: &str) -> Option<(&'static str, &'static str)> {
+    let lower = line.chars().take(800).collect::<String>().to_lowercase();
+    let named = tools.iter().chain(&["repository"]).any(|tool| lower.contains(tool));
+    complaint(line).filter(|(code, _)| named || ["wrong_key", "locked", "damaged"].contains(code))
 }
 
 /// A moment in a text whose dates are never of two meanings; what stands for never is none.

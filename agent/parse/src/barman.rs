@@ -53,7 +53,7 @@ fn json(root: &Value) -> Option<Backups> {
                     familiar = true;
                 }
             }
-            Value::Array(copies) => {
+            Value::Array(copies) if copies.iter().all(is_copy) => {
                 familiar = true;
                 let listed: Vec<Option<Copy>> = copies.iter().map(copy).collect();
                 let unread = listed.iter().filter(|copy| copy.is_none()).count();
@@ -62,7 +62,7 @@ fn json(root: &Value) -> Option<Backups> {
                 }
                 server(name, &listed.into_iter().flatten().collect::<Vec<_>>(), &mut backups);
             }
-            Value::Object(checks) if checks.values().any(|check| check.get("status").is_some()) => {
+            Value::Object(checks) if !checks.is_empty() && checks.values().all(is_check) => {
                 familiar = true;
                 let word = |check: &'_ Value, key: &str| check.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let rows: Vec<(&str, String, String)> =
@@ -71,10 +71,19 @@ fn json(root: &Value) -> Option<Backups> {
                 let rows: Vec<Check> = rows.iter().map(|(name, status, hint)| Check { name, passed: status == "OK", hint }).collect();
                 checked(name, &rows, &mut backups);
             }
-            _ => {}
+            _ => return None,
         }
     }
     familiar.then_some(backups)
+}
+
+/// A backup, or the identifier of one alone.
+fn is_copy(value: &Value) -> bool {
+    value.get("backup_id").or(Some(value)).and_then(Value::as_str).is_some_and(|id| id.len() == 15 && id.as_bytes().get(8) == Some(&b'T'))
+}
+
+fn is_check(value: &Value) -> bool {
+    value.get("status").is_some_and(Value::is_string) && value.get("hint").is_some()
 }
 
 fn copy(value: &Value) -> Option<Copy> {

@@ -46,7 +46,8 @@ pub fn outcome(input: &str, at_ms: Option<i64>) -> Result<Outcome, Unreadable> {
 /// `{"type": "log_message", …}` on one line.
 fn is_message(line: &str) -> bool {
     let line = line.trim();
-    line.starts_with('{') && line.ends_with('}') && line.contains("\"type\"") && !line.contains("\"repository\"")
+    let kinds = ["\"log_message\"", "\"archive_progress\"", "\"progress_message\"", "\"progress_percent\"", "\"file_status\"", "\"question_"];
+    line.starts_with("{\"type\"") && line.ends_with('}') && kinds.iter().any(|kind| line.contains(kind))
 }
 
 /// An answer of `list`, `info` or `create`; `None` when it is none.

@@ -85,7 +85,9 @@ pub fn parse(input: &str) -> Result<Check, Unreadable> {
     let told = told.or_else(|| Some((ranges.filter(|state| *state > State::Ok)?, ToldBy::Ranges)));
     check.state = told.map(|(state, _)| state);
     check.state_from = told.map(|(_, from)| from);
-    let nothing = check.state.is_none() && check.performance.is_empty();
+    // Without a word for it, only values that are all as they should be tell that this is a plugin's output.
+    let strange = !check.faults.is_empty() || input.contains(|c: char| c == '\u{fffd}' || c.is_control() && !c.is_whitespace());
+    let nothing = !matches!(check.state_from, Some(ToldBy::Word | ToldBy::Marks)) && (check.performance.is_empty() || strange);
     if nothing { Err(Unreadable::Foreign { line: first + 1, such_as: SUCH_AS }) } else { Ok(check) }
 }
 

@@ -32,11 +32,11 @@ fn a_newest_backup_that_failed_is_bad_whatever_came_before() {
 #[test]
 fn json_says_the_same() {
     let done = r#"{"backup_id":"20261122T031855","backup_type":"full","end_time":"Sun Nov 22 12:19:00 2026","end_time_timestamp":"1795317540","size":"21.9 MiB","size_bytes":22956398,"status":"DONE","retention_status":"-"}"#;
-    let outcome = judged(&format!(r#"{{"main":[{done},{{"backup_id":"x","status":"FAILED"}}]}}"#));
+    let outcome = judged(&format!(r#"{{"main":[{done},{{"backup_id":"20261120T031855","status":"FAILED"}}]}}"#));
     let record = &outcome.records[0];
     assert_eq!((outcome.status, &record["generations"], &record["last_success_at"]), (Status::Ok, &1.into(), &"2026-11-22T03:19:00Z".into()));
     assert_eq!(&record["size_bytes"], 22_956_398);
-    assert_eq!(judged(&format!(r#"{{"main":[{{"backup_id":"x","status":"FAILED"}},{done}]}}"#)).status, Status::Bad);
+    assert_eq!(judged(&format!(r#"{{"main":[{{"backup_id":"20261120T031855","status":"FAILED"}},{done}]}}"#)).status, Status::Bad);
     let none = judged(r#"{"main":[]}"#);
     assert_eq!((none.status, none.faults[0].code, &none.records[0]["generations"]), (Status::Unknown, "empty", &Value::Null));
     assert_eq!(judged(r#"{"_ERROR":["Unknown server 'x'"]}"#).faults[0].code, "not_found");

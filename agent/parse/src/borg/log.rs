@@ -1,6 +1,7 @@
 //! Messages of `--log-json`, one on a line.
 
 use super::{BackupRecord, Backups, Ended, Value, complaint, text_at};
+use crate::backup::complaint_of;
 use crate::when::When;
 
 /// What the messages told so far.
@@ -55,9 +56,10 @@ impl Log {
     /// What a check says, as a message or as text; whether it was that.
     pub(super) fn said(&mut self, line: &str) -> bool {
         let lower = line.to_lowercase();
-        if lower.contains("no problems found") || lower.contains("no errors found") {
+        let check = lower.contains("check");
+        if check && (lower.contains("no problems found") || lower.contains("no errors found")) {
             self.damaged = self.damaged.or(Some(false));
-        } else if ["problems found", "errors found", "object count mismatch", "integrity error"].iter().any(|words| lower.contains(words)) {
+        } else if check && (lower.contains("problems found") || lower.contains("errors found")) || lower.contains("index object count mismatch") {
             self.damaged = Some(true);
             self.fault(("damaged", "the repository is damaged"));
         } else {
@@ -69,7 +71,7 @@ impl Log {
     /// A complaint in text; whether it was one.
     pub(super) fn complained(&mut self, line: &str) -> bool {
         // Another tool begins so.
-        complaint(line).filter(|_| !line.starts_with("Fatal: ")).map(|told| self.fault(told)).is_some()
+        complaint_of(&["borg", "remote: "], line).filter(|_| !line.starts_with("Fatal: ")).map(|told| self.fault(told)).is_some()
     }
 
     fn fault(&mut self, (code, words): (&'static str, &'static str)) {

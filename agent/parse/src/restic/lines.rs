@@ -1,6 +1,6 @@
 //! Messages, one on a line: JSON of `backup` and `check`, and the tool's text.
 
-use crate::backup::COMPLAINT_LINES_MAX;
+use crate::backup::{COMPLAINT_LINES_MAX, complaint_of};
 
 use super::{BackupRecord, Backups, Ended, Value, complain, count_at, run, text_at};
 
@@ -97,13 +97,20 @@ impl Told {
         } else if line.ends_with("does not exist, skipping") || line.contains("at least one source file could not be read") {
             self.familiar = true;
             self.left_out = true;
-        } else if line.starts_with("check all packs") || line.starts_with("check snapshots, trees and blobs") || complaints && complain(&mut self.backups, line)
+        } else if line.starts_with("check all packs")
+            || line.starts_with("check snapshots, trees and blobs")
+            || complaints && complaint_of(&["restic", "fatal: "], line).is_some_and(|(code, words)| self.fault(code, words))
         {
             self.familiar = true;
         } else if complaints && line.starts_with("Fatal: ") {
             self.familiar = true;
             self.backups.fault("io_error", "the tool gave up");
         }
+    }
+
+    fn fault(&mut self, code: &'static str, words: &str) -> bool {
+        self.backups.fault(code, words);
+        true
     }
 
     fn close(mut self) -> Option<Backups> {
