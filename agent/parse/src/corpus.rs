@@ -1,6 +1,8 @@
 //! Real files that others wrote, read where they lie.
 
+mod antivirus;
 mod drives;
+mod patches;
 mod proc_sys;
 mod storage;
 

@@ -8,39 +8,55 @@
 //!
 //! The words of a fault: `permission_denied`, `not_found`, `no_device`, `busy`, `standby` (it sleeps and was not woken),
 //! `timed_out`, `unsupported`, `not_running`, `locked`, `malformed` (one line among good ones), `too_many` (left out),
-//! `io_error` (anything else that failed).
+//! `unreachable` (a server or repository), `wrong_key` (a signature or key does not fit), `stale` (its source is too old),
+//! `not_registered` (it has no right to its source), `io_error` (anything else that failed).
 
+pub mod antivirus;
 pub mod apcaccess;
+pub mod apt;
+pub mod apt_mark;
 pub mod btrfs;
 pub mod chronyc;
+pub mod clamav_cvd;
 pub mod dbus;
+pub mod defender;
 pub mod df;
 pub mod diskstats;
 pub mod dmesg;
+pub mod dnf;
 pub mod drive;
 pub mod edac;
 pub mod hardware;
 pub mod hwmon;
 pub mod ipmi_sensor;
+pub mod kaspersky;
 pub mod lvs;
 pub mod mdadm;
+pub mod mdatp;
 pub mod mdstat;
 pub mod mount;
 pub mod multipath;
+pub mod needrestart;
+pub mod needs_restarting;
 pub mod netdev;
 pub mod nvme_cli;
+pub mod os_release;
+pub mod patch;
 pub mod physicaldisk;
 pub mod power_supply;
 pub mod psi;
 pub mod smartctl;
 pub mod smartctl_text;
 pub mod storcli;
+pub mod symantec;
 pub mod systemd;
 pub mod text;
 pub mod timedatectl;
 pub mod ups;
 pub mod upsc;
 pub mod w32tm;
+pub mod when;
+pub mod wua;
 pub mod zpool;
 
 mod clock;
@@ -53,6 +69,7 @@ mod input;
 mod json;
 mod kind;
 mod outcome;
+mod powershell;
 mod trouble;
 mod verdict;
 
