@@ -53,7 +53,7 @@ type Values = BTreeMap<String, String>;
 /// When it is empty, no JSON although it begins so, or something else.
 pub fn parse(input: &str) -> Result<Health, Unreadable> {
     let first = input.lines().position(|line| !line.trim().is_empty()).ok_or(Unreadable::Empty)?;
-    let values = if input.trim_start().starts_with('{') { of_json(&serde_json::from_str(input)?) } else { of_text(input) };
+    let values = if input.trim_start().starts_with(['{', '[']) { of_json(&serde_json::from_str(input)?) } else { of_text(input) };
     if KNOWN.iter().filter(|name| values.contains_key(**name)).count() < 2 {
         return Err(Unreadable::Foreign { line: first + 1, such_as: SUCH_AS });
     }
@@ -71,6 +71,7 @@ fn of_json(root: &Value) -> Values {
         Value::Array(list) => Some(if list.is_empty() { String::new() } else { format!("[{}]", list.len()) }),
         _ => None,
     };
+    let root = root.get(0).unwrap_or(root);
     let object = root.as_object().into_iter().flatten().take(VALUES_MAX);
     object.filter_map(|(key, value)| Some((name(key), word(value.get("value").or_else(|| value.get("$type")).unwrap_or(value))?))).collect()
 }

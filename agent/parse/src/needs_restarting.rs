@@ -16,7 +16,7 @@ const NEEDED: &[&str] = &["reboot is required", "reboot is probably required", "
 /// Sentences that say that none is.
 const NOT_NEEDED: &[&str] =
     &["reboot should not be necessary", "reboot is probably not necessary", "再起動は必要ありません", "再起動の必要はありません", "再起動は不要"];
-/// Sentences around them, and what subscription-manager prints first.
+/// How sentences around them begin, and those that subscription-manager prints first.
 const AROUND: &[&str] = &[
     "core libraries or services have been updated",
     "core libraries or services have not been updated",
@@ -49,7 +49,7 @@ pub fn parse(input: &str) -> Result<PatchRecord, Unreadable> {
             record.reboot_required = record.reboot_required.or(Some(false));
         } else if is_process(&lower) || is_service(&lower) {
             running += 1;
-        } else if says(AROUND) {
+        } else if AROUND.iter().any(|begin| lower.starts_with(begin)) {
             around = true;
         } else if !is_bullet(line) {
             unknown = unknown.or(Some(number));

@@ -18,16 +18,17 @@ pub(super) fn row(line: &str) -> Option<Row> {
     let mut words = line.split_whitespace();
     let (name, suites) = words.next()?.split_once('/')?;
     let (version, architecture) = (words.next()?, words.next()?);
-    if !is_package(name) || suites.contains('/') || !version.bytes().any(|b| b.is_ascii_digit()) || !is_architecture(architecture) {
+    if !is_package(name) || !version.bytes().any(|b| b.is_ascii_digit()) || !is_architecture(architecture) {
         return None;
     }
     let rest: String = words.collect::<Vec<_>>().join(" ");
-    if !rest.is_empty() && !(rest.starts_with('[') && rest.ends_with(']')) {
+    if !(rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']'))) {
         return None;
     }
     // An installed package is told by words alone, and one that can be upgraded by the other version.
     let upgradable = rest.bytes().any(|b| b.is_ascii_digit());
-    let security = suites.split(',').any(|suite| suite == "security" || suite.ends_with("-security") || suite.ends_with("/security"));
+    // Debian up to 10 calls its repository of security `buster/updates` where it does not call it as the other.
+    let security = suites.split(',').any(|suite| suite == "security" || suite.ends_with("-security") || suite.ends_with("/updates"));
     let nameless = (1..=10).any(|release| version.contains(&format!("+deb{release}u")) || version.contains(&format!("~deb{release}u")));
     Some(Row { name: name.to_owned(), architecture: architecture.to_owned(), upgradable, security, nameless: nameless && !security })
 }

@@ -84,6 +84,8 @@ fn a_debian_whose_list_does_not_name_security_is_not_called_secure() {
     let ten = "Listing...\nlibc6/oldoldstable 2.28-10+deb10u4 amd64 [upgradable from: 2.28-10+deb10u3]\n";
     assert_eq!(counts(ten), (Some(1), None, None));
     assert_eq!(judged(ten).status, Status::Unknown);
+    let named = "Listing...\nlibc6/buster/updates 2.28-10+deb10u4 amd64 [upgradable from: 2.28-10+deb10u3]\n";
+    assert_eq!((counts(named), judged(named).status), ((Some(1), Some(1), None), Status::Bad));
     let twelve = "Listing...\nlibc6/oldstable 2.36-9+deb12u13 amd64 [upgradable from: 2.36-9+deb12u9]\n";
     assert_eq!((counts(twelve), judged(twelve).status), ((Some(1), Some(0), None), Status::Ok));
 }

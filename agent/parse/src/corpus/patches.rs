@@ -34,7 +34,7 @@ fn lists_of_apt_agree_with_their_own_lines() {
         // Whoever asks for an age gets no green answer from a list that does not tell its own.
         assert_ne!(apt::outcome(text, Some(1_795_824_000_000)).unwrap().status, Status::Ok, "{name}");
     }
-    assert_eq!(bad, [("debian11", 19, 19), ("debian12", 37, 3), ("ubuntu2204", 33, 27), ("ubuntu2404", 40, 23)]);
+    assert_eq!(bad, [("debian11", 19, 19), ("debian12", 37, 3), ("ubuntu2204", 33, 27), ("ubuntu2404", 39, 24)]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn holds_are_counted() {
             }
         }
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 6);
 }
 
 /// Names of packages by the rows of a list, and of advisories: all and those for security.
@@ -112,7 +112,7 @@ fn lists_of_dnf_agree_with_their_own_rows() {
         let record = dnf::outcome(text, None).unwrap().records[0].clone();
         (record["pending"].clone(), record["pending_security"].clone(), record["oldest_security_at"].clone())
     };
-    assert_eq!(golden("fedora30-updateinfo"), (json!(40), json!(6), Value::Null));
+    assert_eq!(golden("fedora30-updateinfo"), (json!(40), json!(8), Value::Null));
     assert_eq!(golden("fedora30-upgrades"), (json!(40), Value::Null, Value::Null));
     assert_eq!(golden("fedora42-updateinfo"), (json!(2), json!(2), json!("2026-04-08T07:44:03")));
     assert_eq!(golden("rhel9-upgrades"), (json!(100), Value::Null, Value::Null));

@@ -6,10 +6,10 @@ use crate::when::{Order, When};
 /// Words of troubles, in lower case, with the fault code they mean. The first that fits wins.
 const TROUBLES: &[(&str, &str)] = &[
     ("another app is currently holding", "locked"),
-    ("permission denied", "permission_denied"),
-    ("superuser privileges", "permission_denied"),
-    ("need to be root", "permission_denied"),
-    ("must be root", "permission_denied"),
+    ("run with superuser privileges", "permission_denied"),
+    ("need to be root to perform", "permission_denied"),
+    ("must be root to", "permission_denied"),
+    ("スーパーユーザー特権", "permission_denied"),
     ("gpg signature verification", "wrong_key"),
     ("bad gpg signature", "wrong_key"),
     ("public key for", "wrong_key"),
@@ -30,7 +30,6 @@ const TROUBLES: &[(&str, &str)] = &[
     ("all mirrors were tried", "unreachable"),
     ("no more mirrors to try", "unreachable"),
     ("ignoring repositories:", "unreachable"),
-    ("curl error", "unreachable"),
     ("のメタデータのダウンロードに失敗しました", "unreachable"),
     ("のキャッシュの同期に失敗しました", "unreachable"),
     ("リポジトリーを無視します", "unreachable"),
@@ -40,14 +39,19 @@ const TROUBLES: &[(&str, &str)] = &[
     ("unknown argument", "unsupported"),
     ("unrecognized arguments", "unsupported"),
     ("rpmdb open failed", "io_error"),
-    ("no space left", "io_error"),
 ];
+
+/// Words that others write too: they count behind the tool's own beginning.
+const ERRORS: &[(&str, &str)] = &[("permission denied", "permission_denied"), ("許可がありません", "permission_denied"), ("curl error", "unreachable")];
 
 /// The code of a line of trouble.
 pub(super) fn trouble(line: &str) -> Option<&'static str> {
     let lower = line.chars().take(400).collect::<String>().to_lowercase();
     let known = TROUBLES.iter().find(|(words, _)| lower.contains(words)).map(|(_, code)| *code);
-    known.or_else(|| (lower.starts_with("error: ") || lower.starts_with("エラー: ")).then_some("io_error"))
+    if known.is_some() || !(lower.starts_with("error: ") || lower.starts_with("エラー: ")) {
+        return known;
+    }
+    Some(ERRORS.iter().find(|(words, _)| lower.contains(words)).map_or("io_error", |(_, code)| *code))
 }
 
 /// Whether the system has no right to its maker's repositories.

@@ -14,10 +14,12 @@ const ENTRIES_MAX: usize = 16 * RECORDS_MAX;
 /// Categories of one update.
 const CATEGORIES_MAX: usize = 16;
 
-/// The value of a name in any case; a value that PowerShell wraps in an object of its own is taken out.
+/// The value of a name in any case, with or without `_` between its words; a value that PowerShell wraps in an object of its
+/// own is taken out.
 fn field<'a>(entry: &'a Value, names: &[&str]) -> Option<&'a Value> {
     let object = entry.as_object()?;
-    let value = names.iter().find_map(|name| object.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null()).map(|(_, value)| value))?;
+    let same = |key: &str, name: &str| key.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase()).eq(name.bytes().map(|b| b.to_ascii_lowercase()));
+    let value = names.iter().find_map(|name| object.iter().find(|(key, value)| same(key, name) && !value.is_null()))?.1;
     Some(value.get("value").unwrap_or(value))
 }
 

@@ -63,6 +63,8 @@ fn of_each_update_of_the_history_the_last_try_counts() {
     assert_eq!((outcome(words, None).unwrap().status, parse(words).unwrap().record.applied), (Status::Ok, Some(1)));
     let at = Some(time::parse("2026-11-28T00:00:00Z").unwrap());
     assert_eq!(outcome(words, at).unwrap().status, Status::Unknown, "nothing was installed for months");
+    let snake = r#"[{"title":"X (KB5065432)","date":"1786500000","operation":"Installation","result_code":"Failed","update_id":"a"}]"#;
+    assert_eq!((parse(snake).unwrap().record.failed, parse(snake).unwrap().record.applied), (Some(1), Some(0)));
     let hotfix = r#"[{"HotFixID":"KB5065432","Description":"Security Update","InstalledBy":"HOSPITAL\\yamada","InstalledOn":{"value":"/Date(1786500000000)/","DateTime":"x"}}]"#;
     let outcome = outcome(hotfix, None).unwrap();
     assert_eq!((outcome.status, &outcome.records[0]["applied"]), (Status::Ok, &serde_json::json!(1)));
