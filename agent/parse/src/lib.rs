@@ -4,7 +4,8 @@
 //! from the probes, from the hardware helper, or from somebody who runs `mimamori-agent parse` on a file of his own.
 //!
 //! One file per kind. Each has a typed record and a `parse` that makes it; [`KINDS`] says how a kind is judged for the
-//! command. Probes use the typed records and never the judgement's text.
+//! command. Probes use the typed records and never the judgement's text. Kinds of one family share a record: [`patch`],
+//! [`antivirus`]; moments that tools write in their own way are read by [`when`].
 //!
 //! The words of a fault: `permission_denied`, `not_found`, `no_device`, `busy`, `standby` (it sleeps and was not woken),
 //! `timed_out`, `unsupported`, `not_running`, `locked`, `malformed` (one line among good ones), `too_many` (left out),

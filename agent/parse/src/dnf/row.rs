@@ -65,7 +65,7 @@ fn advisory(words: &[&str], installed: bool) -> Option<Row> {
     if !(security || TYPES.contains(&kind.as_str())) || !id.bytes().any(|b| b.is_ascii_digit()) || !with_architecture(package) {
         return None;
     }
-    // dnf writes these in UTC, and says so nowhere.
+    // Without a zone.
     let issued = date.and_then(|date| When::read(&date, Order::Unknown));
     Some(Row::Advisory { package: without_version(package), security, issued, installed })
 }
