@@ -17,6 +17,10 @@ const TABLE: &str = "\nNumber FriendlyName  SerialNumber MediaType CanPool Opera
     0      MAKER SSD 512 S1234ABC     SSD       False   OK                Healthy      Auto-Select 476.94 GB\n\n";
 const JSON: &str = "[\n  {\"DeviceId\": \"0\", \"FriendlyName\": \"MAKER SSD 512\", \"HealthStatus\": 0, \"OperationalStatus\": [2], \"BusType\": 17}\n]\n";
 
+const DEFENDER: &str = "\n\nAMRunningMode                   : Normal\nAntivirusEnabled                : True\n\
+    AntivirusSignatureLastUpdated   : 2026/09/07 7:37:10\nAntivirusSignatureVersion       : 1.435.556.0\nRealTimeProtectionEnabled       : True\n\n";
+const PENDING: &str = "2026-09 セキュリティ更新プログラム (KB5129195) [2026/09/14 0:00:00]\n";
+
 fn read(kind: &str, bytes: &[u8]) -> Result<Outcome, Unreadable> {
     let Read::Text(read) = find(kind).unwrap().read else { panic!("{kind} reads no text") };
     read(&text::decode(bytes), None)
@@ -41,6 +45,8 @@ fn every_encoding_of_windows_says_the_same() {
         ("physicaldisk", LIST, Status::Bad),
         ("physicaldisk", TABLE, Status::Ok),
         ("physicaldisk", JSON, Status::Ok),
+        ("defender", DEFENDER, Status::Ok),
+        ("wua", PENDING, Status::Bad),
         ("wbadmin", VERSIONS, Status::Ok),
         ("veeam", SESSIONS, Status::Ok),
     ] {
