@@ -112,8 +112,9 @@ pub enum BackupCommand {
     /// does not keep the job from running. No configuration is read, and nothing is sent: the agent reads the record.
     Run {
         /// The set's alias, as in the agent's configuration.
-        #[arg(long, value_name = "ALIAS")]
-        set: String,
+        // In the place of the configuration's `--set`: here no configuration is read.
+        #[arg(id = "sets", long = "set", value_name = "ALIAS")]
+        set: Option<String>,
         /// File or folder that the job writes: its bytes and files are counted before and after.
         #[arg(long, value_name = "PATH")]
         target: Option<PathBuf>,

@@ -111,11 +111,11 @@ fn a_job_that_fills_the_disk_is_written_down_all_the_same() {
     let (dir, records) = records();
     let agent = binary("mimamori-agent");
     // Records and target share the disk; the job fills it and fails, as it would by itself.
-    let job = "dd if=/dev/zero of=\"$1/fill\" bs=4k 2>/dev/null; echo x >\"$1/more\" 2>/dev/null";
+    let job = "dd if=/dev/zero of=\"$1/fill\" bs=4k 2>/dev/null; df --output=avail \"$1\" | tail -n 1; echo x 2>/dev/null >\"$1/more\"";
     let script = format!(
         "mount -t tmpfs -o size=1m none \"$1\" || exit 91; mkdir \"$1/target\" \"$1/records\"
          \"$2\" backup run --set db --target \"$1/target\" --records \"$1/records\" -- /bin/sh -c '{job}' sh \"$1/target\"
-         echo \"status $?\"; df --output=avail \"$1\" | tail -n 1; cat \"$1/records/db.json\" >\"$3\""
+         echo \"status $?\"; cat \"$1/records/db.json\" >\"$3\""
     );
     let copy = dir.path().join("copy.json");
     let mut command = program(Path::new("/usr/bin/unshare"));
@@ -132,7 +132,7 @@ fn a_job_that_fills_the_disk_is_written_down_all_the_same() {
     }
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
     let lines: Vec<&str> = told.lines().map(str::trim).collect();
-    assert!(lines.first().is_some_and(|status| status.starts_with("status ") && *status != "status 0") && lines.get(1) == Some(&"0"), "{}", said(&done));
+    assert!(lines.first() == Some(&"0") && lines.last().is_some_and(|status| status.starts_with("status ") && *status != "status 0"), "{}", said(&done));
     let run = backup_runs::read(&fs::read(&copy).unwrap()).unwrap().runs.pop().unwrap();
     assert!(run.outcome == End::Exited && run.exit != Some(0) && run.changed() == Some(true), "{run:?}");
 }

@@ -1,6 +1,10 @@
 //! Real files that others wrote, read where they lie.
 
+mod antivirus;
+mod backup;
 mod drives;
+mod exposition;
+mod patches;
 mod proc_sys;
 mod storage;
 

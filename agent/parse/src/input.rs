@@ -64,6 +64,13 @@ pub enum Unreadable {
         /// What such an input looks like, in the tool's own words: `lines such as …` is put around it.
         such_as: &'static str,
     },
+    /// A line that breaks a rule of its format.
+    Broken {
+        /// Which, from 1.
+        line: usize,
+        /// The rule.
+        what: &'static str,
+    },
     /// JSON with a mistake in it.
     Json {
         /// Where, from 1.
@@ -79,6 +86,7 @@ impl fmt::Display for Unreadable {
             Unreadable::Empty => f.write_str("empty"),
             Unreadable::TooLarge => write!(f, "larger than {} MiB, or too many files", INPUT_BYTES_MAX >> 20),
             Unreadable::Foreign { line, such_as } => write!(f, "line {line}: another format; expected lines such as `{such_as}`"),
+            Unreadable::Broken { line, what } => write!(f, "line {line}: {what}"),
             Unreadable::Json { line, what } => write!(f, "line {line}: not the expected JSON: {what}"),
         }
     }
@@ -92,6 +100,7 @@ impl Unreadable {
             Unreadable::Empty => "空です".to_owned(),
             Unreadable::TooLarge => format!("{} MiB を超えるか、ファイル数が多すぎます", INPUT_BYTES_MAX >> 20),
             Unreadable::Foreign { line, such_as } => format!("{line} 行目: 別の形式です（例: `{such_as}`）"),
+            Unreadable::Broken { line, what } => format!("{line} 行目: {what}"),
             Unreadable::Json { line, what } => format!("{line} 行目: 想定したJSONではありません: {what}"),
         }
     }

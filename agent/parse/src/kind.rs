@@ -4,13 +4,15 @@ use crate::{
     Outcome, Tree, Unreadable, apcaccess, btrfs, chronyc, df, diskstats, dmesg, edac, hwmon, ipmi_sensor, lvs, mdadm, mdstat, mount, multipath, netdev,
     nvme_cli, physicaldisk, power_supply, psi, smartctl, smartctl_text, storcli, systemd, timedatectl, upsc, w32tm, zpool,
 };
+use crate::{apt, apt_mark, clamav_cvd, defender, dnf, kaspersky, mdatp, needrestart, needs_restarting, os_release, symantec, wua};
+use crate::{barman, borg, drop_json, nagios, pgbackrest, restic, textfile, veeam, wbadmin};
 
 /// What a kind is given.
 #[derive(Debug, Clone, Copy)]
 pub enum Read {
     /// Text, decoded.
     Text(fn(&str, Option<i64>) -> Result<Outcome, Unreadable>),
-    /// Bytes as they are.
+    /// Bytes as they are. Of a file that is larger than any text, its beginning.
     Bytes(fn(&[u8], Option<i64>) -> Result<Outcome, Unreadable>),
     /// A folder.
     Tree(fn(&Tree, Option<i64>) -> Result<Outcome, Unreadable>),
@@ -185,6 +187,132 @@ pub const KINDS: &[Kind] = &[
         about: "drives by Windows: Get-PhysicalDisk, Get-StorageReliabilityCounter, as list, table or JSON",
         about_ja: "Windows のディスク（Get-PhysicalDisk・Get-StorageReliabilityCounter の出力、一覧・表・JSON）",
         read: Read::Text(physicaldisk::outcome),
+    },
+    Kind {
+        name: "apt",
+        about: "updates of Debian and Ubuntu: apt-get -s upgrade, apt-get -s dist-upgrade, apt list --upgradable",
+        about_ja: "Debian・Ubuntu の更新（apt-get -s upgrade・dist-upgrade、apt list --upgradable の出力）",
+        read: Read::Text(apt::outcome),
+    },
+    Kind {
+        name: "apt-mark",
+        about: "packages on hold of Debian and Ubuntu: apt-mark showhold",
+        about_ja: "Debian・Ubuntu の保留中パッケージ（apt-mark showhold の出力）",
+        read: Read::Text(apt_mark::outcome),
+    },
+    Kind {
+        name: "dnf",
+        about: "updates of RPM distributions: dnf check-update, dnf updateinfo list, also yum",
+        about_ja: "RPM系ディストリビューションの更新（dnf check-update・dnf updateinfo list、yum も可）",
+        read: Read::Text(dnf::outcome),
+    },
+    Kind {
+        name: "needs-restarting",
+        about: "what waits for a restart on RPM distributions: needs-restarting, needs-restarting -r",
+        about_ja: "更新後に再起動が必要なもの（RPM系：needs-restarting、needs-restarting -r の出力）",
+        read: Read::Text(needs_restarting::outcome),
+    },
+    Kind {
+        name: "needrestart",
+        about: "what waits for a restart on Debian and Ubuntu: needrestart -b",
+        about_ja: "更新後に再起動が必要なもの（Debian・Ubuntu：needrestart -b の出力）",
+        read: Read::Text(needrestart::outcome),
+    },
+    Kind {
+        name: "os-release",
+        about: "the operating system and the end of its support: /etc/os-release",
+        about_ja: "OSの種類・版とサポート終了日（/etc/os-release）",
+        read: Read::Text(os_release::outcome),
+    },
+    Kind {
+        name: "wua",
+        about: "Windows Update: its history as JSON, or pending updates as scripts of monitoring print them",
+        about_ja: "Windows Update（履歴のJSON、または監視スクリプトが出力する未適用の更新）",
+        read: Read::Text(wua::outcome),
+    },
+    Kind {
+        name: "clamav-cvd",
+        about: "a pattern file of ClamAV (.cvd, .cld), or its first 512 bytes",
+        about_ja: "ClamAV のパターンファイル（.cvd・.cld、または先頭512バイト）",
+        read: Read::Bytes(clamav_cvd::outcome),
+    },
+    Kind {
+        name: "mdatp",
+        about: "Microsoft Defender for Endpoint of Linux: mdatp health --output json, or its text",
+        about_ja: "Linux の Microsoft Defender for Endpoint（mdatp health --output json、またはテキスト）",
+        read: Read::Text(mdatp::outcome),
+    },
+    Kind {
+        name: "defender",
+        about: "Microsoft Defender Antivirus of Windows: Get-MpComputerStatus, as list, table or JSON",
+        about_ja: "Windows の Microsoft Defender（Get-MpComputerStatus の出力、一覧・表・JSON、言語を問わない）",
+        read: Read::Text(defender::outcome),
+    },
+    Kind {
+        name: "symantec",
+        about: "Symantec Endpoint Protection: sav info, or its state as scripts of monitoring print it",
+        about_ja: "Symantec Endpoint Protection（sav info の出力、監視スクリプトの出力）",
+        read: Read::Text(symantec::outcome),
+    },
+    Kind {
+        name: "kaspersky",
+        about: "Kaspersky's products: kesl-control --app-info, or their state as scripts of monitoring print it",
+        about_ja: "Kaspersky 製品（kesl-control --app-info の出力、監視スクリプトの出力）",
+        read: Read::Text(kaspersky::outcome),
+    },
+    Kind {
+        name: "restic",
+        about: "backups by restic: snapshots, stats, check, forget or backup with --json",
+        about_ja: "resticのバックアップ（snapshots・stats・check・forget・backup の --json）",
+        read: Read::Text(restic::outcome),
+    },
+    Kind {
+        name: "borg",
+        about: "backups by BorgBackup: list, info or create with --json, messages of --log-json, or text",
+        about_ja: "BorgBackupのバックアップ（list・info・create の --json、--log-json のメッセージ、テキスト）",
+        read: Read::Text(borg::outcome),
+    },
+    Kind {
+        name: "pgbackrest",
+        about: "backups by pgBackRest: info --output=json, or text",
+        about_ja: "pgBackRestのバックアップ（info --output=json、またはテキスト）",
+        read: Read::Text(pgbackrest::outcome),
+    },
+    Kind {
+        name: "barman",
+        about: "backups by Barman: list-backups or check, as text or JSON",
+        about_ja: "Barmanのバックアップ（list-backups・check の出力、テキストまたはJSON）",
+        read: Read::Text(barman::outcome),
+    },
+    Kind {
+        name: "veeam",
+        about: "backups by Veeam: exported jobs, sessions or statistics",
+        about_ja: "Veeamのバックアップ（ジョブ・セッション・統計の書き出し）",
+        read: Read::Text(veeam::outcome),
+    },
+    Kind {
+        name: "wbadmin",
+        about: "backups by Windows Server: wbadmin get versions in any language, Get-WBSummary, Get-WBBackupSet",
+        about_ja: "Windows Server バックアップ（wbadmin get versions〔言語を問わない〕、Get-WBSummary、Get-WBBackupSet）",
+        read: Read::Text(wbadmin::outcome),
+    },
+    Kind {
+        name: "nagios",
+        about: "one plugin's output: the word of state in its first line, performance data",
+        about_ja: "プラグインひとつの出力（1行目の状態語、性能データ）",
+        read: Read::Text(nagios::outcome),
+    },
+    Kind {
+        name: "textfile",
+        about: "metrics in a file: Prometheus' text or OpenMetrics",
+        about_ja: "ファイルに書かれた計測値（Prometheusのテキスト形式、OpenMetrics）",
+        read: Read::Text(textfile::outcome),
+    },
+    Kind {
+        name: "drop-json",
+        about: "equipment's self-diagnosis in our published form, mimamori.drop/1 (docs/drop-1.schema.json)",
+        about_ja: "機器の自己診断（公開している形式 mimamori.drop/1、docs/drop-1.schema.json）",
+        read: Read::Text(drop_json::outcome),
     },
 ];
 

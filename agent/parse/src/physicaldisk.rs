@@ -1,13 +1,10 @@
 //! Drives as Windows sees them: `Get-PhysicalDisk` and `Get-StorageReliabilityCounter`, as list (`| fl`), table or JSON
 //! (Microsoft's classes `MSFT_PhysicalDisk` and `MSFT_StorageReliabilityCounter`).
 
+use crate::powershell::{self, Row};
 use crate::verdict::Verdict;
 use crate::{Outcome, RECORDS_MAX, Unreadable, complaint, text};
 use serde::Serialize;
-
-mod rows;
-
-use rows::Row;
 
 /// Windows' verdict on a drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,7 +78,7 @@ const SUCH_AS: &str = "FriendlyName : Samsung SSD 870";
 pub fn parse(input: &str) -> Result<Disks, Unreadable> {
     let first = input.lines().position(|line| !line.trim().is_empty()).ok_or(Unreadable::Empty)?;
     let mut disks = Disks::default();
-    for row in rows::read(input)?.iter().filter(|row| tells_of_a_drive(row)) {
+    for row in powershell::read(input)?.iter().filter(|row| tells_of_a_drive(row)) {
         let told = disk(row);
         let counters_alone = told.health.is_none() && told.model.is_none() && told.device.is_some();
         let known = disks.disks.iter().position(|disk| counters_alone && disk.device == told.device);

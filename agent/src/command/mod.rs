@@ -43,7 +43,7 @@ pub fn carry_out(cli: &Cli, lang: Lang, vars: Vec<(String, String)>, environment
     }
     // Neither does a job wait for a configuration.
     if let Command::Backup(BackupCommand::Run { set, target, records, command }) = &cli.command {
-        let job = Job { set: set.clone(), target: target.clone(), command: command.clone() };
+        let job = Job { set: set.clone().unwrap_or_default(), target: target.clone(), command: command.clone() };
         return backup::run(&job, records, &|why| complain(why)).pass_on();
     }
     let config = match Config::load(&cli.config, vars.into_iter(), &cli.common.sets) {

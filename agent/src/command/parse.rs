@@ -91,20 +91,30 @@ fn judge(kind: &Kind, path: &Path, at_ms: Option<i64>) -> Result<Outcome, Why> {
         Reads::Tree(_) => Err(Why::File),
         Reads::Text(_) | Reads::Bytes(_) if is_folder => Err(Why::Folder),
         Reads::Text(read) => read(&text::decode(&bytes(path)?), at_ms).map_err(Why::Unreadable),
-        Reads::Bytes(read) => read(&bytes(path)?, at_ms).map_err(Why::Unreadable),
+        Reads::Bytes(read) => read(&beginning(path)?, at_ms).map_err(Why::Unreadable),
     }
 }
 
 /// The input, unpacked where it is packed. Neither side of that may be larger than any tool prints.
 fn bytes(path: &Path) -> Result<Vec<u8>, Why> {
-    let packed = if path == Path::new("-") { bounded(io::stdin().lock()) } else { File::open(path).map_err(Why::System).and_then(bounded) }?;
-    if packed.starts_with(&GZIP) { bounded(MultiGzDecoder::new(packed.as_slice())) } else { Ok(packed) }
+    whole(beginning(path)?)
 }
 
+/// The same, or its beginning where there is more of it.
+fn beginning(path: &Path) -> Result<Vec<u8>, Why> {
+    let packed = if path == Path::new("-") { bounded(io::stdin().lock()) } else { File::open(path).map_err(Why::System).and_then(bounded) }?;
+    if packed.starts_with(&GZIP) { bounded(MultiGzDecoder::new(whole(packed)?.as_slice())) } else { Ok(packed) }
+}
+
+/// At most one byte more than may be.
 fn bounded(input: impl Read) -> Result<Vec<u8>, Why> {
     let mut bytes = Vec::new();
     let most = u64::try_from(INPUT_BYTES_MAX).unwrap_or(u64::MAX);
     input.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Why::System)?;
+    Ok(bytes)
+}
+
+fn whole(bytes: Vec<u8>) -> Result<Vec<u8>, Why> {
     if bytes.len() > INPUT_BYTES_MAX { Err(Why::Unreadable(Unreadable::TooLarge)) } else { Ok(bytes) }
 }
 
@@ -162,6 +172,17 @@ mod tests {
         assert!(matches!(judge(kind, Path::new("/nowhere/at/all"), None), Err(Why::System(_))));
         assert!(matches!(judge(kind, std::env::temp_dir().as_path(), None), Err(Why::Folder)));
         assert!(matches!(judge(kind, &put("empty", b""), None), Err(Why::Unreadable(Unreadable::Empty))));
+    }
+
+    #[test]
+    fn of_a_pattern_file_that_is_larger_than_any_text_the_beginning_is_read() {
+        let header = "ClamAV-VDB:05 Nov 2026 07-37 +0900:27811:2076041:90:0123456789abcdef0123456789abcdef:c2ln:b:1793831820";
+        let mut file = format!("{header:<512}").into_bytes();
+        file.extend(GZIP);
+        file.resize(INPUT_BYTES_MAX + 1000, 7);
+        let kind = find("clamav-cvd").unwrap();
+        assert_eq!(judge(kind, &put("daily.cvd", &file), None).unwrap().reason, "version 27811 of 2076041 signatures");
+        assert!(matches!(judge(find("psi").unwrap(), &put("large", &file), None), Err(Why::Unreadable(Unreadable::TooLarge))));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Properties of one object, by name in lower case.
-pub(super) type Row = BTreeMap<String, String>;
+pub(crate) type Row = BTreeMap<String, String>;
 
-/// Rows looked at: both commands tell of each drive once.
+/// Rows looked at: two commands may tell of each thing, and once more.
 const ROWS_MAX: usize = 4 * RECORDS_MAX;
 /// Properties of one object; Windows has about sixty.
 const PROPERTIES_MAX: usize = 256;
@@ -17,7 +17,7 @@ const TABLE_MAX: usize = 4096;
 const VALUE_MAX: usize = 1024;
 
 /// The rows of whichever form it is.
-pub(super) fn read(input: &str) -> Result<Vec<Row>, Unreadable> {
+pub(crate) fn read(input: &str) -> Result<Vec<Row>, Unreadable> {
     if input.trim_start().starts_with(['{', '[']) {
         return Ok(json(&serde_json::from_str(input)?));
     }
@@ -41,6 +41,7 @@ fn json(root: &Value) -> Vec<Row> {
     let words = |value: &Value| match value {
         Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
         _ => None,
     };
     let property = |(key, value): (&String, &Value)| {
