@@ -15,6 +15,7 @@ nanoseconds, threads that ended included), memory that of smaps_rollup at the en
 
 import argparse
 import http.client
+import json
 import os
 import resource
 import shutil
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 
-from rig import NOBODY, Rig, cpu_s, field, free_port, memory
+from rig import CONSENT, NOBODY, Rig, cpu_s, field, free_port, memory
 
 SETTLE_S = 120
 SCOPES = ("heartbeat", "performance", "hardware", "os_state", "network", "application_probe", "log_counts")
@@ -61,14 +62,28 @@ def helper_once(helper, folder):
     """Runs the helper where that is allowed: its processor time, tools included, and what starts an agent that finds what it said."""
     if os.geteuid() != 0:
         return 0.0, []
+    # It believes no consent but the one in /etc: it gets an /etc of its own.
+    consent = folder / "etc" / "mimamori" / "consent.toml"
+    consent.parent.mkdir(parents=True, mode=0o755)
+    consent.write_text(CONSENT + "".join(f"{scope} = {{ }}\n" for scope in SCOPES))
+    for path, mode in ((consent.parent.parent, 0o755), (consent.parent, 0o755), (consent, 0o644)):
+        path.chmod(mode)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    report = subprocess.run([os.path.abspath(helper), "--print"], check=True, capture_output=True).stdout
+    ran = subprocess.run([*laid_over(consent.parent.parent, "/etc"), os.path.abspath(helper), "--print"], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = sorted({run["tool"] for run in json.loads(ran.stdout or "{\"runs\": []}")["runs"] if run["outcome"] == "done"})
+    if not done:
+        raise RuntimeError(f"the hardware helper ran no tool: {ran.stderr.decode(errors='replace')}")
+    print(f"hardware helper: ran {', '.join(done)}")
     place = folder / "run" / "mimamori-agent-hardware"
     place.mkdir(parents=True)
-    (place / "report.json").write_bytes(report)
-    overlay = f'mount -t overlay overlay -o "lowerdir={place.parent}:/run" /run && exec "$@"'
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, ["unshare", "--mount", "sh", "-c", overlay, "sh"]
+    (place / "report.json").write_bytes(ran.stdout)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, laid_over(place.parent, "/run")
+
+
+def laid_over(folder, place):
+    """What starts a command that finds this folder's files in that place, where nothing else is changed."""
+    return ["unshare", "--mount", "sh", "-c", f'mount -t overlay overlay -o "lowerdir={folder}:{place}" {place} && exec "$@"', "sh"]
 
 
 def start_agents(rig, before):

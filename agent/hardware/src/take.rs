@@ -153,7 +153,8 @@ impl Taking<'_> {
     fn tools(&mut self) {
         let mut disks = Found::default();
         for row in &self.plan.rows {
-            if row.only_if.is_some_and(|file| !self.plan.root.join(file).try_exists().unwrap_or(false)) {
+            let is_there = |file: &&str| self.plan.root.join(file).try_exists().unwrap_or(false);
+            if !row.only_if.is_empty() && !row.only_if.iter().any(is_there) {
                 continue;
             }
             // Neither is looked for what it would be asked about.

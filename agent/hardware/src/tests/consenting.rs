@@ -176,7 +176,9 @@ fn only_the_tools_of_consented_scopes_are_run() {
     let machine = Machine::new(table());
     machine.config("[services]\ndb = \"postgresql.service\"\n[processes]\nnone = \"absent\"\n[journal.patterns]\nfatal = \"FATAL\"\n");
     fs::create_dir_all(machine.plan.root.join("dev")).unwrap();
-    fs::write(machine.plan.root.join("dev/zfs"), "").unwrap();
+    for device in ["dev/zfs", "dev/ipmi0"] {
+        fs::write(machine.plan.root.join(device), "").unwrap();
+    }
     fs::write(machine.plan.root.join("proc/self/mountinfo"), "33 1 0:40 / /mnt rw - btrfs /dev/sdb rw\n").unwrap();
     let hardware = ["smartctl", "ipmitool", "storcli", "zpool", "btrfs", "lvs", "multipath"];
     for (scopes, expected, processes) in [

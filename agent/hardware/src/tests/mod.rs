@@ -96,7 +96,7 @@ fn row(tool: &'static str, limit_ms: u64) -> Row {
         limit: Duration::from_millis(limit_ms),
         bytes: 10_000,
         needs: CapabilitySet::empty(),
-        only_if: None,
+        only_if: &[],
     }
 }
 
@@ -120,5 +120,5 @@ const SMARTCTL_ROW: Row = Row {
     limit: Duration::from_secs(60),
     bytes: 100_000,
     needs: CapabilitySet::empty(),
-    only_if: None,
+    only_if: &[],
 };

@@ -196,7 +196,7 @@ fn a_tool_that_hangs_in_the_kernel_is_not_started_a_second_time() {
 #[test]
 fn what_is_switched_off_or_has_nothing_to_ask_is_not_run() {
     let mut machine = Machine::new(vec![row("a", 60_000), row("b", 60_000), row("c", 60_000)]);
-    machine.plan.rows[1].only_if = Some("dev/zfs");
+    machine.plan.rows[1].only_if = &["dev/zfs", "dev/other"];
     for tool in ["a", "b", "c"] {
         machine.tool(tool, "echo ran");
     }
@@ -208,6 +208,10 @@ fn what_is_switched_off_or_has_nothing_to_ask_is_not_run() {
     assert_eq!(told, [("a", End::NotConsented, ""), ("c", End::Done, "ran\n")], "switched off is said, for it is not the same as nothing there");
     assert!(report.runs.iter().filter(|run| run.tool == "journalctl").all(|run| run.outcome == End::NotConsented));
     assert_eq!((report.counts.kernel_log, report.faults.len()), (None, 0));
+    // One of the files is enough.
+    fs::create_dir_all(machine.plan.root.join("dev")).unwrap();
+    fs::write(machine.plan.root.join("dev/other"), "").unwrap();
+    assert_eq!(of(&machine.run(), "b").outcome, End::Done);
 }
 
 #[test]
