@@ -64,7 +64,7 @@ pub enum Command {
     /// Reads a tool's output, or a file of the kernel's, and prints how the agent understands it, as JSON; needs no
     /// configuration.
     Parse(ParseArgs),
-    /// Backup jobs, run as they are and written down for the agent.
+    /// Backup jobs, run as they are and written down.
     #[command(subcommand)]
     Backup(BackupCommand),
     /// The facility's consent.
@@ -109,7 +109,7 @@ pub enum BackupCommand {
     /// Runs a backup job and leaves a record of it: when, how it ended, what its target held before and after.
     ///
     /// The job's output and exit status pass through. Whatever goes wrong with the record is said on standard error and
-    /// does not keep the job from running. No configuration is read, and nothing is sent: the agent reads the record.
+    /// does not keep the job from running. No configuration is read, and nothing is sent: the record stays in its folder.
     Run {
         /// The set's alias, as in the agent's configuration.
         // In the place of the configuration's `--set`: here no configuration is read.

@@ -1,7 +1,7 @@
-//! `backup run`: wraps a job without being in its way, and leaves a record of it that the agent takes as hostile input.
+//! `backup run`: wraps a job without being in its way, and leaves a record of it ([`mimamori_parse::backup_runs`]).
 //!
 //! The job's own outcome comes first: its output and its exit status pass through, and nothing that goes wrong here keeps
-//! it from running. The record is written by whoever runs the job, below a folder that the agent only reads.
+//! it from running. The record is written by whoever runs the job, below a folder of that account's.
 
 mod job;
 mod record;
