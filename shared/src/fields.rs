@@ -253,6 +253,8 @@ section! {
     76 over_budget Flag "0 or 1" "agent_over_budget" "" "" 1.0 "Whether the agent used more processor time, memory or disk writes than it may." "エージェントが自身の上限（CPU・メモリ・書き込み）を超えているか。";
     77 written_bytes Counter "bytes" "agent_written_bytes_total" "" "" 1.0 "Bytes the agent has written to disks since its start." "起動以降にエージェントがディスクへ書き込んだ量。";
     78 probes_ms Counter "ms" "agent_probes_seconds_total" "" "" 0.001 "Time the probes took since the agent's start, added up; what a slow disk or mount costs shows here." "起動以降に測定に要した時間の合計（遅いディスクやマウントの影響が表れる）。";
+    79 slowest_probe Text "vocabulary" "" "" "" 1.0 "The probe that took longest in the newest sample." "直近の測定で最も時間のかかった項目。";
+    69 slowest_probe_ms Gauge "ms" "agent_slowest_probe_seconds" "" "" 0.001 "How long that took; one that hangs is given up after 6 s." "その所要時間（応答しない場合は6秒で打ち切る）。";
 }
 section! {
     /// One local filesystem. Its name is the facility's alias, or `fs-` and a keyed hash of the mount point.

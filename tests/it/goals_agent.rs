@@ -224,8 +224,18 @@ fn neither_program_starts_others() {
     let mut files = Vec::new();
     ["agent/src", "agent/parse/src", "collector/src", "collector/domain/src", "shared/src"].iter().for_each(|folder| sources(&top.join(folder), &mut files));
     let looked: Vec<(PathBuf, String)> = files.into_iter().filter_map(|path| product(&path).map(|text| (path, text))).collect();
-    let faults: Vec<_> = looked.iter().filter(|(_, text)| starts_others(text)).map(|(path, _)| path.display().to_string()).collect();
-    assert_eq!(faults, Vec::<String>::new());
+    let named = |what: fn(&str) -> bool| -> Vec<String> {
+        let found = looked.iter().filter(|(_, text)| what(text)).map(|(path, _)| path.strip_prefix(&top).unwrap().display().to_string());
+        let mut found: Vec<String> = found.filter(|path| !path.starts_with("agent/src/backup/")).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(named(starts_others), Vec::<String>::new());
+    // `backup run` starts what its caller wrote on the command line. Nothing else knows of it: neither the running agent nor
+    // anything that a collector's word reaches.
+    let mut knows = named(|text| text.contains("crate::backup::"));
+    knows.retain(|path| path.starts_with("agent/src/"));
+    assert_eq!(knows, ["agent/src/cli.rs", "agent/src/command/mod.rs"]);
     assert!(looked.len() > 100 && starts_others("std::process::Command::new(\"sh\")"), "{} files", looked.len());
 }
 

@@ -5,7 +5,6 @@ use crate::host::Host;
 use crate::probe::Probe;
 use crate::probe::hardware::{FILE, report};
 use mimamori_parse::hardware::Fault;
-use mimamori_parse::text::plain;
 use mimamori_shared::payload::{Fault as ReadingFault, FaultCode};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -16,36 +15,58 @@ const START: [&str; 2] = [
     "補助プログラムを導入し（docs/HARDWARE.md）、`sudo systemctl enable --now mimamori-agent-hardware.timer`を実行してください。直ちに実行：`sudo systemctl start mimamori-agent-hardware`。有効な同意がない間は結果を残しません",
 ];
 
-/// What an administrator does about what it could not do, by its word; docs/HARDWARE.md explains them.
-const MENDS: [(&str, [&str; 2]); 9] = [
+/// What it could not do, by its word, and what an administrator does about it; docs/HARDWARE.md explains them. What the helper
+/// says of them itself may name devices and folders: it stays in its file and its journal.
+const TROUBLES: [(&str, [&str; 2], [&str; 2]); 9] = [
     (
         "config_refused",
+        ["hardware.toml cannot be used", "hardware.tomlを使用できません"],
         [
-            "mend what is named, then `sudo systemctl start mimamori-agent-hardware`",
-            "示された箇所を直し、`sudo systemctl start mimamori-agent-hardware`を実行してください",
+            "`journalctl -u mimamori-agent-hardware` names the place; mend it, then `sudo systemctl start mimamori-agent-hardware`",
+            "`journalctl -u mimamori-agent-hardware`に示された箇所を直し、`sudo systemctl start mimamori-agent-hardware`を実行してください",
         ],
     ),
     (
         "unreadable",
+        ["a log, services, processes or the list of disks cannot be read", "ログ・サービス・プロセス・ディスク一覧のいずれかを読み取れません"],
         [
             "named services and processes need the drop-in of docs/HARDWARE.md, counts a journal of this boot (`journalctl --boot`)",
             "サービスとプロセスにはdocs/HARDWARE.mdのドロップインが、件数には今回の起動のジャーナル（`journalctl --boot`）が必要です",
         ],
     ),
-    ("behind", ["nothing: the next runs go on", "対処は不要です。次回以降が続きを読みます"]),
-    ("state_lost", ["nothing: it is counted anew from the start of the boot", "対処は不要です。起動時から数え直します"]),
+    (
+        "behind",
+        ["more was written to a log than one run may read", "ログの量が1回の読み取り上限を超えています"],
+        ["nothing: the next runs go on", "対処は不要です。次回以降が続きを読みます"],
+    ),
+    (
+        "state_lost",
+        ["what it remembered is damaged", "記憶した内容が破損していました"],
+        ["nothing: it is counted anew from the start of the boot", "対処は不要です。起動時から数え直します"],
+    ),
     (
         "state_not_kept",
+        ["what it is to remember cannot be written", "記憶する内容を書き込めません"],
         ["look at the space and the mount of /var/lib/mimamori-agent-hardware", "/var/lib/mimamori-agent-hardwareの空きとマウントを確認してください"],
     ),
     (
         "refused",
+        ["a device has a name that is none", "装置名として扱えない名前があります"],
         ["give what `sudo mimamori-agent-hardware --print` says to the maintainers", "`sudo mimamori-agent-hardware --print`の出力を保守担当に渡してください"],
     ),
-    ("too_many", ["nothing on this machine: the rest is left out", "この機器での対処はありません。残りは対象外です"]),
-    ("hidden", ["mount the filesystem outside of home folders too, or leave it unwatched", "ホームフォルダー以外にもマウントするか、監視対象外としてください"]),
+    (
+        "too_many",
+        ["there are more devices than are looked at", "装置の数が上限を超えています"],
+        ["nothing on this machine: the rest is left out", "この機器での対処はありません。残りは対象外です"],
+    ),
+    (
+        "hidden",
+        ["a filesystem is mounted below a home folder only", "ホームフォルダー以下にのみマウントされたファイルシステムがあります"],
+        ["mount it elsewhere too, or leave it unwatched", "ほかの場所にもマウントするか、監視対象外としてください"],
+    ),
     (
         "stuck",
+        ["a tool hangs in a driver", "ツールがドライバー内で停止しています"],
         [
             "look at the device and at `journalctl -k`; only a restart of the machine ends the process",
             "装置と`journalctl -k`を確認してください。残ったプロセスは機器の再起動でのみ終了します",
@@ -77,14 +98,14 @@ impl Helper {
         Helper { path: host.root().join(FILE), taken: report(host).map(|report| (report.taken_at_ms, report.faults)) }
     }
 
-    /// What it could not do, with the mend: all of it, or what concerns no tool or log alone. What the consent keeps from it
-    /// is no trouble.
+    /// What it could not do, each with the mend and once: all of it, or what concerns no tool or log alone. What the consent
+    /// keeps from it is no trouble.
     pub(super) fn troubles(&self, all: bool, lang: Lang) -> Vec<(String, &'static str)> {
         let faults = self.taken.as_ref().map(|(_, faults)| faults.as_slice()).unwrap_or_default();
-        let told = faults.iter().filter(|fault| fault.code.as_str() != "not_consented" && (all || fault.subject.is_none())).map(|fault| {
-            let subject = fault.subject.as_ref().map(|subject| format!(" {}", plain(subject))).unwrap_or_default();
-            let mend = MENDS.iter().find(|(code, _)| fault.code.as_str() == *code).map_or("", |(_, [en, ja])| lang.of(en, ja));
-            (format!("{}{subject}: {}", fault.code, plain(&fault.detail)), mend)
+        let told = TROUBLES.iter().filter_map(|(code, words, mend)| {
+            let count = faults.iter().filter(|fault| fault.code.as_str() == *code && (all || fault.subject.is_none())).count();
+            let times = if count > 1 { format!(" (×{count})") } else { String::new() };
+            (count > 0).then(|| (format!("{code}: {}{times}", lang.of(words[0], words[1])), lang.of(mend[0], mend[1])))
         });
         told.collect()
     }
@@ -140,8 +161,7 @@ impl Helper {
 
     pub(super) fn json(&self) -> Value {
         let (at_ms, faults) = self.taken.as_ref().map(|(at_ms, faults)| (*at_ms, faults)).ok().unzip();
-        let faults: Vec<Value> =
-            faults.into_iter().flatten().map(|fault| json!({"code": fault.code, "subject": fault.subject, "detail": fault.detail})).collect();
+        let faults: Vec<Value> = faults.into_iter().flatten().map(|fault| json!({"code": fault.code, "subject": fault.subject})).collect();
         json!({"file": self.path, "taken_at_ms": at_ms, "fault": self.taken.as_ref().err().map(|code| code.name()), "faults": faults})
     }
 }

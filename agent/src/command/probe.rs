@@ -15,6 +15,7 @@ use mimamori_shared::word::Word;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What `probe run --json` is called.
 const SCHEMA: &str = "mimamori.probe/1";
@@ -61,8 +62,10 @@ pub(super) fn run(config: &Config, name: &str, alias: Option<&str>, output: Outp
     let salt = std::fs::read_to_string(config.state_dir().join("salt")).ok().and_then(|text| mimamori_shared::id::from_hex(text.trim())).unwrap_or([0; 32]);
     let names = Arc::new(names_of(config, &salt).unwrap_or_else(|_| Names::new(&salt, BTreeMap::new())).explained());
     let machine = Machine { host: host_of(config), names: names.clone(), resolve: None };
-    let (readings, faults) = runtime.block_on(Worker::default().sample(&machine, &BTreeSet::from([probe.name])));
-    let taken = Taken { probe, readings, faults, helper: Helper::of(&machine.host), meanings: names.meanings() };
+    let mut worker = Worker::default();
+    let (readings, faults) = runtime.block_on(worker.sample(&machine, &BTreeSet::from([probe.name])));
+    let took = worker.slowest.map_or(Duration::ZERO, |(_, took)| took);
+    let taken = Taken { probe, readings, faults, took, helper: Helper::of(&machine.host), meanings: names.meanings() };
     if output.json {
         taken.print_json()
     } else {
@@ -76,6 +79,7 @@ struct Taken<'a> {
     probe: &'a Probe,
     readings: Readings,
     faults: Vec<Fault>,
+    took: Duration,
     helper: Helper,
     /// What of the machine the words in it stand for.
     meanings: BTreeMap<Word, String>,
@@ -88,9 +92,11 @@ impl Taken<'_> {
     }
 
     fn print_json(&self) {
-        let Taken { probe, readings, faults, meanings, .. } = self;
-        let helper = self.helper().map(Helper::json);
-        print_json(&json!({"schema": SCHEMA, "probe": probe.name, "readings": readings, "faults": faults, "helper": helper, "names": meanings}));
+        let Taken { probe, readings, faults, took, meanings, .. } = self;
+        let (helper, took_us) = (self.helper().map(Helper::json), took.as_micros());
+        print_json(
+            &json!({"schema": SCHEMA, "probe": probe.name, "readings": readings, "faults": faults, "took_us": took_us, "helper": helper, "names": meanings}),
+        );
     }
 
     fn print(&self, lang: Lang) {
@@ -105,6 +111,7 @@ impl Taken<'_> {
         if self.readings == Readings::default() && self.faults.is_empty() {
             print(lang.of("This machine has none.\n", "この機器にはありません。\n"));
         }
+        print(&format!("{} {:.1} ms\n", lang.of("Taken in", "所要時間"), self.took.as_secs_f64() * 1000.0));
         for (word, meaning) in &self.meanings {
             print(&format!("{word} = {} {}\n", plain(meaning), lang.of("(on this machine only)", "（この機器の中だけの表示）")));
         }
@@ -143,13 +150,14 @@ async fn checks(config: &Config, alias: Option<&str>, output: Output, lang: Lang
             "確認は設定されていません（docs/CONFIG.mdの[application.別名]を参照）。\n",
         ));
     }
+    let begun = Instant::now();
     let checked = application::run(&checks).await;
     let failed = checked.iter().any(|checked| checked.reading().map_or(true, |reading| reading.up != Some(1)));
     if output.json {
         let (readings, faults): (Vec<_>, Vec<_>) = checked.iter().map(Checked::reading).partition(Result::is_ok);
         let (readings, faults): (Vec<_>, Vec<_>) = (readings.into_iter().flatten().collect(), faults.into_iter().filter_map(Result::err).collect());
-        let readings = json!({"application": readings});
-        print_json(&json!({"schema": SCHEMA, "probe": "application", "readings": readings, "faults": faults, "helper": null, "names": {}}));
+        let (readings, took_us) = (json!({"application": readings}), begun.elapsed().as_micros());
+        print_json(&json!({"schema": SCHEMA, "probe": "application", "readings": readings, "faults": faults, "took_us": took_us, "helper": null, "names": {}}));
     } else {
         checked.iter().for_each(|checked| print(&format!("{}\n", checked.line(lang))));
     }

@@ -116,7 +116,7 @@ fn debian12_reaches_every_row_that_a_file_can_give() {
     // No file says the first two (clock.rs), and nothing is looked up here; daemons and checks are asked, and the agent's
     // shell adds the others.
     let elsewhere = ["clock.offset_us", "clock.max_error_us", "tcp.dns_us", "clock.steps", "clock.step_ms", "agent.outbox_entries", "agent.outbox_bytes"];
-    let elsewhere = [&elsewhere[..], &["agent.stretch", "agent.over_budget", "agent.probes_ms"]].concat();
+    let elsewhere = [&elsewhere[..], &["agent.stretch", "agent.over_budget", "agent.probes_ms", "agent.slowest_probe", "agent.slowest_probe_ms"]].concat();
     let (readings, _) = sample(&Sources::of(&Host::recorded(tree("debian12")), &names()), &|_| true);
     let mut reached = BTreeSet::new();
     readings.visit(|field, _, _| {

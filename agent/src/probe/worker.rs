@@ -36,6 +36,8 @@ pub struct Worker {
     hanging: BTreeMap<&'static str, Arc<AtomicBool>>,
     /// Time the probes took since the start, added up; waiting for what hangs is no work.
     pub took: Duration,
+    /// Which probe took longest in the newest sample, and how long; one that hangs took what was waited for it.
+    pub slowest: Option<(&'static str, Duration)>,
 }
 
 /// One section of a thread.
@@ -43,12 +45,14 @@ struct Section {
     name: &'static str,
     readings: Readings,
     faults: Vec<Fault>,
+    took: Duration,
 }
 
 impl Worker {
     /// Takes the sections that are wanted. What could not be taken, or not in time, stands among the faults.
     pub async fn sample(&mut self, machine: &Machine, wanted: &BTreeSet<&'static str>) -> (Readings, Vec<Fault>) {
         self.hanging.retain(|_, back| !back.load(Ordering::Acquire));
+        self.slowest = None;
         let (begun, mut hung) = (Instant::now(), Duration::ZERO);
         let mut readings = Readings::default();
         let mut faults: Vec<Fault> = self.hanging.keys().filter(|name| wanted.contains(*name)).map(|name| late(name)).collect();
@@ -62,12 +66,14 @@ impl Worker {
             };
             while let Ok(Some(section)) = tokio::time::timeout(SECTION_MAX, sections.recv()).await {
                 left.retain(|probe| probe.name != section.name);
+                self.cost(section.name, section.took);
                 readings.put(section.name, &section.readings);
                 faults.extend(section.faults);
             }
             // Either all are there, or the first that is left hangs.
             if let Some(first) = left.first() {
                 faults.push(late(first.name));
+                self.cost(first.name, SECTION_MAX);
                 hung += SECTION_MAX;
                 self.hanging.insert(first.name, back);
                 left.remove(0);
@@ -77,6 +83,12 @@ impl Worker {
         faults.sort();
         faults.dedup();
         (readings, faults)
+    }
+
+    fn cost(&mut self, name: &'static str, took: Duration) {
+        if self.slowest.is_none_or(|(_, most)| took > most) {
+            self.slowest = Some((name, took));
+        }
     }
 }
 
@@ -94,8 +106,10 @@ fn start(machine: Machine, probes: Vec<&'static Probe>, back: Arc<AtomicBool>) -
     let work = move || {
         let sources = Sources { resolve: machine.resolve.as_deref(), ..Sources::of(&machine.host, &machine.names) };
         for probe in probes {
-            let mut section = Section { name: probe.name, readings: Readings::default(), faults: Vec::new() };
+            let mut section = Section { name: probe.name, readings: Readings::default(), faults: Vec::new(), took: Duration::ZERO };
+            let begun = Instant::now();
             (probe.read)(&sources, &mut section.readings, &mut section.faults);
+            section.took = begun.elapsed();
             if give.blocking_send(section).is_err() {
                 break;
             }
@@ -140,10 +154,12 @@ mod tests {
         let (readings, faults) = run(worker.sample(&machine, &wanted));
         assert_eq!(readings.sections(), ["memory", "paging"]);
         assert!(faults.contains(&late("load")), "{faults:?}");
+        assert_eq!(worker.slowest, Some(("load", SECTION_MAX)));
         let begun = Instant::now();
         let (again, faults) = run(worker.sample(&machine, &wanted));
         assert_eq!(again.sections(), ["memory", "paging"]);
         assert!(faults.contains(&late("load")) && begun.elapsed() < SECTION_MAX, "{faults:?}");
+        assert!(worker.slowest.is_some_and(|(name, took)| name != "load" && took < SECTION_MAX), "it was not waited for again: {:?}", worker.slowest);
         // It comes back: whoever opened it reads what is written now.
         std::fs::write(&fifo, "0.10 0.20 0.30 1/2 3\n").unwrap();
         std::fs::remove_file(&fifo).unwrap();
@@ -162,6 +178,7 @@ mod tests {
         let mut worker = Worker::default();
         let (readings, faults) = run(worker.sample(&machine, &BTreeSet::from(["load"])));
         assert_eq!((readings.sections(), faults), (vec!["load"], vec![]));
-        assert_eq!(run(worker.sample(&machine, &BTreeSet::new())), (Readings::default(), vec![]));
+        assert!(worker.slowest.is_some_and(|(name, took)| name == "load" && took > Duration::ZERO && took <= worker.took), "{:?}", worker.slowest);
+        assert_eq!((run(worker.sample(&machine, &BTreeSet::new())), worker.slowest), ((Readings::default(), vec![]), None));
     }
 }

@@ -103,6 +103,7 @@ impl Shell {
     pub(super) fn end_sample(&mut self, taken: Taken) -> Option<Event> {
         let Taken { worker, mut readings, mut faults } = taken;
         let took = worker.took.saturating_sub(std::mem::replace(&mut self.sampling.took, worker.took));
+        let slowest = worker.slowest;
         self.sampling.worker = Some(worker);
         if std::mem::take(&mut self.sampling.stale) {
             self.begin_sample();
@@ -110,7 +111,7 @@ impl Shell {
         }
         self.sampling.steps.look(&self.sampling.machine.host, self.agent.may_take("clock").then_some(&mut readings));
         self.stretch(took);
-        self.own(&mut readings);
+        self.own(&mut readings, slowest);
         // What may not leave must not even decide whether a report tells of a change.
         self.agent.filter(&mut readings, &mut faults);
         if self.agent.terms().is_some_and(|terms| rested(terms, clock::now().wall_ms)) {
@@ -146,12 +147,14 @@ impl Shell {
     }
 
     /// What only the agent knows of itself.
-    fn own(&mut self, readings: &mut Readings) {
+    fn own(&mut self, readings: &mut Readings, slowest: Option<(&'static str, Duration)>) {
         let (entries, bytes) = self.outbox.size(self.agent.chains());
         let own = readings.agent.get_or_insert_with(AgentSelf::default);
         own.outbox_entries = i64::try_from(entries).ok();
         own.outbox_bytes = i64::try_from(bytes).ok();
         own.probes_ms = i64::try_from(self.sampling.took.as_millis()).ok();
+        own.slowest_probe = slowest.and_then(|(name, _)| name.parse().ok());
+        own.slowest_probe_ms = slowest.and_then(|(_, took)| i64::try_from(took.as_millis()).ok());
         own.stretch = i64::try_from(self.sampling.stretch.factor()).ok();
         if let (Some(cpu_ms), Some(resident_bytes), Some(written_bytes)) = (own.cpu_ms, own.resident_bytes, own.written_bytes) {
             let used = Used { at_ms: clock::now().boottime_ms, cpu_ms, written_bytes, resident_bytes };
