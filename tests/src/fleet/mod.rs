@@ -31,6 +31,8 @@ pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 3_600_000;
 /// A day.
 pub const DAY_MS: i64 = 86_400_000;
+/// Machines are switched on within this time.
+const FIRST_MS_MAX: u64 = 600_000;
 /// 2026-05-01T00:00:00Z.
 pub const START_MS: i64 = 1_777_593_600_000;
 /// Everything is well again and there is time to deliver what is left.
@@ -98,15 +100,22 @@ impl std::fmt::Debug for Fleet {
 }
 
 impl Fleet {
-    /// Lives `machines` through `days`, heals everything and lets the rest be delivered.
+    /// Lives `machines` through `days`, heals everything and lets the rest be delivered. With `only`, the one of that number
+    /// lives its own life of the same fleet, and the others are not there: what went wrong with it is seen in a minute.
     ///
     /// # Panics
     /// When anything does what it must not.
     #[must_use]
-    pub fn live(dir: &Path, seed: u64, machines: usize, days: i64) -> Fleet {
+    pub fn live(dir: &Path, seed: u64, machines: usize, days: i64, only: Option<usize>) -> Fleet {
         let mut fleet = Fleet::new(dir, seed, days);
         for number in 0..machines {
-            fleet.add(dir, number, |random| script::script(random, START_MS, days));
+            if only.is_none_or(|only| only == number) {
+                fleet.add(dir, number, |random| script::script(random, START_MS, days));
+            } else {
+                // What it would have drawn.
+                fleet.random.next();
+                fleet.random.between(0, FIRST_MS_MAX);
+            }
         }
         fleet.plan(days);
         fleet.run()
@@ -125,6 +134,21 @@ impl Fleet {
         fleet.machines[0].rotate_after_ms = None;
         // Nobody looks every minute for years.
         fleet.at(back_ms, Due::Round);
+        fleet.run()
+    }
+
+    /// One machine that is put back to a snapshot while its line is down, and whose consent is withdrawn and given again before
+    /// the line is back: what it made since the snapshot is partly purged, and the collector holds other entries in its places.
+    ///
+    /// # Panics
+    /// When anything does what it must not.
+    #[must_use]
+    pub fn put_back_and_withdrawn(dir: &Path) -> Fleet {
+        let mut fleet = Fleet::new(dir, 1, 3);
+        let acts = [(4, Act::Snapshot), (10, Act::LineDown), (11, Act::Restore), (20, Act::Withdraw), (24, Act::Grant), (40, Act::LineUp)];
+        fleet.add(dir, 0, |_| acts.into_iter().map(|(hours, act)| (START_MS + hours * HOUR_MS, act)).collect());
+        fleet.machines[0].rotate_after_ms = None;
+        fleet.at(START_MS, Due::Round);
         fleet.run()
     }
 
@@ -166,10 +190,11 @@ impl Fleet {
         debug_assert_ne!(trust.collector_id, CollectorId::ZERO);
         let traits = script::traits(&mut random);
         let acts = script(&mut random);
+        let machine = self.machines.len();
         self.machines.push(Machine::new(name.clone(), dir.join(name), identity, trust, traits, random));
-        let first_ms = START_MS + i64::try_from(self.random.between(0, 600_000)).unwrap();
-        self.at(first_ms, Due::Act { machine: number, act: Act::PowerOn });
-        acts.into_iter().for_each(|(at_ms, act)| self.at(at_ms, Due::Act { machine: number, act }));
+        let first_ms = START_MS + i64::try_from(self.random.between(0, FIRST_MS_MAX)).unwrap();
+        self.at(first_ms, Due::Act { machine, act: Act::PowerOn });
+        acts.into_iter().for_each(|(at_ms, act)| self.at(at_ms, Due::Act { machine, act }));
     }
 
     /// What happens to the collector, its own rounds, and the end of all trouble.

@@ -5,7 +5,7 @@ use super::{Fleet, INTERVAL_MS, MINUTE_MS};
 use mimamori_collector::store::{ChainRow, EvidenceRow, FindingKind, Scope, TransitionRow};
 use mimamori_domain::presence::grace_ms;
 use mimamori_shared::id::{AgentId, ChainId, Hash};
-use mimamori_shared::payload::{ConsentState, Loss, Statement, statement};
+use mimamori_shared::payload::{ConsentState, Loss, OpenReason, Statement, statement};
 use mimamori_shared::sign::PayloadType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,22 @@ pub struct Sum {
     pub accepted: u64,
     /// Named by a loss record that the collector holds.
     pub lost: u64,
-    /// Destroyed with the disk they were on.
+    /// Destroyed with the disk they were on, or of a chain of which its machine said itself that it could not go on.
     pub indeterminate: u64,
     /// Kept in the ledger of a machine that is shut out: a copy of it, or a machine put back to before its key changed.
     pub kept: u64,
+}
+
+impl std::iter::Sum for Sum {
+    fn sum<I: Iterator<Item = Sum>>(sums: I) -> Sum {
+        sums.fold(Sum::default(), |all, sum| Sum {
+            created: all.created + sum.created,
+            accepted: all.accepted + sum.accepted,
+            lost: all.lost + sum.lost,
+            indeterminate: all.indeterminate + sum.indeterminate,
+            kept: all.kept + sum.kept,
+        })
+    }
 }
 
 /// How presence was judged, in looks at a machine.
@@ -114,6 +126,7 @@ impl Fleet {
             // The hash at the end of a bridge says whose line it is.
             let ends: BTreeSet<(ChainId, u64, Hash)> =
                 family.iter().flat_map(|machine| &machine.made).map(|made| (made.chain_id, made.seq, made.hash)).collect();
+            let given_up = given_up(&evidence);
             for (machine, made) in family.iter().flat_map(|machine| machine.made.iter().map(move |made| (machine, made))) {
                 let sum = sums.entry((machine.name.clone(), made.chain_id)).or_default();
                 sum.created += 1;
@@ -128,7 +141,7 @@ impl Fleet {
                     sum.accepted += 1;
                 } else if bridged() {
                     sum.lost += 1;
-                } else if made.orphan {
+                } else if made.orphan || machine.made.iter().any(|later| later.at_ms >= made.at_ms && given_up.get(&later.hash) == Some(&made.chain_id)) {
                     sum.indeterminate += 1;
                 } else if machine.is_shut_out() && (family[0].cloned_ms.is_some() || family[0].restored) {
                     sum.kept += 1;
@@ -249,6 +262,20 @@ fn bridge((chain_id, row): &(ChainId, EvidenceRow)) -> Option<Bridge> {
     }
     let loss: Loss = serde_json::from_slice(&row.payload).unwrap();
     Some(Bridge { chain_id: *chain_id, first_seq: loss.first_seq, last_seq: loss.last_seq, last_hash: loss.last_hash, counted: loss.counts.total() })
+}
+
+/// The chains that ended with what is not known (DECISIONS 5), by the hash of the signed opening of the next one, which says so:
+/// its reason is a lost state, and it knows no place behind what the collector holds of the one before.
+fn given_up(evidence: &Evidence) -> BTreeMap<Hash, ChainId> {
+    let opening = |(chain_id, row): &(ChainId, EvidenceRow)| {
+        let is_one = row.kind == PayloadType::Statement && row.seq == 0;
+        let Some(Statement::Open { reason: OpenReason::StateLost, previous: None }) = is_one.then(|| statement(&row.payload).ok()).flatten() else {
+            return None;
+        };
+        let at = evidence.chains.iter().position(|chain| chain.chain_id == *chain_id)?;
+        Some((row.hash, evidence.chains.get(at.checked_sub(1)?)?.chain_id))
+    };
+    evidence.rows.iter().filter_map(opening).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
