@@ -1,5 +1,5 @@
 //! What `mimamori-agent backup run` leaves of a backup job (`SET.json` in the folder of records): its shape, its bounds,
-//! and the one way to read it. The wrapper, with the job's rights, writes it; to the agent it is hostile input.
+//! and the one way to read it. The wrapper, with the job's rights, writes it; to whoever reads it, it is hostile input.
 
 use crate::Unreadable;
 use mimamori_shared::id::BootId;

@@ -59,23 +59,28 @@ pub(super) fn run(command: &[OsString], complain: &dyn Fn(&str)) -> Ended {
         return ended(Command::new(program).args(args).status(), program, complain);
     };
     runtime.block_on(async {
-        // Before the job begins: what asks this program to stop from here on is for the job.
-        let mut asked = listen();
-        let spawned = Command::new(program).args(args).spawn();
-        let mut child = match spawned {
+        // Before the job begins: what asks this program to stop from here on is for the job. Its end is heard as a signal too, not by a
+        // thread that waits: a machine at its end has none to give.
+        let (mut asked, ends) = (listen(), signal(SignalKind::child()));
+        let mut child = match Command::new(program).args(args).spawn() {
             Ok(child) => child,
             Err(fault) => return ended(Err(fault), program, complain),
         };
+        let Ok(mut ends) = ends else { return ended(child.wait(), program, complain) };
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let waiting = tokio::task::spawn_blocking(move || child.wait());
-        tokio::pin!(waiting);
         loop {
+            match child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => return ended(Ok(status), program, complain),
+                Err(fault) => return ended(Err(fault), program, complain),
+            }
             tokio::select! {
-                done = &mut waiting => return ended(done.unwrap_or_else(|fault| Err(io::Error::other(fault))), program, complain),
+                Some(()) = ends.recv() => {}
                 Some(signal) = asked.recv() => {
-                    // It may have ended meanwhile: then there is nobody to tell.
+                    // It has not been waited for: its number is still its own.
                     if let Some(pid) = pid { kill_process(pid, signal).unwrap_or_default() }
                 }
+                else => return ended(child.wait(), program, complain),
             }
         }
     })

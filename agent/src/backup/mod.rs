@@ -60,7 +60,8 @@ pub fn run(job: &Job, folder: &Path, complain: &dyn Fn(&str)) -> Ended {
 fn within<T: Send + 'static>(limit: Duration, act: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     let (tell, told) = mpsc::channel();
     // Nobody listens any more where it was too late.
-    thread::spawn(move || tell.send(act()).unwrap_or_default());
+    let begun = thread::Builder::new().spawn(move || tell.send(act()).unwrap_or_default());
+    begun.map_err(|fault| format!("the system has no thread to give: {fault}; the run is not recorded"))?;
     told.recv_timeout(limit).unwrap_or_else(|_| Err(format!("no answer from the disk within {} s; the run is not recorded", limit.as_secs())))
 }
 

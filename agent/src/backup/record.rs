@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Root or the job's account writes; the agent, which is neither, reads. What stands in it is figures.
+/// Root or the job's account writes, others may read. What stands in it is figures.
 const MODE: u32 = 0o644;
 /// Longest wait for another job of the same set that is writing.
 const LOCK: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl Records {
         Ok(Records { folder: folder.to_owned(), set, host: host.clone() })
     }
 
-    /// The file that the agent reads.
+    /// The file of the set.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.json", self.set))
@@ -66,13 +66,17 @@ impl Records {
             runs.running.push(running.clone());
             Ok(())
         })?;
-        self.make_spare(&self.spare(running)).map_err(|fault| format!("{}: no room can be set aside: {fault}", self.spare(running).display()))
+        // Where no room can be set aside the end is written all the same, if there is room then.
+        if self.make_spare(&self.spare(running)).is_err() {
+            self.drop_spare(running);
+        }
+        Ok(())
     }
 
     /// Writes down how it ended.
     ///
     /// # Errors
-    /// When it cannot be written: then the agent sees that the job began and is no more.
+    /// When it cannot be written: then it stands there that the job began, and the next one finds it gone.
     pub(super) fn end(&self, running: &Running, run: Run) -> Result<(), String> {
         let done = self.changed(running, |runs| {
             runs.running.retain(|other| other.id != running.id);
